@@ -1,0 +1,91 @@
+//! What happens during a request, as typed values. Events only flow outwards: nothing waits for
+//! an answer, and a slow or absent listener changes no result.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use floe_core::path::StorePath;
+
+use crate::record::Decision;
+
+/// Where events go.
+#[derive(Clone, Debug, Default)]
+pub struct Events(Option<Sender<Event>>);
+
+impl Events {
+    /// Events into this channel.
+    pub fn into(sender: Sender<Event>) -> Self {
+        Events(Some(sender))
+    }
+
+    /// Nobody listens.
+    pub fn nowhere() -> Self {
+        Events(None)
+    }
+
+    /// Sends an event; a listener that has gone away is no fault.
+    pub fn send(&self, event: Event) {
+        if let Some(sender) = &self.0 {
+            let _ = sender.send(event);
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The graph is known: how many derivations it has, and how many are finished already.
+    Planned {
+        /// All derivations of the request.
+        total: usize,
+        /// Those whose outputs are known and present.
+        done: usize,
+        /// Those that will certainly be built.
+        certain: usize,
+        /// Those that may have to be built, depending on what comes out below.
+        possible: usize,
+    },
+    /// A builder or fetcher started.
+    Started {
+        /// Dense index of the job in this request.
+        job: u32,
+        /// The derivation's name.
+        name: Arc<str>,
+    },
+    /// A line that a builder wrote, without its newline.
+    Log {
+        /// Which job.
+        job: u32,
+        /// The derivation's name.
+        name: Arc<str>,
+        /// The line, possibly cut; any bytes.
+        line: Vec<u8>,
+    },
+    /// A job ended well.
+    Finished {
+        /// Which job.
+        job: u32,
+        /// The derivation's name.
+        name: Arc<str>,
+        /// Its outputs.
+        outputs: Vec<StorePath>,
+        /// Wall time in milliseconds.
+        wall_ms: u64,
+    },
+    /// A job failed; the error itself is in the request's result.
+    Failed {
+        /// Which job.
+        job: u32,
+        /// The derivation's name.
+        name: Arc<str>,
+    },
+    /// A derivation was decided without running anything.
+    Decided {
+        /// The derivation's name.
+        name: Arc<str>,
+        /// What was decided.
+        decision: Decision,
+    },
+    /// Something a user should know: a missing sandbox layer, waiting for a lock.
+    Note(String),
+}

@@ -1,0 +1,95 @@
+//! What is run: one job realises the outputs of one resolved derivation. Jobs live outside the
+//! query graph and hold no database handle; an [`Executor`] runs them, here or elsewhere.
+
+use std::sync::Arc;
+
+use floe_core::drv::Derivation;
+use floe_core::hash::Digest;
+
+use crate::cancel::Cancel;
+use crate::event::Events;
+use crate::recipe::Recipe;
+use crate::resolve::Outputs;
+
+/// One derivation to be realised, its inputs present.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Dense index in the request, for events.
+    pub id: u32,
+    /// The recipe it came from.
+    pub recipe: Arc<Recipe>,
+    /// What to run.
+    pub derivation: Derivation,
+    /// The key its outputs are traced under.
+    pub key: Digest,
+    /// Its output paths, where they are known before it runs.
+    pub own: Option<Outputs>,
+}
+
+/// How long a builder took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Milliseconds from start to end.
+    pub wall_ms: u64,
+    /// Milliseconds of processor time of the builder and its children.
+    pub cpu_ms: u64,
+}
+
+/// A job that ended well. Its outputs and its trace are registered.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The outputs.
+    pub outputs: Outputs,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// Why a job has no outputs.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// The builder's own fault: it will happen again.
+    #[error("{message}")]
+    Builder {
+        /// What, where and what to do.
+        message: String,
+        /// The last lines of its log.
+        log_tail: Vec<Vec<u8>>,
+        /// Where the whole log lies.
+        log: Option<std::path::PathBuf>,
+    },
+    /// The machine's or the network's fault: another try may do better.
+    #[error("{message}")]
+    Transient {
+        /// What, where and what to do.
+        message: String,
+        /// The last lines of its log.
+        log_tail: Vec<Vec<u8>>,
+    },
+    /// Somebody asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// What an executor is given besides the job.
+pub struct Context<'a> {
+    /// Where to report progress.
+    pub events: &'a Events,
+    /// Whether to stop.
+    pub cancel: &'a Cancel,
+    /// To be called when the builder has ended and only book-keeping is left, so that the
+    /// next builder may start.
+    pub builder_ended: &'a dyn Fn(),
+}
+
+/// Somebody who can run jobs.
+pub trait Executor: Send + Sync {
+    /// The platforms it builds for, such as `x86_64-linux`; `builtin` fetchers included.
+    fn systems(&self) -> &[String];
+    /// The features it has (`requiredSystemFeatures`).
+    fn features(&self) -> &[String];
+    /// Realises the job's outputs and registers them.
+    ///
+    /// # Errors
+    /// A [`Failure`]; nothing of the job is registered then.
+    fn execute(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure>;
+}

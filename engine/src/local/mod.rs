@@ -1,0 +1,355 @@
+//! The local executor: one job from its inputs to registered outputs on this machine. The steps
+//! are here in their order; what the builder sees is in `environment`, what its outputs must
+//! satisfy in `checks`, its log in `log`. It holds no database handle and decides nothing.
+
+mod checks;
+mod environment;
+mod log;
+mod profile;
+mod scratch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use floe_core::ca::make_store_path;
+use floe_core::drv::{Derivation, Output};
+use floe_core::hash::{Hash, HashAlgo};
+use floe_core::path::{OutputName, StorePath};
+use floe_sandbox::{End, Input, Limits, Network, Outcome, Policy, RootFs, Spawner, Spec};
+use floe_store::{Origin, Store, TraceKey};
+
+pub use profile::{Profiles, find_shell};
+
+use crate::fetch;
+use crate::job::{Context, Cost, Done, Executor, Failure, Job};
+use crate::materials::Materials;
+use crate::recipe::{ROOTFS, RootKind};
+use environment::{ClosureEntry, prepare};
+use log::BuildLog;
+use scratch::ScratchDir;
+
+/// How builders are run.
+#[derive(Debug, Clone)]
+pub struct LocalSettings {
+    /// `NIX_BUILD_CORES`.
+    pub cores: usize,
+    /// Longest wall time of a builder.
+    pub timeout: Option<Duration>,
+    /// Longest time without output.
+    pub max_silent: Option<Duration>,
+    /// Most bytes of log.
+    pub max_log_bytes: Option<u64>,
+    /// Leave the build directories of failed builds behind.
+    pub keep_failed: bool,
+    /// Which sandbox layers may be missing.
+    pub policy: Policy,
+    /// Give fixed-output builders the host's own network.
+    pub host_network: bool,
+}
+
+/// Runs jobs in sandboxes on this machine.
+pub struct Local {
+    store: Arc<Store>,
+    materials: Materials,
+    settings: LocalSettings,
+    spawner: Spawner,
+    profiles: Profiles,
+    systems: Vec<String>,
+    features: Vec<String>,
+}
+
+impl Local {
+    /// An executor for one request, whose sources come from `materials`.
+    pub fn new(
+        store: Arc<Store>,
+        materials: Materials,
+        settings: LocalSettings,
+        spawner: Spawner,
+        profiles: Profiles,
+    ) -> Self {
+        Local {
+            store,
+            materials,
+            settings,
+            spawner,
+            profiles,
+            systems: vec![current_system(), "builtin".to_owned()],
+            features: vec!["ca-derivations".to_owned()],
+        }
+    }
+
+    fn build(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure> {
+        let drv = &job.derivation;
+        self.check_system(drv)?;
+        let inputs = self.inputs(job)?;
+        let deriver = drv.drv_path().map_err(|error| builder_failure(&drv.name, error))?;
+        let scratch = scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
+        let dir = ScratchDir::create(self.store.builds_dir(), &drv.name).map_err(transient(&drv.name))?;
+        let mut log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
+            .map_err(transient(&drv.name))?;
+        let result = self.run_and_register(job, context, &inputs, &deriver, &scratch, &dir, &mut log);
+        if result.is_err() && self.settings.keep_failed {
+            let place = dir.keep();
+            context.events.send(crate::event::Event::Note(format!(
+                "keeping the build directory of '{}' at {}",
+                drv.name,
+                place.display()
+            )));
+        }
+        result
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `build`, which owns all of these")]
+    fn run_and_register(
+        &self,
+        job: &Job,
+        context: &Context<'_>,
+        inputs: &BTreeSet<StorePath>,
+        deriver: &StorePath,
+        scratch: &BTreeMap<OutputName, StorePath>,
+        dir: &ScratchDir,
+        log: &mut BuildLog,
+    ) -> Result<Done, Failure> {
+        let started = Instant::now();
+        let cpu = if job.recipe.root_kind() == RootKind::None {
+            self.fetch(job, context, scratch, dir, log)?
+        } else {
+            let outcome = self.run(job, context, inputs, scratch, dir, log)?;
+            outcome.cpu_user + outcome.cpu_system
+        };
+        let cost =
+            Cost { wall_ms: millis(started.elapsed()), cpu_ms: millis(cpu) };
+        (context.builder_ended)();
+        self.register(job, inputs, deriver, scratch, dir, log, cost)
+    }
+
+    fn check_system(&self, drv: &Derivation) -> Result<(), Failure> {
+        let system = String::from_utf8_lossy(&drv.system);
+        if !self.systems.iter().any(|has| *has == system) {
+            return Err(Failure::Builder {
+                message: format!(
+                    "'{}' must be built on a '{system}', and this machine builds for {}; give another `system`",
+                    drv.name,
+                    self.systems.join(" and ")
+                ),
+                log_tail: Vec::new(),
+                log: None,
+            });
+        }
+        let features = drv.env.get(b"requiredSystemFeatures".as_slice());
+        let features = String::from_utf8_lossy(features.map_or(&[], Vec::as_slice)).into_owned();
+        match features.split_ascii_whitespace().find(|feature| !self.features.iter().any(|has| has == feature)) {
+            Some(feature) => Err(Failure::Builder {
+                message: format!(
+                    "'{}' requires the system feature '{feature}', which this machine does not have (it has: {})",
+                    drv.name,
+                    self.features.join(", ")
+                ),
+                log_tail: Vec::new(),
+                log: None,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The closure of the job's inputs, all of it in the store.
+    fn inputs(&self, job: &Job) -> Result<BTreeSet<StorePath>, Failure> {
+        let drv = &job.derivation;
+        let direct: Vec<StorePath> = drv.input_srcs.iter().cloned().collect();
+        for path in &direct {
+            self.materials
+                .ensure(&self.store, path)
+                .map_err(|error| builder_failure(&drv.name, error))?;
+        }
+        let closure = self.store.closure(&direct).map_err(|error| builder_failure(&drv.name, error))?;
+        Ok(closure.into_iter().collect())
+    }
+
+    fn run(
+        &self,
+        job: &Job,
+        context: &Context<'_>,
+        inputs: &BTreeSet<StorePath>,
+        scratch: &BTreeMap<OutputName, StorePath>,
+        dir: &ScratchDir,
+        log: &mut BuildLog,
+    ) -> Result<Outcome, Failure> {
+        let drv = &job.derivation;
+        let prepared = prepare(
+            drv,
+            &environment::Settings {
+                cores: self.settings.cores,
+                scratch,
+                impure: &|name| std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec),
+                closures: &|roots| self.closure_entries(roots),
+            },
+        )
+        .map_err(|message| Failure::Builder { message, log_tail: Vec::new(), log: None })?;
+        dir.write_files(&prepared.files).map_err(transient(&drv.name))?;
+        let mut spec = Spec::new(self.root_fs(job)?, dir.store(), dir.build(), prepared.builder);
+        spec.args = prepared.args;
+        spec.env = prepared.env;
+        spec.inputs = inputs
+            .iter()
+            .map(|path| Input { host: self.store.physical(path), name: path.base_name().to_owned() })
+            .collect();
+        spec.network = self.network(drv);
+        spec.policy = self.settings.policy;
+        spec.limits = Limits {
+            timeout: self.settings.timeout,
+            max_silent: self.settings.max_silent,
+            max_log_bytes: self.settings.max_log_bytes,
+            rlimits: Vec::new(),
+        };
+        let running = self.spawner.spawn(&spec).map_err(transient(&drv.name))?;
+        let killer = running.killer();
+        let _guard = context.cancel.on_cancel(move || killer.kill());
+        let outcome = running.wait(&mut |bytes| log.write(bytes)).map_err(transient(&drv.name))?;
+        log.finish();
+        match outcome.end {
+            End::Exited(0) => Ok(outcome),
+            End::Killed if context.cancel.is_cancelled() => Err(Failure::Cancelled),
+            end => Err(Failure::Builder {
+                message: format!("builder for '{}' {}", drv.name, describe(end)),
+                log_tail: log.tail(),
+                log: Some(log.path().to_path_buf()),
+            }),
+        }
+    }
+
+    fn root_fs(&self, job: &Job) -> Result<RootFs, Failure> {
+        let drv = &job.derivation;
+        match drv.env.get(ROOTFS) {
+            None => Ok(RootFs::Bare { sh: self.profiles.shell().to_path_buf() }),
+            Some(text) => {
+                let text = String::from_utf8_lossy(text);
+                let seed = StorePath::parse(&text).map_err(|error| builder_failure(&drv.name, format!("__rootfs: {error}")))?;
+                Ok(RootFs::Seed(self.store.physical(&seed)))
+            }
+        }
+    }
+
+    fn network(&self, drv: &Derivation) -> Network {
+        let fixed = drv.outputs.values().any(|output| matches!(output, Output::Fixed(..)));
+        match (fixed, self.settings.host_network) {
+            (false, _) => Network::None,
+            (true, false) => Network::UserMode,
+            (true, true) => Network::Host,
+        }
+    }
+
+    fn closure_entries(&self, roots: &[StorePath]) -> Result<Vec<ClosureEntry>, String> {
+        let closure = self.store.closure(roots).map_err(|error| error.to_string())?;
+        closure
+            .into_iter()
+            .map(|path| {
+                let info = self.store.need(&path).map_err(|error| error.to_string())?;
+                Ok(ClosureEntry { path, nar_hash: info.nar_hash, nar_size: info.nar_size, refs: info.refs })
+            })
+            .collect()
+    }
+
+    fn fetch(
+        &self,
+        job: &Job,
+        context: &Context<'_>,
+        scratch: &BTreeMap<OutputName, StorePath>,
+        dir: &ScratchDir,
+        log: &mut BuildLog,
+    ) -> Result<Duration, Failure> {
+        let drv = &job.derivation;
+        let out = scratch.get(&OutputName::out()).ok_or_else(|| {
+            builder_failure(&drv.name, "a built-in fetcher needs the single output 'out'")
+        })?;
+        let destination = dir.store().join(out.base_name());
+        if context.cancel.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        let result = fetch::run(drv, &destination, &mut |bytes| log.write(bytes));
+        log.finish();
+        match result {
+            Ok(cpu) => Ok(cpu),
+            Err(_) if context.cancel.is_cancelled() => Err(Failure::Cancelled),
+            Err(error) => Err(Failure::Transient {
+                message: format!("fetching '{}' failed: {error}", drv.name),
+                log_tail: log.tail(),
+            }),
+        }
+    }
+}
+
+impl Executor for Local {
+    fn systems(&self) -> &[String] {
+        &self.systems
+    }
+
+    fn features(&self) -> &[String] {
+        &self.features
+    }
+
+    fn execute(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure> {
+        if context.cancel.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        self.build(job, context)
+    }
+}
+
+/// The platform of this machine in Nix's words.
+pub fn current_system() -> String {
+    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+/// Where the builder is told to write each output: the final path where it is known, a scratch
+/// path made from the derivation otherwise (Nix's fallback path).
+fn scratch_paths(
+    drv: &Derivation,
+    deriver: &StorePath,
+) -> Result<BTreeMap<OutputName, StorePath>, floe_core::path::PathError> {
+    let zero = Hash::from_bytes(HashAlgo::Sha256, &[0; 32]).expect("32 bytes are a SHA-256");
+    drv.outputs
+        .iter()
+        .map(|(name, output)| {
+            let path = match output.path() {
+                Some(path) => path.clone(),
+                None => {
+                    let kind = format!("rewrite:{}:name:{name}", deriver.base_name());
+                    make_store_path(&kind, &zero, &name.path_name(&drv.name))?
+                }
+            };
+            Ok((name.clone(), path))
+        })
+        .collect()
+}
+
+fn describe(end: End) -> String {
+    match end {
+        End::Exited(status) => format!("failed with exit code {status}"),
+        End::Signaled(signal) => format!("failed due to signal {signal}"),
+        End::TimedOut(limit) => {
+            format!("timed out after {} seconds (see --timeout) and was killed", limit.as_secs())
+        }
+        End::Silent(limit) => format!(
+            "was silent for {} seconds (see --max-silent-time) and was killed",
+            limit.as_secs()
+        ),
+        End::LogTooLong(bytes) => {
+            format!("wrote more than {bytes} bytes of log (see --max-log-size) and was killed")
+        }
+        End::Killed => "was killed".to_owned(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn builder_failure(name: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Builder { message: format!("'{name}': {error}"), log_tail: Vec::new(), log: None }
+}
+
+fn transient<E: std::fmt::Display>(name: &str) -> impl Fn(E) -> Failure + '_ {
+    move |error| Failure::Transient { message: format!("'{name}': {error}"), log_tail: Vec::new() }
+}

@@ -1,0 +1,86 @@
+//! The private directory of one build: its build directory and the store it writes its outputs
+//! into. Made exclusively, closed to everyone else at every level, gone afterwards.
+
+use std::fs::DirBuilder;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A build's directory; removed when dropped.
+pub struct ScratchDir {
+    path: PathBuf,
+    kept: bool,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl ScratchDir {
+    /// Makes a fresh one under `builds`.
+    ///
+    /// # Errors
+    /// When it cannot be made; the message names the place.
+    pub fn create(builds: &Path, name: &str) -> io::Result<Self> {
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = builds.join(format!("{}-{number}-{name}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(at(&path, &error)),
+                Ok(()) => {}
+            }
+            let dir = ScratchDir { path, kept: false };
+            for inner in [dir.store(), dir.build()] {
+                DirBuilder::new().mode(0o700).create(&inner).map_err(|error| at(&inner, &error))?;
+            }
+            return Ok(dir);
+        }
+    }
+
+    /// What the builder sees as `/nix/store`.
+    pub fn store(&self) -> PathBuf {
+        self.path.join("store")
+    }
+
+    /// What the builder sees as `/build`.
+    pub fn build(&self) -> PathBuf {
+        self.path.join("build")
+    }
+
+    /// Writes files into the build directory, before any builder has run in it.
+    ///
+    /// # Errors
+    /// When one cannot be written; the message names it.
+    pub fn write_files(&self, files: &[(String, Vec<u8>)]) -> io::Result<()> {
+        for (name, content) in files {
+            let path = self.build().join(name);
+            std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .and_then(|mut file| file.write_all(content))
+                .map_err(|error| at(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the directory behind.
+    pub fn keep(mut self) -> PathBuf {
+        self.kept = true;
+        std::mem::take(&mut self.path)
+    }
+}
+
+impl Drop for ScratchDir {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed now is garbage that the next opening of the store removes.
+            let _ = floe_store::remove_tree(&self.path);
+        }
+    }
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot create {}: {error}", path.display()))
+}

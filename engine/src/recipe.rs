@@ -1,0 +1,224 @@
+//! A derivation as the engine keeps it: its texts are templates over its inputs, so that
+//! resolving substitutes pieces and never searches text. Nothing here knows how the recipe was
+//! evaluated, nor where its outputs lie.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use floe_core::ca::{ContentAddress, Method};
+use floe_core::hash::{Digest, HashAlgo};
+use floe_core::path::{OutputName, StorePath};
+
+/// One piece of a [`Template`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Piece {
+    /// Literal bytes.
+    Text(Box<[u8]>),
+    /// The store path of an output of the dependency with this index in [`Recipe::deps`].
+    Input {
+        /// Index into [`Recipe::deps`].
+        dep: u32,
+        /// Which of its outputs.
+        output: OutputName,
+    },
+    /// The recipe's own output.
+    Own(OutputName),
+    /// An object whose path is known: a source, or the `.drv` file of a derivation as evaluated.
+    Path(StorePath),
+}
+
+/// A byte string with holes for store paths.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Template(pub Vec<Piece>);
+
+impl Template {
+    /// A template without holes.
+    pub fn text(bytes: impl Into<Vec<u8>>) -> Self {
+        Template(vec![Piece::Text(bytes.into().into_boxed_slice())])
+    }
+}
+
+impl From<&str> for Template {
+    fn from(text: &str) -> Self {
+        Template::text(text.as_bytes())
+    }
+}
+
+/// How the path of a recipe's outputs comes about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// From the instructions: the path is a function of the derivation.
+    InputAddressed,
+    /// From the content, which was given up front. Has the single output `out`.
+    Fixed(ContentAddress),
+    /// From the content, known once it is built.
+    Floating(Method, HashAlgo),
+}
+
+/// A dependency on some outputs of another derivation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Dep {
+    /// Which outputs are inputs of the build, sorted.
+    pub outputs: Vec<OutputName>,
+}
+
+/// The instructions of one build. Two recipes are equal when their instructions are, whatever
+/// became of the derivations they depend on: that is what lets a change stop here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Recipe {
+    /// The derivation's name.
+    pub name: Arc<str>,
+    /// Output names, sorted.
+    pub outputs: Vec<OutputName>,
+    /// How their paths come about.
+    pub kind: Kind,
+    /// The platform the builder runs on, such as `x86_64-linux` or `builtin`.
+    pub system: Template,
+    /// The program to run.
+    pub builder: Template,
+    /// Its arguments.
+    pub args: Vec<Template>,
+    /// Its environment, sorted by name.
+    pub env: Vec<(Box<[u8]>, Template)>,
+    /// What it depends on; the nodes themselves stand in the graph beside the recipe.
+    pub deps: Vec<Dep>,
+    /// Sources and other objects that are inputs as they are.
+    pub sources: BTreeSet<StorePath>,
+}
+
+/// What stands at `/` while a recipe is built: half of the sandbox profile its result is traced
+/// under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RootKind {
+    /// An empty root with a small `/bin/sh`.
+    Bare,
+    /// A store object, which the recipe names by [`ROOTFS`].
+    Seed,
+    /// None: a fetcher of the engine's own runs outside the sandbox.
+    None,
+}
+
+/// The attribute by which a derivation names the store object that is its root file system.
+pub const ROOTFS: &[u8] = b"__rootfs";
+
+impl Recipe {
+    /// The value of an attribute.
+    pub fn attribute(&self, name: &[u8]) -> Option<&Template> {
+        let at = self.env.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;
+        Some(&self.env[at].1)
+    }
+
+    /// What it is built in.
+    pub fn root_kind(&self) -> RootKind {
+        let fetched = matches!(self.builder.0.as_slice(), [Piece::Text(text)] if text.starts_with(b"builtin:"));
+        match fetched {
+            true => RootKind::None,
+            false if self.attribute(ROOTFS).is_some() => RootKind::Seed,
+            false => RootKind::Bare,
+        }
+    }
+
+    /// Every template of the recipe.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        [&self.system, &self.builder]
+            .into_iter()
+            .chain(&self.args)
+            .chain(self.env.iter().map(|(_, value)| value))
+    }
+
+    /// The digest of the instructions alone, in a framed encoding: equal for equal recipes.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Framed::new(b"floe recipe 1");
+        hasher.bytes(self.name.as_bytes());
+        hasher.len(self.outputs.len());
+        for output in &self.outputs {
+            hasher.bytes(output.as_str().as_bytes());
+        }
+        match &self.kind {
+            Kind::InputAddressed => hasher.bytes(b"ia"),
+            Kind::Fixed(ca) => hasher.bytes(format!("fixed {ca}").as_bytes()),
+            Kind::Floating(method, algo) => {
+                hasher.bytes(format!("floating {method:?} {algo:?}").as_bytes())
+            }
+        }
+        hasher.template(&self.system);
+        hasher.template(&self.builder);
+        hasher.len(self.args.len());
+        self.args.iter().for_each(|arg| hasher.template(arg));
+        hasher.len(self.env.len());
+        for (name, value) in &self.env {
+            hasher.bytes(name);
+            hasher.template(value);
+        }
+        hasher.len(self.deps.len());
+        for dep in &self.deps {
+            hasher.len(dep.outputs.len());
+            for output in &dep.outputs {
+                hasher.bytes(output.as_str().as_bytes());
+            }
+        }
+        hasher.len(self.sources.len());
+        for source in &self.sources {
+            hasher.bytes(source.base_name().as_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// The digest of the recipe and, transitively, of all that it depends on: the engine's
+    /// unresolved key. `deps` are the deep digests of the dependencies, in order.
+    pub fn deep_digest(&self, deps: impl Iterator<Item = Digest>) -> Digest {
+        let mut hasher = Framed::new(b"floe deep recipe 1");
+        hasher.bytes(&self.digest().0);
+        deps.for_each(|dep| hasher.bytes(&dep.0));
+        hasher.finish()
+    }
+}
+
+/// BLAKE3 over length-framed fields, so that no two field lists share an encoding.
+struct Framed(blake3::Hasher);
+
+impl Framed {
+    fn new(domain: &[u8]) -> Self {
+        let mut framed = Framed(blake3::Hasher::new());
+        framed.bytes(domain);
+        framed
+    }
+
+    fn len(&mut self, len: usize) {
+        self.0.update(&(len as u64).to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.0.update(bytes);
+    }
+
+    fn template(&mut self, template: &Template) {
+        self.len(template.0.len());
+        for piece in &template.0 {
+            match piece {
+                Piece::Text(text) => {
+                    self.0.update(b"t");
+                    self.bytes(text);
+                }
+                Piece::Input { dep, output } => {
+                    self.0.update(b"i");
+                    self.0.update(&dep.to_le_bytes());
+                    self.bytes(output.as_str().as_bytes());
+                }
+                Piece::Own(output) => {
+                    self.0.update(b"o");
+                    self.bytes(output.as_str().as_bytes());
+                }
+                Piece::Path(path) => {
+                    self.0.update(b"p");
+                    self.bytes(path.base_name().as_bytes());
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}

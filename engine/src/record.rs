@@ -1,0 +1,102 @@
+//! The decision record: what was decided for each derivation of a request, and why. Everything
+//! that explains or predicts reads these; nothing computes such figures on the side.
+
+use std::collections::BTreeMap;
+
+use floe_core::hash::Digest;
+use floe_core::path::{OutputName, StorePath};
+use serde::{Deserialize, Serialize};
+
+/// What was decided for a derivation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// A builder or fetcher ran.
+    Built,
+    /// Its unresolved key changed and nothing ran.
+    Cutoff,
+    /// Its output was made out of an old one by replacing digests.
+    Retargeted,
+    /// Its output came from a binary cache.
+    Substituted,
+    /// Nothing about it changed.
+    Reused,
+    /// Its builder ran and failed.
+    Failed,
+    /// A dependency failed.
+    Skipped,
+    /// The request was cancelled before it was done.
+    Cancelled,
+}
+
+impl Decision {
+    /// The word used in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Built => "built",
+            Decision::Cutoff => "cutoff",
+            Decision::Retargeted => "retargeted",
+            Decision::Substituted => "substituted",
+            Decision::Reused => "reused",
+            Decision::Failed => "failed",
+            Decision::Skipped => "skipped",
+            Decision::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// By which comparison a change was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CutoffKind {
+    /// The same store object.
+    Byte,
+    /// The same up to input references and self-references.
+    Normalised,
+    /// The same in every observation that the build made.
+    Observed,
+}
+
+/// What decided: the input and, where one is known, the file in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedBy {
+    /// The deciding input's task id, or the store path of a source.
+    pub input: String,
+    /// The file in it that differed, relative to its root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// What is kept about a task from one request to the next, so that the next one can say what
+/// changed. Keyed by rebuilder and task id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Digest of the recipe and of all below it: the unresolved key.
+    pub unresolved: Digest,
+    /// Digest of the recipe alone.
+    pub recipe: Digest,
+    /// Digest of the resolved derivation; absent when it could not be resolved.
+    pub resolved: Option<Digest>,
+    /// Outputs by name.
+    pub outputs: BTreeMap<OutputName, StorePath>,
+    /// What it was built from: (task id, the outputs' paths) in the recipe's order.
+    pub inputs: Vec<(String, Vec<StorePath>)>,
+    /// Sources it read.
+    pub sources: Vec<StorePath>,
+    /// The last decision.
+    pub decision: Decision,
+    /// For a cutoff: by which comparison.
+    pub kind: Option<CutoffKind>,
+    /// In words, why.
+    pub reason: String,
+    /// What decided.
+    pub decided_by: Option<DecidedBy>,
+    /// Wall time of the last builder run, in milliseconds.
+    pub wall_ms: u64,
+    /// Processor time of the last builder run, in milliseconds.
+    pub cpu_ms: u64,
+    /// When this was written, in seconds since 1970.
+    pub at: u64,
+    /// Number of the request that wrote it, for `explain`.
+    pub request: u64,
+}
