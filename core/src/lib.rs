@@ -6,5 +6,6 @@ pub mod base32;
 pub mod ca;
 pub mod drv;
 pub mod hash;
+pub mod nar;
 pub mod path;
 pub mod placeholder;
