@@ -1,1 +1,4 @@
-//! placeholder
+//! The Nix language: source text in, values and derivations out. No store on disk, no terminal.
+
+pub mod symbol;
+pub mod syntax;

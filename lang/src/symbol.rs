@@ -1,0 +1,238 @@
+//! Interned names: equal bytes have equal [`Symbol`]s. Only identity and text live here, no meaning.
+//!
+//! One table serves the whole process, so that syntax trees, values and caches of several sessions
+//! can share names. Symbols are never freed. Looking up a symbol's text takes no lock.
+
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, OnceLock, RwLock};
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+
+/// An interned byte string: a name of a variable or of an attribute.
+///
+/// The derived order is that of interning; use [`Symbol::as_bytes`] for Nix's order.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Symbol(u32);
+
+const SHARDS: usize = 16;
+/// The first chunk of the id table holds this many names; each further one twice as many.
+const FIRST_CHUNK: u32 = 1024;
+const CHUNKS: usize = 22;
+/// Bytes of names are allocated in blocks of this size and never moved.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+type Chunk = Box<[OnceLock<&'static [u8]>]>;
+
+struct Interner {
+    shards: [RwLock<HashTable<(&'static [u8], u32)>>; SHARDS],
+    texts: [OnceLock<Chunk>; CHUNKS],
+    next: AtomicU32,
+    block: Mutex<&'static mut [u8]>,
+}
+
+static INTERNER: LazyLock<Interner> = LazyLock::new(|| {
+    let interner = Interner {
+        shards: std::array::from_fn(|_| RwLock::new(HashTable::new())),
+        texts: std::array::from_fn(|_| OnceLock::new()),
+        next: AtomicU32::new(0),
+        block: Mutex::new(&mut []),
+    };
+    for (index, name) in WELL_KNOWN.iter().enumerate() {
+        let id = interner.intern(name.as_bytes());
+        assert_eq!(id as usize, index, "well-known names are distinct");
+    }
+    interner
+});
+
+/// Which chunk holds `id`, at which index, and how long that chunk is.
+fn locate(id: u32) -> (usize, usize, usize) {
+    let chunk = (id / FIRST_CHUNK + 1).ilog2();
+    let start = ((1u32 << chunk) - 1) * FIRST_CHUNK;
+    (
+        chunk as usize,
+        (id - start) as usize,
+        (FIRST_CHUNK << chunk) as usize,
+    )
+}
+
+impl Interner {
+    fn intern(&self, name: &[u8]) -> u32 {
+        let hasher = BuildHasherDefault::<FxHasher>::default();
+        let hash = hasher.hash_one(name);
+        let shard = &self.shards[(hash >> 32) as usize % SHARDS];
+        let found = |table: &HashTable<(&'static [u8], u32)>| {
+            table
+                .find(hash, |(text, _)| *text == name)
+                .map(|(_, id)| *id)
+        };
+        if let Some(id) = found(&shard.read().expect("interner is never poisoned")) {
+            return id;
+        }
+        let mut table = shard.write().expect("interner is never poisoned");
+        if let Some(id) = found(&table) {
+            return id;
+        }
+        let text = self.keep(name);
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (chunk, index, len) = locate(id);
+        let chunk = self.texts[chunk].get_or_init(|| (0..len).map(|_| OnceLock::new()).collect());
+        chunk[index].set(text).expect("each id is handed out once");
+        table.insert_unique(hash, (text, id), |(text, _)| hasher.hash_one(*text));
+        id
+    }
+
+    /// Copies `name` to where it stays for the life of the process.
+    fn keep(&self, name: &[u8]) -> &'static [u8] {
+        if name.len() > BLOCK_BYTES / 16 {
+            return Box::leak(name.into());
+        }
+        let mut block = self.block.lock().expect("interner is never poisoned");
+        if block.len() < name.len() {
+            *block = Box::leak(vec![0; BLOCK_BYTES].into());
+        }
+        let (here, rest) = std::mem::take(&mut *block).split_at_mut(name.len());
+        *block = rest;
+        here.copy_from_slice(name);
+        here
+    }
+
+    fn text(&self, id: u32) -> &'static [u8] {
+        let (chunk, index, _) = locate(id);
+        self.texts[chunk]
+            .get()
+            .and_then(|chunk| chunk[index].get())
+            .expect("symbols come from intern")
+    }
+}
+
+impl Symbol {
+    /// The symbol of `name`, made if it is new.
+    pub fn intern(name: impl AsRef<[u8]>) -> Symbol {
+        Symbol(INTERNER.intern(name.as_ref()))
+    }
+
+    /// The name.
+    pub fn as_bytes(self) -> &'static [u8] {
+        INTERNER.text(self.0)
+    }
+
+    /// The name for messages; bytes that are no UTF-8 are replaced.
+    pub fn to_text(self) -> std::borrow::Cow<'static, str> {
+        String::from_utf8_lossy(self.as_bytes())
+    }
+
+    /// A dense number, for tables indexed by symbol.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+macro_rules! well_known {
+    ($($constant:ident = $name:literal,)*) => {
+        const WELL_KNOWN: &[&str] = &[$($name),*];
+        #[allow(non_camel_case_types)]
+        enum Index { $($constant),* }
+        /// Names that the language itself knows.
+        impl Symbol {
+            $(#[doc = concat!("`", $name, "`")] pub const $constant: Symbol = Symbol(Index::$constant as u32);)*
+        }
+    };
+}
+
+well_known! {
+    EMPTY = "",
+    ARGS = "args",
+    BODY = "body",
+    BUILDER = "builder",
+    COLUMN = "column",
+    CUR_POS = "__curPos",
+    DIV = "__div",
+    DRV_PATH = "drvPath",
+    ERROR = "error",
+    FILE = "file",
+    FIND_FILE = "__findFile",
+    FUNCTOR = "__functor",
+    KEY = "key",
+    LEFT = "left",
+    LESS_THAN = "__lessThan",
+    LINE = "line",
+    MUL = "__mul",
+    NAME = "name",
+    NIX_PATH = "__nixPath",
+    OPERATOR = "operator",
+    OR = "or",
+    OUTPUTS = "outputs",
+    OUT_PATH = "outPath",
+    OVERRIDES = "__overrides",
+    PATH = "path",
+    RIGHT = "right",
+    START_SET = "startSet",
+    SUB = "__sub",
+    SUCCESS = "success",
+    SYSTEM = "system",
+    TO_STRING = "__toString",
+    TYPE = "type",
+    VALUE = "value",
+    VERSION = "version",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_are_equal_symbols() {
+        let a = Symbol::intern("some name");
+        assert_eq!(a, Symbol::intern(b"some name"));
+        assert_ne!(a, Symbol::intern("some other name"));
+        assert_eq!(a.as_bytes(), b"some name");
+        assert_eq!(Symbol::OUT_PATH, Symbol::intern("outPath"));
+        assert_eq!(Symbol::EMPTY.as_bytes(), b"");
+    }
+
+    #[test]
+    fn chunks_tile_the_ids() {
+        for id in [0, 1023, 1024, 3071, 3072, 7167, 7168, 4_000_000] {
+            let (chunk, index, len) = locate(id);
+            assert!(chunk < CHUNKS && index < len, "{id}");
+        }
+        assert_eq!(locate(1023), (0, 1023, 1024));
+        assert_eq!(locate(1024), (1, 0, 2048));
+        assert_eq!(locate(3072), (2, 0, 4096));
+    }
+
+    #[test]
+    fn threads_agree() {
+        let long = vec![b'x'; BLOCK_BYTES];
+        let all: Vec<Vec<Symbol>> = std::thread::scope(|scope| {
+            let run = || {
+                (0..5000)
+                    .map(|i| Symbol::intern(format!("threads agree {i}")))
+                    .collect()
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+        assert_eq!(all[0][4999].as_bytes(), b"threads agree 4999");
+        assert_eq!(Symbol::intern(&long).as_bytes(), long);
+    }
+}
