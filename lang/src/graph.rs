@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use floe_core::ca::Method;
-use floe_core::drv::Derivation;
+use floe_core::ca::{CaError, ContentAddress, Method};
+use floe_core::drv::{Derivation, Modulo, ModuloError, Output};
 use floe_core::hash::{Hash, HashAlgo};
-use floe_core::path::{OutputName, StorePath};
+use floe_core::path::{OutputName, PathError, StorePath};
 use rustc_hash::FxHashMap;
 
 use crate::append::AppendVec;
@@ -146,6 +146,8 @@ pub struct Instantiated {
     pub drv: Derivation,
     /// The path of its file.
     pub path: StorePath,
+    /// What it counts as for those that depend on it.
+    pub modulo: Modulo,
 }
 
 struct DrvEntry {
@@ -165,4 +167,277 @@ pub struct DrvGraph {
     drvs: AppendVec<DrvEntry>,
     sources: AppendVec<SourceEntry>,
     index: Mutex<Index>,
+}
+
+#[derive(Default)]
+struct Index {
+    sources: FxHashMap<Source, SourceId>,
+    drv_paths: FxHashMap<StorePath, DrvId>,
+}
+
+/// Why a derivation has no text or path.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    /// A source could not be hashed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Its outputs do not go together.
+    #[error(transparent)]
+    Modulo(#[from] ModuloError),
+    /// A name makes no store path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A content address makes no store path.
+    #[error(transparent)]
+    Address(#[from] CaError),
+}
+
+impl DrvGraph {
+    /// An empty graph whose sources the host knows.
+    pub fn new(host: Arc<dyn Host>) -> DrvGraph {
+        DrvGraph { host, drvs: AppendVec::new(), sources: AppendVec::new(), index: Mutex::default() }
+    }
+
+    /// How many derivations there are.
+    pub fn len(&self) -> usize {
+        self.drvs.len() as usize
+    }
+
+    /// Whether there is no derivation.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All derivations, inputs before users.
+    pub fn ids(&self) -> impl Iterator<Item = DrvId> + use<> {
+        (0..self.drvs.len()).map(DrvId)
+    }
+
+    fn entry(&self, id: DrvId) -> &DrvEntry {
+        self.drvs.get(id.0).expect("a DrvId comes from its own graph")
+    }
+
+    fn source_entry(&self, id: SourceId) -> &SourceEntry {
+        self.sources.get(id.0).expect("a SourceId comes from its own graph")
+    }
+
+    /// A derivation.
+    pub fn node(&self, id: DrvId) -> &DrvNode {
+        &self.entry(id).node
+    }
+
+    /// Whether evaluation read the text of one of its paths (compared, hashed, cut, printed):
+    /// strings that were made from it may hold the path as plain text.
+    pub fn observed(&self, id: DrvId) -> bool {
+        self.entry(id).observed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn observe(&self, id: DrvId) {
+        self.entry(id).observed.store(true, Ordering::Relaxed);
+    }
+
+    /// A source.
+    pub fn source(&self, id: SourceId) -> &Source {
+        &self.source_entry(id).source
+    }
+
+    /// Adds a derivation whose inputs are in the graph.
+    pub fn add(&self, node: DrvNode) -> DrvId {
+        DrvId(self.drvs.push(DrvEntry { node, done: OnceLock::new(), observed: AtomicBool::new(false) }))
+    }
+
+    /// Adds a source; an equal one has one id.
+    pub fn add_source(&self, source: Source) -> SourceId {
+        let mut index = self.index.lock().expect("nothing panics while it is held");
+        if let Some(&id) = index.sources.get(&source) {
+            return id;
+        }
+        let id = SourceId(self.sources.push(SourceEntry { source: source.clone(), path: OnceLock::new() }));
+        index.sources.insert(source, id);
+        id
+    }
+
+    /// The store path a source has or will have. Hashes it once.
+    pub fn source_path(&self, id: SourceId) -> Result<&StorePath, HostError> {
+        let entry = self.source_entry(id);
+        if let Some(path) = entry.path.get() {
+            return Ok(path);
+        }
+        let path = match &entry.source.origin {
+            crate::host::Origin::Text(bytes, refs) if entry.source.expected.is_none() => {
+                let refs = refs.iter().cloned().collect();
+                floe_core::ca::text_path(&entry.source.name, bytes, &refs)
+                    .map_err(|error| HostError::Failed(error.to_string()))?
+            }
+            _ => self.host.source_path(&entry.source)?,
+        };
+        Ok(entry.path.get_or_init(|| path))
+    }
+
+    /// Whether an output's path is unknown before building.
+    pub fn is_unknown(&self, id: DrvId, output: usize) -> bool {
+        let node = self.node(id);
+        match node.outputs[output].kind {
+            OutputKind::Fixed(..) => false,
+            OutputKind::Floating(..) => true,
+            OutputKind::InputAddressed => node.deferred,
+        }
+    }
+
+    /// The derivation's text and path, as C++ Nix would write them. Computed once, with those
+    /// of everything below; does not recurse, however deep the graph.
+    pub fn derivation(&self, id: DrvId) -> Result<Arc<Instantiated>, GraphError> {
+        if let Some(done) = self.entry(id).done.get() {
+            return Ok(done.clone());
+        }
+        let mut stack = vec![id];
+        while let Some(&at) = stack.last() {
+            if self.entry(at).done.get().is_some() {
+                stack.pop();
+                continue;
+            }
+            let before = stack.len();
+            let node = self.node(at);
+            let files = node.input_srcs.iter().filter_map(|src| match src {
+                InputSrc::DrvFile(drv) => Some(*drv),
+                _ => None,
+            });
+            for input in node.input_drvs.iter().map(|input| input.drv).chain(files) {
+                if self.entry(input).done.get().is_none() {
+                    stack.push(input);
+                }
+            }
+            if stack.len() == before {
+                let done = Arc::new(self.instantiate(at)?);
+                let mut index = self.index.lock().expect("nothing panics while it is held");
+                index.drv_paths.entry(done.path.clone()).or_insert(at);
+                drop(index);
+                self.entry(at).done.get_or_init(|| done);
+                stack.pop();
+            }
+        }
+        Ok(self.entry(id).done.get().expect("just computed").clone())
+    }
+
+    fn done(&self, id: DrvId) -> &Arc<Instantiated> {
+        self.entry(id).done.get().expect("inputs are computed before users")
+    }
+
+    fn instantiate(&self, id: DrvId) -> Result<Instantiated, GraphError> {
+        let node = self.node(id);
+        let mut outputs = BTreeMap::new();
+        for spec in &node.outputs {
+            let output = match &spec.kind {
+                OutputKind::InputAddressed => Output::Deferred,
+                OutputKind::Fixed(method, hash) => {
+                    let ca = ContentAddress { method: *method, hash: *hash };
+                    Output::fixed(&node.name, &spec.name, ca)?
+                }
+                OutputKind::Floating(method, algo) => Output::Floating(*method, *algo),
+            };
+            outputs.insert(spec.name.clone(), output);
+        }
+        let mut modulos = FxHashMap::default();
+        let mut input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>> = BTreeMap::new();
+        for input in &node.input_drvs {
+            let names = &self.node(input.drv).outputs;
+            let done = self.done(input.drv);
+            let wanted = input.outputs.iter().map(|output| names[*output as usize].name.clone());
+            input_drvs.entry(done.path.clone()).or_default().extend(wanted);
+            modulos.insert(done.path.clone(), done.modulo);
+        }
+        let mut input_srcs = BTreeSet::new();
+        for src in &node.input_srcs {
+            input_srcs.insert(match src {
+                InputSrc::Source(source) => self.source_path(*source)?.clone(),
+                InputSrc::Path(path) => path.clone(),
+                InputSrc::DrvFile(drv) => self.done(*drv).path.clone(),
+            });
+        }
+        let mut env = BTreeMap::new();
+        for (name, value) in &node.env {
+            env.insert(name.to_vec(), self.text(value)?);
+        }
+        let mut drv = Derivation {
+            name: node.name.clone(),
+            outputs,
+            input_drvs,
+            input_srcs,
+            system: self.text(&node.system)?,
+            builder: self.text(&node.builder)?,
+            args: node.args.iter().map(|arg| self.text(arg)).collect::<Result<_, _>>()?,
+            env,
+        };
+        let modulo_of = |path: &StorePath| Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred));
+        drv.fill_outputs(modulo_of)?;
+        let modulo = drv.modulo(modulo_of)?;
+        let path = drv.drv_path()?;
+        Ok(Instantiated { drv, path, modulo })
+    }
+
+    /// The path of a derivation's file.
+    pub fn drv_path(&self, id: DrvId) -> Result<StorePath, GraphError> {
+        Ok(self.derivation(id)?.path.clone())
+    }
+
+    /// An output's path, where it is known before building.
+    pub fn output_path(&self, id: DrvId, output: usize) -> Result<Option<StorePath>, GraphError> {
+        let name = &self.node(id).outputs[output].name;
+        Ok(self.derivation(id)?.drv.outputs[name].path().cloned())
+    }
+
+    /// The text that stands for an output in strings: its path, or the placeholder that C++
+    /// Nix uses while the path is unknown.
+    pub fn output_text(&self, id: DrvId, output: usize) -> Result<String, GraphError> {
+        let name = &self.node(id).outputs[output].name;
+        let done = self.derivation(id)?;
+        Ok(match done.drv.outputs[name].path() {
+            Some(path) => path.as_str().to_owned(),
+            None => floe_core::placeholder::upstream(&done.path, name),
+        })
+    }
+
+    /// The text of one segment.
+    pub fn segment_text(&self, segment: &Segment, out: &mut Vec<u8>) -> Result<(), GraphError> {
+        match segment {
+            Segment::Text(bytes) => out.extend_from_slice(bytes),
+            Segment::Output(id, output) => out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes()),
+            Segment::DrvPath(id) => out.extend_from_slice(self.derivation(*id)?.path.as_str().as_bytes()),
+            Segment::Source(id) => out.extend_from_slice(self.source_path(*id)?.as_str().as_bytes()),
+        }
+        Ok(())
+    }
+
+    /// The text of a string, as C++ Nix would have it.
+    pub fn text(&self, string: &SymStr) -> Result<Vec<u8>, GraphError> {
+        let mut out = Vec::new();
+        for segment in &string.0 {
+            self.segment_text(segment, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// The derivation at a path, if the path was computed here.
+    pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
+        self.index.lock().expect("nothing panics while it is held").drv_paths.get(path).copied()
+    }
+
+    /// The length of the `-name` behind a marker.
+    pub(crate) fn name_len(&self, segment: &Segment) -> usize {
+        1 + match segment {
+            Segment::Text(_) => 0,
+            Segment::Source(id) => self.source(*id).name.len(),
+            Segment::DrvPath(id) => self.node(*id).name.len() + ".drv".len(),
+            Segment::Output(id, output) => {
+                let node = self.node(*id);
+                node.outputs[*output as usize].name.path_name(&node.name).len()
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for DrvGraph {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DrvGraph({} derivations, {} sources)", self.drvs.len(), self.sources.len())
+    }
 }

@@ -2,3 +2,4 @@
 
 pub mod symbol;
 pub mod syntax;
+pub mod text;

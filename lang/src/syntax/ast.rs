@@ -382,6 +382,55 @@ pub struct Ast {
 }
 
 impl Ast {
+    /// A tree without nodes, for the parser to fill.
+    pub(super) fn new(file: FileId) -> Ast {
+        Ast {
+            file,
+            root: ExprId(0),
+            exprs: Vec::new(),
+            spans: Vec::new(),
+            sets: Vec::new(),
+            lambdas: Vec::new(),
+            lists: Vec::new(),
+            names: Vec::new(),
+            parts: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, expr: Expr, span: Span) -> ExprId {
+        let id = ExprId(self.exprs.len() as u32);
+        self.exprs.push(expr);
+        self.spans.push(span);
+        id
+    }
+
+    pub(super) fn push_set(&mut self, set: AttrSet) -> SetId {
+        self.sets.push(set);
+        SetId(self.sets.len() as u32 - 1)
+    }
+
+    pub(super) fn push_lambda(&mut self, lambda: Lambda) -> LambdaId {
+        self.lambdas.push(lambda);
+        LambdaId(self.lambdas.len() as u32 - 1)
+    }
+
+    pub(super) fn push_exprs(&mut self, exprs: &[ExprId]) -> Exprs {
+        append(&mut self.lists, exprs)
+    }
+
+    pub(super) fn push_names(&mut self, names: &[AttrName]) -> AttrPath {
+        append(&mut self.names, names)
+    }
+
+    pub(super) fn push_parts(&mut self, parts: &[Part]) -> Parts {
+        append(&mut self.parts, parts)
+    }
+
+    pub(super) fn push_text(&mut self, text: &[u8]) -> Text {
+        append(&mut self.bytes, text)
+    }
+
     /// The file it was read from.
     pub fn file(&self) -> FileId {
         self.file
@@ -448,5 +497,15 @@ impl Ast {
     /// Literal bytes.
     pub fn text(&self, slice: Text) -> &[u8] {
         &self.bytes[slice.range()]
+    }
+}
+
+fn append<T: Copy>(table: &mut Vec<T>, items: &[T]) -> Slice<T> {
+    let start = table.len() as u32;
+    table.extend_from_slice(items);
+    Slice {
+        start,
+        len: items.len() as u32,
+        of: std::marker::PhantomData,
     }
 }

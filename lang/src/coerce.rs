@@ -1,0 +1,352 @@
+//! Values as strings and paths: interpolation, `toString`, copying to the store, and the one
+//! accessor that turns symbolic strings into real bytes ([`Machine::text`]).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use floe_core::ca::Method;
+
+use crate::code::PartCode;
+use crate::context::{Ctx, CtxElem};
+use crate::error::{Error, ErrorKind, Res};
+use crate::graph::{GraphError, Segment, SymStr};
+use crate::heap::Gc;
+use crate::host::{HostError, Origin, Source};
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::symbol::Symbol;
+use crate::value::{Attrs, Env, Str, Value};
+use crate::{marker, paths};
+
+/// How to coerce.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coerce {
+    /// Also null, Booleans, numbers and lists.
+    pub(crate) more: bool,
+    /// Paths become store paths.
+    pub(crate) copy: bool,
+}
+
+impl Coerce {
+    pub(crate) const INTERPOLATE: Coerce = Coerce { more: false, copy: true };
+    pub(crate) const PLAIN: Coerce = Coerce { more: false, copy: false };
+    pub(crate) const TO_STRING: Coerce = Coerce { more: true, copy: false };
+    pub(crate) const ENV: Coerce = Coerce { more: true, copy: true };
+}
+
+impl From<HostError> for Error {
+    fn from(error: HostError) -> Error {
+        Error::new(ErrorKind::Host, Loc::NONE, error.to_string())
+    }
+}
+
+impl From<GraphError> for Error {
+    fn from(error: GraphError) -> Error {
+        Error::new(ErrorKind::Host, Loc::NONE, error.to_string())
+    }
+}
+
+impl Machine {
+    /// The real bytes of a string: whatever observes bytes goes through here.
+    pub(crate) fn text(&mut self, text: Gc<Str>) -> Res<&'static [u8]> {
+        let bytes = Str::bytes(text);
+        if text.ctx.is_empty() || memchr::memchr(0, bytes).is_none() {
+            return Ok(bytes);
+        }
+        let real = self.real_bytes(bytes)?;
+        Ok(self.heap.alloc_slice(real.into_iter()))
+    }
+
+    /// Bytes with every token replaced by the path it stands for.
+    pub(crate) fn real_bytes(&mut self, bytes: &[u8]) -> Res<Vec<u8>> {
+        let mut out = Vec::with_capacity(bytes.len());
+        for segment in self.segments(bytes).0 {
+            if let Segment::Output(id, _) | Segment::DrvPath(id) = segment {
+                self.graph.observe(id);
+            }
+            self.graph.segment_text(&segment, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Bytes as a symbolic string.
+    pub(crate) fn segments(&self, bytes: &[u8]) -> SymStr {
+        let mut segments = Vec::new();
+        let mut from = 0;
+        let name_len = |segment: &Segment| self.graph.name_len(segment);
+        while let Some(token) = marker::next(bytes, from, &name_len) {
+            if token.start > from {
+                segments.push(Segment::Text(bytes[from..token.start].into()));
+            }
+            from = token.end;
+            segments.push(token.segment);
+        }
+        if from < bytes.len() {
+            segments.push(Segment::Text(bytes[from..].into()));
+        }
+        SymStr(segments.into())
+    }
+
+    /// Where tokens lie in a string: (start, end).
+    pub(crate) fn token_ranges(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut ranges = Vec::new();
+        let mut from = 0;
+        let name_len = |segment: &Segment| self.graph.name_len(segment);
+        while let Some(token) = marker::next(bytes, from, &name_len) {
+            ranges.push((token.start, token.end));
+            from = token.end;
+        }
+        ranges
+    }
+
+    /// A context element as C++ Nix shows it.
+    pub(crate) fn show_elem(&mut self, elem: CtxElem) -> Res<String> {
+        Ok(match elem {
+            CtxElem::Source(id) => self.graph.source_path(id)?.as_str().to_owned(),
+            CtxElem::Path(id) => self.contexts.path(id).as_str().to_owned(),
+            CtxElem::DrvFile(id) => self.graph.drv_path(id)?.as_str().to_owned(),
+            CtxElem::DrvDeep(id) => format!("={}", self.graph.drv_path(id)?),
+            CtxElem::Output(id, output) => {
+                let name = self.graph.node(id).outputs[output as usize].name.clone();
+                format!("!{name}!{}", self.graph.drv_path(id)?)
+            }
+        })
+    }
+
+    /// Appends a value's text.
+    pub(crate) fn coerce(&mut self, value: Value, mode: Coerce, loc: Loc, out: &mut Vec<u8>, ctx: &mut Ctx) -> Res<()> {
+        let value = self.force(value)?;
+        match value {
+            Value::Str(text) => {
+                *ctx = self.contexts.union(*ctx, text.ctx);
+                out.extend_from_slice(Str::bytes(text));
+            }
+            Value::Path(path) => {
+                if mode.copy {
+                    self.coerce_source(path, loc, out, ctx)?;
+                } else {
+                    out.extend_from_slice(Str::bytes(path));
+                }
+            }
+            Value::Attrs(attrs) => {
+                self.check_stack(loc)?;
+                if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
+                    let func = self.force_slot(&to_string.value)?;
+                    let text = self.call(func, &[value], loc)?;
+                    return self
+                        .coerce(text, mode, loc, out, ctx)
+                        .map_err(|e| e.frame(loc, "while evaluating the result of the `__toString` attribute"));
+                }
+                let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) else {
+                    return Err(self.cannot_coerce(value, loc));
+                };
+                let path = self.force_slot(&path.value)?;
+                return self.coerce(path, mode, loc, out, ctx);
+            }
+            Value::Bool(true) if mode.more => out.push(b'1'),
+            Value::Bool(false) | Value::Null if mode.more => {}
+            Value::Int(n) if mode.more => out.extend_from_slice(n.to_string().as_bytes()),
+            Value::Float(x) if mode.more => out.extend_from_slice(format!("{x:.6}").as_bytes()),
+            Value::List(list) if mode.more => {
+                self.check_stack(loc)?;
+                for (index, item) in list.slots().iter().enumerate() {
+                    let item = self.force_slot(item)?;
+                    self.coerce(item, mode, loc, out, ctx)
+                        .map_err(|e| e.frame(loc, "while evaluating one element of the list"))?;
+                    let empty = matches!(item, Value::List(list) if list.len() == 0);
+                    if index + 1 < list.len() && !empty {
+                        out.push(b' ');
+                    }
+                }
+            }
+            other => return Err(self.cannot_coerce(other, loc)),
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn cannot_coerce(&mut self, value: Value, loc: Loc) -> Error {
+        let shown = self.show_error(value);
+        Error::typed(loc, format!("cannot coerce {} to a string: {shown}", self.type_phrase(value)))
+    }
+
+    /// A value's text with its context.
+    pub(crate) fn coerced(&mut self, value: Value, mode: Coerce, loc: Loc) -> Res<(Vec<u8>, Ctx)> {
+        let mut out = Vec::new();
+        let mut ctx = Ctx::EMPTY;
+        self.coerce(value, mode, loc, &mut out, &mut ctx)?;
+        Ok((out, ctx))
+    }
+
+    /// The source for a path, which must exist.
+    pub(crate) fn copy_to_store(&mut self, path: &[u8], loc: Loc) -> Res<crate::graph::SourceId> {
+        if let Some(&id) = self.copied.get(path) {
+            return Ok(id);
+        }
+        if path.ends_with(b".drv") && path.starts_with(b"/nix/store/") {
+            let text = String::from_utf8_lossy(path);
+            return Err(Error::eval(loc, format!("file names are not allowed to end in '.drv' ('{text}')")));
+        }
+        let file = os_path(path);
+        self.check_allowed(path, loc)?;
+        if self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))?.is_none() {
+            return Err(self.no_such_path(path, loc));
+        }
+        let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
+        floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
+        let source = Source { name, origin: Origin::Tree(file), method: Method::Nar, expected: None };
+        let id = self.graph.add_source(source);
+        self.copied.insert(path.to_vec(), id);
+        Ok(id)
+    }
+
+    #[cold]
+    pub(crate) fn no_such_path(&mut self, path: &[u8], loc: Loc) -> Error {
+        Error::new(ErrorKind::Host, loc, format!("path '{}' does not exist", String::from_utf8_lossy(path)))
+    }
+
+    fn coerce_source(&mut self, path: Gc<Str>, loc: Loc, out: &mut Vec<u8>, ctx: &mut Ctx) -> Res<()> {
+        let id = self.copy_to_store(Str::bytes(path), loc)?;
+        let own = self.contexts.intern(vec![CtxElem::Source(id)]);
+        *ctx = self.contexts.union(*ctx, own);
+        out.extend_from_slice(&marker::source(id, &self.graph.source(id).name));
+        Ok(())
+    }
+
+    pub(crate) fn interpolate(&mut self, parts: &'static [PartCode], env: Gc<Env>, _loc: Loc) -> Res<Value> {
+        let mut out = Vec::new();
+        let mut ctx = Ctx::EMPTY;
+        for part in parts {
+            match *part {
+                PartCode::Text(text) => out.extend_from_slice(text),
+                PartCode::Expr(code, loc) => {
+                    let value = self.eval(code, env)?;
+                    self.coerce(value, Coerce::INTERPOLATE, loc, &mut out, &mut ctx)
+                        .map_err(|e| e.frame(loc, "while evaluating a path segment"))?;
+                }
+            }
+        }
+        Ok(self.string_with(&out, ctx))
+    }
+
+    pub(crate) fn interpolate_path(&mut self, parts: &'static [PartCode], env: Gc<Env>, loc: Loc) -> Res<Value> {
+        let mut out = Vec::new();
+        let mut ctx = Ctx::EMPTY;
+        for part in parts {
+            match *part {
+                PartCode::Text(text) => out.extend_from_slice(text),
+                PartCode::Expr(code, at) => {
+                    let value = self.eval(code, env)?;
+                    self.coerce(value, Coerce::PLAIN, at, &mut out, &mut ctx)?;
+                }
+            }
+        }
+        self.path_from(&out, ctx, loc)
+    }
+
+    fn path_from(&mut self, bytes: &[u8], ctx: Ctx, loc: Loc) -> Res<Value> {
+        if !ctx.is_empty() {
+            return Err(Error::eval(loc, "a string that refers to a store path cannot be appended to a path"));
+        }
+        Ok(self.path(bytes))
+    }
+
+    /// A path value.
+    pub(crate) fn path(&mut self, bytes: &[u8]) -> Value {
+        Value::Path(Str::alloc(&mut self.heap, &paths::normalise(bytes), Ctx::EMPTY))
+    }
+
+    pub(crate) fn add_to_path(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
+        let mut out = Vec::new();
+        let mut ctx = Ctx::EMPTY;
+        self.coerce(left, Coerce::PLAIN, loc, &mut out, &mut ctx)?;
+        self.coerce(right, Coerce::PLAIN, loc, &mut out, &mut ctx)
+            .map_err(|e| e.frame(loc, "while evaluating a path segment"))?;
+        self.path_from(&out, ctx, loc)
+    }
+
+    pub(crate) fn add_strings(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
+        let mode = if matches!(left, Value::Str(_)) { Coerce::INTERPOLATE } else { Coerce::PLAIN };
+        let mut out = Vec::new();
+        let mut ctx = Ctx::EMPTY;
+        for value in [left, right] {
+            self.coerce(value, mode, loc, &mut out, &mut ctx)
+                .map_err(|e| e.frame(loc, "while evaluating a path segment"))?;
+        }
+        Ok(self.string_with(&out, ctx))
+    }
+
+    /// A value as an absolute path, its context realised so that it can be read.
+    pub(crate) fn as_path(&mut self, value: Value, loc: Loc) -> Res<Vec<u8>> {
+        let value = self.force(value)?;
+        if let Value::Path(path) = value {
+            return Ok(Str::bytes(path).to_vec());
+        }
+        let (bytes, ctx) = self.coerced_path(value, loc)?;
+        self.realise(ctx, loc)?;
+        Ok(paths::normalise(&bytes))
+    }
+
+    /// A value as the text of an absolute path, with its context.
+    pub(crate) fn coerced_path(&mut self, value: Value, loc: Loc) -> Res<(Vec<u8>, Ctx)> {
+        let (bytes, ctx) = self.coerced(value, Coerce::PLAIN, loc)?;
+        let bytes = if ctx.is_empty() { bytes } else { self.real_bytes(&bytes)? };
+        if bytes.first() != Some(&b'/') {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            return Err(Error::eval(loc, format!("string '{text}' doesn't represent an absolute path")));
+        }
+        Ok((bytes, ctx))
+    }
+
+    /// Makes sure that everything in a context exists, so that it can be read.
+    pub(crate) fn realise(&mut self, ctx: Ctx, loc: Loc) -> Res<()> {
+        if ctx.is_empty() {
+            return Ok(());
+        }
+        let elems = self.contexts.elems(ctx).to_vec();
+        let mut wanted = Vec::new();
+        for elem in elems {
+            match elem {
+                CtxElem::Source(id) => {
+                    self.host.add_source(self.graph.source(id)).map_err(|e| Error::from(e).at(loc))?;
+                }
+                CtxElem::Path(id) => {
+                    let path = self.contexts.path(id).clone();
+                    self.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
+                }
+                CtxElem::DrvFile(id) | CtxElem::DrvDeep(id) => {
+                    let done = self.graph.derivation(id)?;
+                    self.host.write_derivation(&done.path, &done.drv).map_err(|e| Error::from(e).at(loc))?;
+                }
+                CtxElem::Output(id, output) => wanted.push((id, output as usize)),
+            }
+        }
+        if !wanted.is_empty() {
+            self.host.realise(&self.graph, &wanted).map_err(|e| Error::from(e).at(loc))?;
+        }
+        Ok(())
+    }
+
+    /// Where a path's bytes can be read.
+    pub(crate) fn physical(&self, path: &[u8]) -> PathBuf {
+        let path = os_path(path);
+        if path.starts_with(floe_core::path::STORE_DIR) { self.host.physical(&path) } else { path }
+    }
+
+    /// Fails for paths that restricted evaluation forbids.
+    pub(crate) fn check_allowed(&self, path: &[u8], loc: Loc) -> Res<()> {
+        let Some(allowed) = &self.settings.restrict else { return Ok(()) };
+        let path = os_path(path);
+        let inside = |root: &Path| path.starts_with(root) || root.starts_with(&path);
+        if path.starts_with(floe_core::path::STORE_DIR) || allowed.iter().any(|root| inside(root)) {
+            return Ok(());
+        }
+        let text = path.display();
+        Err(Error::new(ErrorKind::Restricted, loc, format!("access to absolute path '{text}' is forbidden in restricted mode")))
+    }
+}
+
+/// Bytes as a path of this system.
+pub(crate) fn os_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}

@@ -1,0 +1,128 @@
+//! String contexts: interned sorted sets of handles, named by a small number and never copied.
+//! What a handle stands for is the derivation graph's affair.
+
+use floe_core::path::StorePath;
+use rustc_hash::FxHashMap;
+
+use crate::graph::{DrvId, SourceId};
+
+/// A context; 0 is the empty one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Ctx(u32);
+
+/// One thing that a string depends on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum CtxElem {
+    /// A source.
+    Source(SourceId),
+    /// A store path known by its text: an index in the table of [`Contexts::path`].
+    Path(u32),
+    /// A derivation's file alone.
+    DrvFile(DrvId),
+    /// A derivation's file with everything it needs, all outputs included.
+    DrvDeep(DrvId),
+    /// An output.
+    Output(DrvId, u32),
+}
+
+impl Ctx {
+    pub(crate) const EMPTY: Ctx = Ctx(0);
+
+    #[inline(always)]
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The table of contexts of one evaluation.
+pub(crate) struct Contexts {
+    sets: Vec<Box<[CtxElem]>>,
+    ids: FxHashMap<Box<[CtxElem]>, Ctx>,
+    unions: FxHashMap<(Ctx, Ctx), Ctx>,
+    paths: Vec<StorePath>,
+    path_ids: FxHashMap<StorePath, u32>,
+}
+
+impl Contexts {
+    pub(crate) fn new() -> Contexts {
+        Contexts {
+            sets: vec![Box::default()],
+            ids: FxHashMap::from_iter([(Box::default(), Ctx::EMPTY)]),
+            unions: FxHashMap::default(),
+            paths: Vec::new(),
+            path_ids: FxHashMap::default(),
+        }
+    }
+
+    pub(crate) fn elems(&self, ctx: Ctx) -> &[CtxElem] {
+        &self.sets[ctx.0 as usize]
+    }
+
+    pub(crate) fn intern(&mut self, mut elems: Vec<CtxElem>) -> Ctx {
+        elems.sort_unstable();
+        elems.dedup();
+        if let Some(&ctx) = self.ids.get(&elems[..]) {
+            return ctx;
+        }
+        let ctx = Ctx(self.sets.len() as u32);
+        let elems: Box<[CtxElem]> = elems.into();
+        self.sets.push(elems.clone());
+        self.ids.insert(elems, ctx);
+        ctx
+    }
+
+    #[inline]
+    pub(crate) fn union(&mut self, a: Ctx, b: Ctx) -> Ctx {
+        if a == b || b.is_empty() {
+            return a;
+        }
+        if a.is_empty() {
+            return b;
+        }
+        self.union_slow(a, b)
+    }
+
+    fn union_slow(&mut self, a: Ctx, b: Ctx) -> Ctx {
+        let key = if a.0 < b.0 { (a, b) } else { (b, a) };
+        if let Some(&ctx) = self.unions.get(&key) {
+            return ctx;
+        }
+        let mut elems = self.elems(a).to_vec();
+        elems.extend_from_slice(self.elems(b));
+        let ctx = self.intern(elems);
+        self.unions.insert(key, ctx);
+        ctx
+    }
+
+    /// The element for a store path known by its text.
+    pub(crate) fn path_elem(&mut self, path: &StorePath) -> CtxElem {
+        if let Some(&id) = self.path_ids.get(path) {
+            return CtxElem::Path(id);
+        }
+        let id = self.paths.len() as u32;
+        self.paths.push(path.clone());
+        self.path_ids.insert(path.clone(), id);
+        CtxElem::Path(id)
+    }
+
+    pub(crate) fn path(&self, id: u32) -> &StorePath {
+        &self.paths[id as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_sets_are_equal_numbers() {
+        let mut all = Contexts::new();
+        let a = all.intern(vec![CtxElem::DrvFile(DrvId(1))]);
+        let b = all.intern(vec![CtxElem::Output(DrvId(2), 0)]);
+        let ab = all.union(a, b);
+        assert_eq!(ab, all.union(b, a));
+        assert_eq!(ab, all.union(ab, a));
+        assert_eq!(all.union(Ctx::EMPTY, a), a);
+        assert_eq!(all.elems(ab).len(), 2);
+    }
+}

@@ -1,0 +1,185 @@
+//! Memory of one evaluation: a bump arena that is freed as a whole, and [`Gc`], the pointer
+//! into it. What the memory means is `value`'s affair.
+//!
+//! The crate-wide rule that every `unsafe` here and in `value` leans on: a [`Gc`] is made only
+//! from memory of a [`Heap`], is private to this crate, and is used only by the evaluator that
+//! owns the heap (handles given to users are checked against the evaluator's number first).
+//! The heap never moves or frees anything before it is dropped with its evaluator, so
+//! `&'static` within this crate reads "as long as the heap".
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+const FIRST_CHUNK_BYTES: usize = 256 << 10;
+const LAST_CHUNK_BYTES: usize = 16 << 20;
+const ALIGN: usize = 8;
+
+/// A pointer to something in a [`Heap`]. Neither `Send` nor `Sync`.
+pub(crate) struct Gc<T: 'static>(NonNull<T>, PhantomData<&'static T>);
+
+impl<T> Clone for Gc<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Gc<T> {}
+
+impl<T> PartialEq for Gc<T> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<T> Gc<T> {
+    /// From memory of a heap.
+    ///
+    /// # Safety
+    /// `at` points to an initialised `T` in a live heap.
+    #[inline(always)]
+    pub(crate) unsafe fn new(at: NonNull<T>) -> Gc<T> {
+        Gc(at, PhantomData)
+    }
+
+    #[inline(always)]
+    pub(crate) fn as_ptr(self) -> *mut T {
+        self.0.as_ptr()
+    }
+
+    /// The pointee for as long as the heap lives.
+    #[inline(always)]
+    pub(crate) fn get(self) -> &'static T {
+        // SAFETY: by the rule above, the heap is alive and holds an initialised T here; what is
+        // changed later sits in `Cell`s.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> Deref for Gc<T> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        (*self).get()
+    }
+}
+
+/// A bump arena.
+pub(crate) struct Heap {
+    next: usize,
+    end: usize,
+    chunk: *mut u8,
+    chunks: Vec<(NonNull<u8>, Layout)>,
+    chunk_bytes: usize,
+    allocated_bytes: u64,
+}
+
+impl Heap {
+    pub(crate) fn new() -> Heap {
+        Heap {
+            next: 0,
+            end: 0,
+            chunk: std::ptr::null_mut(),
+            chunks: Vec::new(),
+            chunk_bytes: FIRST_CHUNK_BYTES,
+            allocated_bytes: 0,
+        }
+    }
+
+    /// Bytes in use or wasted at the ends of chunks.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.allocated_bytes - (self.end - self.next) as u64
+    }
+
+    /// Uninitialised memory, aligned to 8.
+    #[inline(always)]
+    pub(crate) fn raw(&mut self, size_bytes: usize) -> NonNull<u8> {
+        let size = size_bytes.next_multiple_of(ALIGN);
+        if self.end - self.next < size {
+            return self.refill(size);
+        }
+        let at = self.next;
+        self.next += size;
+        // SAFETY: `at + size <= end`, the length of the current chunk.
+        unsafe { NonNull::new_unchecked(self.chunk.add(at)) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self, size: usize) -> NonNull<u8> {
+        let large = size > self.chunk_bytes / 4;
+        let bytes = if large { size } else { self.chunk_bytes };
+        let layout = Layout::from_size_align(bytes, ALIGN).expect("a sane size");
+        // SAFETY: `bytes` is not zero: `size` is at least one unit here, or the chunk size.
+        let memory = unsafe { alloc(layout) };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        self.chunks.push((memory, layout));
+        self.allocated_bytes += bytes as u64;
+        if large {
+            return memory;
+        }
+        self.chunk_bytes = (self.chunk_bytes * 2).min(LAST_CHUNK_BYTES);
+        self.chunk = memory.as_ptr();
+        self.end = bytes;
+        self.next = size;
+        memory
+    }
+
+    /// Moves a value into the heap. It is never dropped.
+    #[inline(always)]
+    pub(crate) fn alloc<T>(&mut self, value: T) -> Gc<T> {
+        const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= ALIGN) };
+        let at = self.raw(size_of::<T>()).cast::<T>();
+        // SAFETY: fresh memory of T's size and alignment.
+        unsafe {
+            at.write(value);
+            Gc::new(at)
+        }
+    }
+
+    /// Moves a row of values into the heap. They are never dropped.
+    pub(crate) fn alloc_slice<T>(&mut self, values: impl ExactSizeIterator<Item = T>) -> &'static [T] {
+        const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= ALIGN) };
+        let len = values.len();
+        if len == 0 {
+            return &[];
+        }
+        let at = self.raw(len * size_of::<T>()).cast::<T>();
+        let mut written = 0;
+        for value in values.take(len) {
+            // SAFETY: `written < len` elements of fresh memory.
+            unsafe { at.add(written).write(value) };
+            written += 1;
+        }
+        // SAFETY: exactly `written` elements were initialised, in memory of this heap.
+        unsafe { std::slice::from_raw_parts(at.as_ptr(), written) }
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        for (memory, layout) in self.chunks.drain(..) {
+            // SAFETY: allocated by `refill` with this layout, freed once.
+            unsafe { dealloc(memory.as_ptr(), layout) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_it_is_given() {
+        let mut heap = Heap::new();
+        let kept: Vec<_> = (0..100_000u64).map(|i| heap.alloc([i, i + 1])).collect();
+        let big = heap.alloc_slice((0..200_000u64).collect::<Vec<_>>().into_iter());
+        let after = heap.alloc(7u64);
+        assert!(kept.iter().enumerate().all(|(i, at)| at[0] == i as u64 && at[1] == i as u64 + 1));
+        assert!(big.iter().enumerate().all(|(i, at)| *at == i as u64));
+        assert_eq!(*after, 7);
+        assert!(heap.used_bytes() >= 100_000 * 16 + 200_000 * 8);
+    }
+}

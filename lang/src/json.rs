@@ -1,0 +1,154 @@
+//! Values as JSON. Markers of symbolic strings pass through untouched; numbers and escapes are
+//! as C++ Nix's library writes them.
+
+use std::collections::BTreeMap;
+
+use crate::coerce::Coerce;
+use crate::context::Ctx;
+use crate::error::{Error, Res};
+use crate::graph::Segment;
+use crate::machine::Machine;
+use crate::marker;
+use crate::source::Loc;
+use crate::symbol::Symbol;
+use crate::value::{Attr, Attrs, Str, Value};
+
+/// An object from members that are JSON already.
+pub(crate) fn object(members: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(name, &mut out);
+        out.push(b':');
+        out.extend_from_slice(value);
+    }
+    out.push(b'}');
+    out
+}
+
+/// A string without markers.
+pub(crate) fn string(bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape(bytes, out);
+    out.push(b'"');
+}
+
+fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            8 => out.extend_from_slice(b"\\b"),
+            12 => out.extend_from_slice(b"\\f"),
+            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            byte => out.push(*byte),
+        }
+    }
+}
+
+fn float(x: f64, out: &mut Vec<u8>) {
+    if !x.is_finite() {
+        out.extend_from_slice(b"null");
+        return;
+    }
+    let exponent = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
+    let text = if (-5..15).contains(&exponent) {
+        let text = format!("{x}");
+        if text.contains('.') { text } else { format!("{text}.0") }
+    } else {
+        let text = format!("{x:e}");
+        let (mantissa, exponent) = text.split_once('e').expect("scientific notation");
+        let exponent: i32 = exponent.parse().expect("an exponent is a number");
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{mantissa}e{sign}{:02}", exponent.abs())
+    };
+    out.extend_from_slice(text.as_bytes());
+}
+
+impl Machine {
+    fn json_string(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Res<()> {
+        out.push(b'"');
+        let graph = self.graph.clone();
+        let name_len = |segment: &Segment| graph.name_len(segment);
+        let mut from = 0;
+        while let Some(token) = marker::next(bytes, from, &name_len) {
+            escape(&bytes[from..token.start], out);
+            out.extend_from_slice(&bytes[token.start..token.end]);
+            from = token.end;
+        }
+        let rest = &bytes[from..];
+        if std::str::from_utf8(rest).is_err() {
+            return Err(Error::eval(Loc::NONE, "cannot convert a string that is not valid UTF-8 to JSON"));
+        }
+        escape(rest, out);
+        out.push(b'"');
+        Ok(())
+    }
+
+    /// Appends a value's JSON, forcing everything below it.
+    pub(crate) fn to_json(&mut self, value: Value, loc: Loc, out: &mut Vec<u8>, ctx: &mut Ctx) -> Res<()> {
+        self.check_stack(loc)?;
+        match self.force(value)? {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
+            Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+            Value::Float(x) => float(x, out),
+            Value::Str(text) => {
+                *ctx = self.contexts.union(*ctx, text.ctx);
+                self.json_string(Str::bytes(text), out)?;
+            }
+            path @ Value::Path(_) => {
+                let mut text = Vec::new();
+                self.coerce(path, Coerce::INTERPOLATE, loc, &mut text, ctx)?;
+                self.json_string(&text, out)?;
+            }
+            Value::List(list) => {
+                out.push(b'[');
+                for (index, item) in list.slots().iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    let item = self.force_slot(item)?;
+                    self.to_json(item, loc, out, ctx)
+                        .map_err(|e| e.frame(loc, format!("while evaluating list element at index {index}")))?;
+                }
+                out.push(b']');
+            }
+            set @ Value::Attrs(attrs) => {
+                if Attrs::find(attrs, Symbol::TO_STRING).is_some() {
+                    let mut text = Vec::new();
+                    self.coerce(set, Coerce::PLAIN, loc, &mut text, ctx)?;
+                    return self.json_string(&text, out);
+                }
+                if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
+                    let path = self.force_slot(&path.value)?;
+                    return self.to_json(path, loc, out, ctx);
+                }
+                out.push(b'{');
+                let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut self.heap).iter().collect();
+                all.sort_unstable_by_key(|attr| attr.name.as_bytes());
+                for (index, attr) in all.into_iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    string(attr.name.as_bytes(), out);
+                    out.push(b':');
+                    let value = self.force_slot(&attr.value)?;
+                    self.to_json(value, attr.loc, out, ctx)
+                        .map_err(|e| e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name)))?;
+                }
+                out.push(b'}');
+            }
+            other => {
+                let message = format!("cannot convert {} to JSON", self.type_phrase(other));
+                return Err(Error::typed(loc, message));
+            }
+        }
+        Ok(())
+    }
+}

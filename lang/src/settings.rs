@@ -1,0 +1,39 @@
+//! How to evaluate. Plain data.
+
+use std::path::PathBuf;
+
+/// An entry of the search path: `<prefix/rest>` is looked up at `path/rest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchEntry {
+    /// Empty: any name.
+    pub prefix: String,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// How to evaluate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Pure evaluation: no clock, no environment, no search path.
+    pub pure: bool,
+    /// Allow reading only below these folders (and the store), if given.
+    pub restrict: Option<Vec<PathBuf>>,
+    /// Calls nested deeper than this are an error.
+    pub max_call_depth: u32,
+    /// The search path, first entry first.
+    pub nix_path: Vec<SearchEntry>,
+    /// Bytes of stack reserved (not used) for evaluation.
+    pub stack_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            pure: false,
+            restrict: None,
+            max_call_depth: 10_000,
+            nix_path: Vec::new(),
+            stack_bytes: 1 << 30,
+        }
+    }
+}

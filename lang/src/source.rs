@@ -1,0 +1,97 @@
+//! The texts that were parsed, and [`Loc`]: a place in any of them in 32 bits. Reads no file.
+
+use std::path::{Path, PathBuf};
+
+use crate::graph::SourcePos;
+use crate::syntax::ast::{FileId, Pos};
+
+/// A place in some source text: offsets of all texts laid end to end. 0 is no place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Loc(pub(crate) u32);
+
+impl Loc {
+    pub(crate) const NONE: Loc = Loc(0);
+}
+
+/// How a text came here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceName {
+    /// From this file.
+    File(PathBuf),
+    /// From the command line or another caller.
+    Text,
+    /// From the program itself, under this name.
+    Builtin(&'static str),
+}
+
+pub(crate) struct SourceText {
+    pub(crate) name: SourceName,
+    pub(crate) text: Vec<u8>,
+    base: u32,
+}
+
+/// All texts of an evaluation.
+#[derive(Default)]
+pub(crate) struct Sources {
+    texts: Vec<SourceText>,
+}
+
+impl Sources {
+    /// Adds a text; `None` when there are more than 4 GiB of them.
+    pub(crate) fn add(&mut self, name: SourceName, text: Vec<u8>) -> Option<FileId> {
+        let base = self.texts.last().map_or(1, |last| last.base + last.text.len() as u32 + 1);
+        base.checked_add(u32::try_from(text.len()).ok()?)?.checked_add(1)?;
+        self.texts.push(SourceText { name, text, base });
+        Some(FileId(self.texts.len() as u32 - 1))
+    }
+
+    pub(crate) fn text(&self, file: FileId) -> &SourceText {
+        &self.texts[file.0 as usize]
+    }
+
+    pub(crate) fn loc(&self, pos: Pos) -> Loc {
+        Loc(self.texts[pos.file.0 as usize].base + pos.offset)
+    }
+
+    /// The text and the offset in it.
+    pub(crate) fn find(&self, loc: Loc) -> Option<(&SourceText, usize)> {
+        if loc == Loc::NONE {
+            return None;
+        }
+        let at = self.texts.partition_point(|text| text.base <= loc.0).checked_sub(1)?;
+        let text = &self.texts[at];
+        Some((text, (loc.0 - text.base) as usize))
+    }
+
+    /// Line and column, from 1.
+    pub(crate) fn line_column(&self, loc: Loc) -> Option<(&SourceText, u32, u32)> {
+        let (source, offset) = self.find(loc)?;
+        let before = &source.text[..offset.min(source.text.len())];
+        let mut line = 1;
+        let mut start = 0;
+        let mut i = 0;
+        while i < before.len() {
+            let newline = match before[i] {
+                b'\n' => true,
+                b'\r' => source.text.get(i + 1) != Some(&b'\n'),
+                _ => false,
+            };
+            i += 1;
+            if newline {
+                line += 1;
+                start = i;
+            }
+        }
+        Some((source, line, (offset - start) as u32 + 1))
+    }
+
+    pub(crate) fn resolve(&self, loc: Loc) -> Option<SourcePos> {
+        let (source, line, column) = self.line_column(loc)?;
+        let file = match &source.name {
+            SourceName::File(path) => path.clone(),
+            SourceName::Text => PathBuf::from("«string»"),
+            SourceName::Builtin(name) => Path::new("«nix-internal»").join(name),
+        };
+        Some(SourcePos { file, line, column })
+    }
+}

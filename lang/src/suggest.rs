@@ -1,0 +1,47 @@
+//! "Did you mean": names close to one that is missing. By edit distance, as C++ Nix does.
+
+const MAX_SUGGESTIONS: usize = 3;
+const MAX_DISTANCE: usize = 3;
+
+/// The hint to append to a message, or nothing.
+pub(crate) fn did_you_mean<'a>(name: &[u8], candidates: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut close: Vec<(usize, &[u8])> = candidates
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= MAX_DISTANCE)
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= MAX_DISTANCE && *distance < name.len().max(2))
+        .collect();
+    close.sort_unstable();
+    close.truncate(MAX_SUGGESTIONS);
+    let close: Vec<_> = close.iter().map(|(_, name)| String::from_utf8_lossy(name)).collect();
+    match &close[..] {
+        [] => String::new(),
+        [one] => format!("\nDid you mean {one}?"),
+        [before @ .., last] => format!("\nDid you mean one of {} or {last}?", before.join(", ")),
+    }
+}
+
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_names() {
+        let names = ["foo", "bar", "foot"].map(str::as_bytes);
+        assert_eq!(did_you_mean(b"fop", names.into_iter()), "\nDid you mean one of foo or foot?");
+        assert_eq!(did_you_mean(b"zzzzzz", names.into_iter()), "");
+    }
+}

@@ -1,0 +1,3 @@
+//! Codecs that the builtins need, on plain data. Nothing here knows values, thunks or the syntax tree.
+
+pub mod float;
