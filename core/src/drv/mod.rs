@@ -174,3 +174,6 @@ impl Derivation {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
