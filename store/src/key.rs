@@ -22,39 +22,37 @@ pub(crate) struct PathKey(pub(crate) Vec<u8>);
 impl PathKey {
     /// The key of a path.
     pub(crate) fn of(path: &StorePath) -> Self {
-        let mut bytes = base32::decode(path.digest_text())
-            .expect("a store path's digest is valid base32 by construction");
-        bytes.reverse();
+        let mut bytes = Vec::with_capacity(DIGEST_LEN + path.name().len());
+        bytes.extend(path.digest().iter().rev());
         bytes.extend_from_slice(path.name().as_bytes());
         Self(bytes)
     }
 
     /// The path of a key, or what is wrong with it.
     pub(crate) fn path(&self) -> Result<StorePath, String> {
-        let base = base_name(&self.0).ok_or("the key is too short for a store path")?;
-        StorePath::from_base_name(&base).map_err(|e| e.to_string())
+        let (digest, name) =
+            self.0.split_first_chunk::<DIGEST_LEN>().ok_or("the key is too short for a path")?;
+        let mut digest = *digest;
+        digest.reverse();
+        let name = std::str::from_utf8(name).map_err(|e| e.to_string())?;
+        StorePath::new(&digest, name).map_err(|e| e.to_string())
     }
 }
 
 impl fmt::Debug for PathKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base_name(&self.0).unwrap_or_else(|| hex(&self.0)))
+        match self.path() {
+            Ok(path) => f.write_str(path.base_name()),
+            Err(_) => f.write_str(&hex(&self.0)),
+        }
     }
-}
-
-/// `<digest>-<name>` of a key's bytes.
-fn base_name(key: &[u8]) -> Option<String> {
-    let (digest, name) = key.split_at_checked(DIGEST_LEN)?;
-    let mut digest = digest.to_vec();
-    digest.reverse();
-    Some(format!("{}-{}", base32::encode(&digest), std::str::from_utf8(name).ok()?))
 }
 
 /// A key in words, for error messages.
 pub(crate) fn describe(family: crate::db::Family, key: &[u8]) -> String {
     use crate::db::Family;
     match family {
-        Family::Objects | Family::Derivations => base_name(key).unwrap_or_else(|| hex(key)),
+        Family::Objects | Family::Derivations => format!("{:?}", PathKey(key.to_vec())),
         Family::Meta | Family::Digests => String::from_utf8_lossy(key).into_owned(),
         Family::Referrers | Family::Trace | Family::TraceByObject | Family::Records => hex(key),
     }

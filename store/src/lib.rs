@@ -32,7 +32,6 @@ mod key;
 mod layout;
 mod lock;
 mod mark;
-mod object;
 mod protect;
 mod query;
 mod recover;
