@@ -29,8 +29,10 @@ pub struct Node {
 #[salsa::input(singleton)]
 pub struct Settings {
     /// The rebuilder in force.
+    #[returns(copy)]
     pub strategy: Strategy,
     /// Advances whenever objects or traces may have gone: collection, deletion, another store.
+    #[returns(copy)]
     pub epoch: u64,
 }
 
@@ -138,7 +140,7 @@ pub fn address(db: &dyn Db, node: Node) -> Option<Arc<Address>> {
 
 /// The key of the derivation in which every input is replaced by the store path it denotes,
 /// once all are known. The derivation itself is not kept: whoever runs it resolves again.
-#[salsa::tracked]
+#[salsa::tracked(returns(copy))]
 pub fn resolved(db: &dyn Db, node: Node) -> Option<Digest> {
     let rebuilder = Settings::get(db).strategy(db).rebuilder();
     let own = address(db, node);

@@ -9,7 +9,7 @@ pub mod cancel;
 pub mod db;
 pub mod event;
 pub mod graph;
-pub mod import;
+//pub mod import;
 pub mod job;
 pub mod rebuilder;
 pub mod recipe;

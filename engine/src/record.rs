@@ -97,6 +97,4 @@ pub struct Record {
     pub cpu_ms: u64,
     /// When this was written, in seconds since 1970.
     pub at: u64,
-    /// Number of the request that wrote it, for `explain`.
-    pub request: u64,
 }

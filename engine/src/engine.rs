@@ -1,0 +1,378 @@
+//! The engine as a whole: a store root, the query graph over it, and requests. This is the door
+//! for a command, a server or a test; each step is a module of its own.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use floe_core::path::StorePath;
+use floe_lang::graph::DrvGraph;
+use floe_sandbox::Spawner;
+use floe_store::{Batch, Mode, Open, Store, StoreError, Waiting};
+use salsa::Setter;
+
+use crate::cancel::Cancel;
+use crate::db::{Database, Node, QueryCounts};
+use crate::decide::{Decided, Past, decide};
+use crate::event::{Event, Events};
+use crate::graph::Graph;
+use crate::host::StoreHost;
+use crate::import::{ImportError, Imported, Wanted, import};
+use crate::job::Executor;
+use crate::local::{Local, LocalSettings, Profiles, find_shell};
+use crate::materials::Materials;
+use crate::memo::{EmptyMemo, StoreMemo};
+use crate::rebuilder::{Memo, Strategy};
+use crate::record::Record;
+use crate::schedule::{Options, Outcome, Scheduler};
+
+/// Why a request could not be carried out at all. What fails in single builds is in the outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The evaluated graph cannot be built.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The sandbox cannot be set up at all.
+    #[error(transparent)]
+    Sandbox(#[from] floe_sandbox::SandboxError),
+    /// The static shell cannot be read.
+    #[error("cannot read the sandbox's shell {path}: {source}")]
+    Shell {
+        /// Where it should be.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+/// What a request wants beside its targets.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// Which results may stand.
+    pub strategy: Strategy,
+    /// How many builders, and what a failure stops.
+    pub schedule: Options,
+    /// How builders run.
+    pub local: LocalSettings,
+    /// Decide about every derivation even when nothing had to be done.
+    pub decide_all: bool,
+}
+
+/// What came of a request.
+pub struct Built {
+    /// The graph.
+    pub graph: Graph,
+    /// What became of each node.
+    pub outcome: Outcome,
+    /// The decisions; empty when nothing had to be done and nobody asked.
+    pub decided: Vec<Decided>,
+    /// Each node's derivation as evaluated; empty for a generated graph.
+    pub drvs: Vec<floe_lang::graph::DrvId>,
+    /// How much work the queries did for this request.
+    pub queries: QueryCounts,
+}
+
+/// A store root and everything that is known about it.
+pub struct Engine {
+    root: PathBuf,
+    wait: bool,
+    events: Events,
+    store: Mutex<Option<Arc<Store>>>,
+    host: Arc<StoreHost>,
+    profiles: Profiles,
+    db: Database,
+    nodes: HashMap<Arc<str>, Node>,
+}
+
+impl Engine {
+    /// An engine over the store at `root`. The store is opened for reading if it exists; it is
+    /// created, or opened for writing, when something must be written.
+    ///
+    /// # Errors
+    /// When the store is damaged or cannot be read, or when another process collects garbage
+    /// and `wait` is false.
+    pub fn open(root: &Path, wait: bool, events: Events) -> Result<Engine, EngineError> {
+        let store = match Store::exists(root) {
+            true => Some(open_store(root, Mode::ReadOnly, wait, &events)?),
+            false => None,
+        };
+        let shell = find_shell();
+        let profiles = Profiles::load(shell.clone())
+            .map_err(|source| EngineError::Shell { path: shell.unwrap_or_default(), source })?;
+        let seed_root = root.to_path_buf();
+        let seed = move || crate::seed::find(&seed_root);
+        let host = Arc::new(StoreHost::new(store.clone(), seed, events.clone()));
+        let memo = memo(store.as_ref(), &profiles);
+        Ok(Engine {
+            root: root.to_path_buf(),
+            wait,
+            events,
+            store: Mutex::new(store),
+            host,
+            profiles,
+            db: Database::new(memo, Strategy::default()),
+            nodes: HashMap::new(),
+        })
+    }
+
+    /// Evaluation's host.
+    pub fn host(&self) -> Arc<StoreHost> {
+        Arc::clone(&self.host)
+    }
+
+    /// The store as it is open now, if it exists.
+    pub fn store(&self) -> Option<Arc<Store>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store, open for writing; waits for another owner.
+    ///
+    /// # Errors
+    /// When it cannot be opened so.
+    pub fn writable_store(&self) -> Result<Arc<Store>, EngineError> {
+        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = slot.as_ref()
+            && store.mode() == Mode::ReadWrite
+        {
+            return Ok(Arc::clone(store));
+        }
+        let store = open_store(&self.root, Mode::ReadWrite, self.wait, &self.events)?;
+        self.host.set_store(Arc::clone(&store));
+        *slot = Some(Arc::clone(&store));
+        Ok(store)
+    }
+
+    /// Builds what evaluation wants.
+    ///
+    /// # Errors
+    /// When the request as a whole cannot be carried out; failed builds are in the result.
+    pub fn build(
+        &mut self,
+        drvs: &Arc<DrvGraph>,
+        wanted: &[Wanted],
+        options: &BuildOptions,
+        cancel: &Cancel,
+    ) -> Result<Built, EngineError> {
+        let Imported { graph, drvs: ids, materials } = import(drvs, wanted)?;
+        let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
+        let mut built = self.build_graph(graph, materials, options, cancel)?;
+        built.drvs = ids;
+        Ok(built)
+    }
+
+    /// Builds the targets of a graph.
+    ///
+    /// # Errors
+    /// When the request as a whole cannot be carried out; failed builds are in the result.
+    pub fn build_graph(
+        &mut self,
+        graph: Graph,
+        materials: Materials,
+        options: &BuildOptions,
+        cancel: &Cancel,
+    ) -> Result<Built, EngineError> {
+        let before = self.db.counts();
+        let tasks = graph.task_ids();
+        let nodes = self.enter(&graph, &tasks, options.strategy);
+        let mut memo = memo(self.store().as_ref(), &self.profiles);
+        let outcome = {
+            let mut scheduler = self.scheduler(&graph, &nodes, &*memo, cancel, options);
+            scheduler.look_up();
+            if scheduler.is_finished() || options.schedule.dry_run {
+                Some(scheduler.run(&Nobody))
+            } else {
+                None
+            }
+        };
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => {
+                let store = self.writable_store()?;
+                memo = self::memo(Some(&store), &self.profiles);
+                self.db.set_memo(Arc::clone(&memo));
+                let executor = Local::new(
+                    store,
+                    materials,
+                    options.local.clone(),
+                    Spawner::new()?,
+                    self.profiles.clone(),
+                );
+                let mut scheduler = self.scheduler(&graph, &nodes, &*memo, cancel, options);
+                scheduler.look_up();
+                scheduler.run(&executor)
+            }
+        };
+        let decided = self.keep_decisions(&graph, &outcome, options)?;
+        let after = self.db.counts();
+        Ok(Built {
+            graph,
+            outcome,
+            decided,
+            drvs: Vec::new(),
+            queries: QueryCounts {
+                executed: after.executed - before.executed,
+                validated: after.validated - before.validated,
+            },
+        })
+    }
+
+    fn scheduler<'a>(
+        &'a self,
+        graph: &'a Graph,
+        nodes: &'a [Node],
+        memo: &'a dyn Memo,
+        cancel: &'a Cancel,
+        options: &BuildOptions,
+    ) -> Scheduler<'a> {
+        Scheduler::new(graph, nodes, &self.db, memo, &self.events, cancel, options.schedule.clone())
+    }
+
+    /// Enters a graph into the query database: a task that is known keeps its node, and only
+    /// what differs is set.
+    fn enter(&mut self, graph: &Graph, tasks: &[Arc<str>], strategy: Strategy) -> Vec<Node> {
+        self.db.set_strategy(strategy);
+        let mut entered: Vec<Node> = Vec::with_capacity(graph.len());
+        for ((_, node), task) in graph.nodes().zip(tasks) {
+            let deps: Arc<[Node]> = node.deps.iter().map(|dep| entered[dep.index()]).collect();
+            let ix = match self.nodes.get(task).copied() {
+                Some(known) => {
+                    if **known.recipe(&self.db) != *node.recipe {
+                        known.set_recipe(&mut self.db).to(Arc::clone(&node.recipe));
+                    }
+                    if *known.deps(&self.db) != deps {
+                        known.set_deps(&mut self.db).to(deps);
+                    }
+                    known
+                }
+                None => {
+                    let new = Node::new(&self.db, Arc::clone(&node.recipe), deps);
+                    self.nodes.insert(Arc::clone(task), new);
+                    new
+                }
+            };
+            entered.push(ix);
+        }
+        entered
+    }
+
+    /// Decides about every node and writes what changed to the records.
+    fn keep_decisions(
+        &self,
+        graph: &Graph,
+        outcome: &Outcome,
+        options: &BuildOptions,
+    ) -> Result<Vec<Decided>, EngineError> {
+        if options.schedule.dry_run {
+            return Ok(Vec::new());
+        }
+        let Some(store) = self.store() else { return Ok(Vec::new()) };
+        let digests: Vec<u8> =
+            graph.deep_digests().iter().flat_map(|digest| digest.0).collect();
+        let summary = floe_core::hash::Digest::of(&digests);
+        let targets: String = graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
+        let request = format!("request\0{}\0{targets}", options.strategy);
+        let same = outcome.builders_run == 0
+            && store.record(request.as_bytes())?.as_deref() == Some(&summary.0[..]);
+        if same && !options.decide_all {
+            return Ok(Vec::new());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let past = StorePast { store: &store };
+        let decided = decide(graph, outcome, options.strategy, &past, now);
+        if !same {
+            let mut records: Vec<(Vec<u8>, Vec<u8>)> = decided
+                .iter()
+                .filter(|decided| !decided.recorded)
+                .map(|decided| {
+                    let value = serde_json::to_vec(&decided.record).expect("records are plain data");
+                    (record_key(options.strategy, &decided.task), value)
+                })
+                .collect();
+            records.push((request.into_bytes(), summary.0.to_vec()));
+            let store = self.writable_store()?;
+            store.register(&Batch { records, ..Batch::default() })?;
+        }
+        Ok(decided)
+    }
+
+    /// All records of a strategy, by task id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn records(&self, strategy: Strategy) -> Result<Vec<(String, Record)>, EngineError> {
+        let Some(store) = self.store() else { return Ok(Vec::new()) };
+        let prefix = record_key(strategy, "");
+        let mut records = Vec::new();
+        for (key, value) in store.records(&prefix)? {
+            let task = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+            if let Ok(record) = serde_json::from_slice(&value) {
+                records.push((task, record));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Where an object's bytes lie, if there is a store.
+    pub fn physical(&self, path: &StorePath) -> Option<PathBuf> {
+        self.store().map(|store| store.physical(path))
+    }
+}
+
+fn memo(store: Option<&Arc<Store>>, profiles: &Profiles) -> Arc<dyn Memo> {
+    match store {
+        Some(store) => Arc::new(StoreMemo::new(Arc::clone(store), profiles.clone())),
+        None => Arc::new(EmptyMemo),
+    }
+}
+
+fn open_store(root: &Path, mode: Mode, wait: bool, events: &Events) -> Result<Arc<Store>, StoreError> {
+    let tell = |waiting: &Waiting| events.send(Event::Note(waiting.to_string()));
+    Store::open(root, Open { mode, wait, on_wait: Some(&tell) }).map(Arc::new)
+}
+
+fn record_key(strategy: Strategy, task: &str) -> Vec<u8> {
+    format!("task\0{strategy}\0{task}").into_bytes()
+}
+
+/// The past as the store knows it.
+struct StorePast<'a> {
+    store: &'a Store,
+}
+
+impl Past for StorePast<'_> {
+    fn record(&self, strategy: Strategy, task: &str) -> Option<Record> {
+        let value = self.store.record(&record_key(strategy, task)).ok()??;
+        serde_json::from_slice(&value).ok()
+    }
+
+    fn first_difference(&self, old: &StorePath, new: &StorePath) -> Option<String> {
+        let difference =
+            crate::diff::first_difference(&self.store.physical(old), &self.store.physical(new))?;
+        Some(difference.to_string_lossy().into_owned())
+    }
+}
+
+/// The executor of requests that run nothing.
+struct Nobody;
+
+impl Executor for Nobody {
+    fn systems(&self) -> &[String] {
+        &[]
+    }
+
+    fn features(&self) -> &[String] {
+        &[]
+    }
+
+    fn execute(
+        &self,
+        job: &crate::job::Job,
+        _context: &crate::job::Context<'_>,
+    ) -> Result<crate::job::Done, crate::job::Failure> {
+        unreachable!("'{}' must not run in a request that is finished", job.recipe.name)
+    }
+}
