@@ -173,7 +173,7 @@ impl Db {
     }
 
     /// Writes a batch; when it returns, the batch survives a power cut if `synced`, a kill if not.
-    pub(crate) fn write(&self, batch: &WriteBatch, synced: bool) -> Result<()> {
+    pub(crate) fn write(&self, batch: WriteBatch, synced: bool) -> Result<()> {
         let mut opts = WriteOptions::default();
         opts.set_sync(synced);
         self.inner.write_opt(batch, &opts).map_err(self.err("write to"))

@@ -113,9 +113,10 @@ impl Store {
             let key = path.as_os_str().as_bytes();
             self.db.put(&mut batch, Family::Digests, key, &row::encode(&row));
         }
-        if !batch.is_empty() {
-            self.db.write(&batch, false)?;
+        let kept = batch.len();
+        if kept > 0 {
+            self.db.write(batch, false)?;
         }
-        Ok(batch.len())
+        Ok(kept)
     }
 }

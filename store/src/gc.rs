@@ -224,7 +224,7 @@ impl Store {
         }
         let epoch = self.epoch.load(Ordering::Acquire) + 1;
         schema::put_epoch(&self.db, &mut batch, epoch);
-        self.db.write(&batch, true)?;
+        self.db.write(batch, true)?;
         self.epoch.store(epoch, Ordering::Release);
         files.iter().try_for_each(|file| trash::discard(file, &self.layout.trash))
     }

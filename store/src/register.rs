@@ -176,7 +176,7 @@ impl<'s> Registration<'s> {
         // References and traced objects are among the known: a running collection spares them.
         self.store.protect.touch(&self.known);
         if !self.writes.is_empty() {
-            self.store.db.write(&self.writes, true)?;
+            self.store.db.write(self.writes, true)?;
         }
         self.store.protect.unset_staged(&self.objects);
         Ok(self.result)

@@ -25,7 +25,7 @@ pub(crate) fn migrate(db: &Db, layout: &Layout) -> Result<()> {
         None if is_empty(db)? => {
             let mut batch = WriteBatch::default();
             db.put(&mut batch, Family::Meta, VERSION_KEY, &VERSION.to_le_bytes());
-            return db.write(&batch, true);
+            return db.write(batch, true);
         }
         None => 0,
     };
@@ -34,7 +34,7 @@ pub(crate) fn migrate(db: &Db, layout: &Layout) -> Result<()> {
         let mut batch = WriteBatch::default();
         step(db, &mut batch)?;
         db.put(&mut batch, Family::Meta, VERSION_KEY, &(at as u32 + 1).to_le_bytes());
-        db.write(&batch, true)?;
+        db.write(batch, true)?;
     }
     Ok(())
 }

@@ -77,6 +77,6 @@ impl Store {
         for (task, bytes) in records {
             self.db.put(&mut batch, Family::Records, task, bytes);
         }
-        self.db.write(&batch, false)
+        self.db.write(batch, false)
     }
 }
