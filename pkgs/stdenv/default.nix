@@ -8,7 +8,7 @@ let
     let
       libraries = libraryClosure ((attrs.buildInputs or [ ]) ++ (attrs.propagatedBuildInputs or [ ]));
       name = attrs.name or "${attrs.pname}-${attrs.version}";
-      own = removeAttrs attrs [ "passthru" "buildInputs" "propagatedBuildInputs" "nativeBuildInputs" ];
+      own = { outputs = [ "out" ]; } // removeAttrs attrs [ "passthru" "buildInputs" "propagatedBuildInputs" "nativeBuildInputs" ];
     in
     derivation
       (own // {
