@@ -75,7 +75,7 @@ let
       sourcePart = h: builtins.head (builtins.match "([^:]*)(:.*)?" h);
 
       object = file: stdenv.mkDerivation (removeAttrs common [
-        "src" "patches" "prepare" "postInstall" "sourceRoot" "links" "library" "doCheck" "checkPhase"
+        "src" "patches" "postUnpack" "prepare" "postInstall" "sourceRoot" "links" "library" "doCheck" "checkPhase"
       ] // {
         name = "${pname}-${unitName file}.o";
         includes = tree.includes;
@@ -93,7 +93,7 @@ let
         fixupPhase = ":";
       });
 
-      linked = stdenv.mkDerivation (removeAttrs common [ "src" "patches" "prepare" ] // {
+      linked = stdenv.mkDerivation (removeAttrs common [ "src" "patches" "postUnpack" "prepare" ] // {
         inherit outputs;
         buildPhase = ''
           cp -r ${tree.installed} source

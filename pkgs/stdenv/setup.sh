@@ -122,6 +122,8 @@ phase() {
 [ -z "${ccFunctions:-}" ] || . "$ccFunctions"
 cd "$NIX_BUILD_TOP"
 phase unpackPhase
+[ -z "${postUnpack:-}" ] || eval "$postUnpack"
+[ -z "${postUnpack:-}" ] || eval "$postUnpack"
 phase patchPhase
 [ -z "${prepare:-}" ] || eval "$prepare"
 [ -z "${src:-}" ] || settle

@@ -10,7 +10,7 @@ buildC {
   };
   sourceRoot = "src/zlib";
   # The crate leaves the manual page out.
-  prepare = "[ -e zlib.3 ] || cp ${./zlib.3} zlib.3";
+  postUnpack = "cp ${./zlib.3} zlib.3 && chmod u+w zlib.3";
 
   inherit static;
   library = "z";
