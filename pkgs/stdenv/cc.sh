@@ -53,7 +53,15 @@ headers() {
     if [ -d "$h" ]; then
       cp -r "$h/." "$out/include/"
     else
-      install -Dm444 "${h%%:*}" "$out/include/${h##*[:/]}"
+      install -Dm444 "${h%%:*}" "$out/include/$(named "$h")"
     fi
   done
+}
+
+# What a header given as FILE[:NAME] is installed as.
+named() {
+  case $1 in
+    *:*) echo "${1#*:}" ;;
+    *) basename "$1" ;;
+  esac
 }
