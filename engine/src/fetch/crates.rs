@@ -10,7 +10,7 @@ use std::process::Command;
 use super::{FetchError, at, check, copy, run, scratch};
 
 /// Brings the archive of a crate to `dest`, which must not exist yet: from the user's own cache if
-/// it lies there, else through `cargo fetch` in a private home.
+/// it lies there, else through cargo in a private home.
 ///
 /// # Errors
 /// A name or version that is none, a missing or failing cargo, or a file that cannot be written.
@@ -32,48 +32,67 @@ pub fn fetch_crate(
 
     let dir = scratch()?;
     let private = dir.path().join("home");
-    prepare(dir.path(), &private, home.as_deref(), name, version)?;
-    let mut cargo = Command::new("cargo");
-    cargo.args(["fetch", "--color", "never", "--manifest-path"]);
-    cargo.arg(dir.path().join("Cargo.toml"));
-    cargo.current_dir(dir.path()).env("CARGO_HOME", &private);
+    settings(&private, home.as_deref())?;
+    // What follows "+" is no part of a requirement.
+    let wanted = version.split('+').next().unwrap_or(version);
     let subject = format!("the crate {name} {version}");
-    run("cargo", &subject, &mut cargo, log)?;
-    let fetched = cached(&private, &file).ok_or(FetchError::NothingFetched {
+
+    // Asking about a crate brings its archive and no other.
+    let mut info = cargo(&private, &private);
+    info.args(["info", "--color", "never"])
+        .arg(format!("{name}@{wanted}"));
+    let asked = run("cargo", &subject, &mut info, log);
+    if let Some(archive) = cached(&private, &file) {
+        return copy(&archive, dest);
+    }
+    if let Err(missing @ FetchError::NoTool { .. }) = asked {
+        return Err(missing);
+    }
+
+    // An older cargo cannot be asked; this brings what the crate depends on as well.
+    let project = dir.path().join("project");
+    manifest(&project, name, wanted)?;
+    let mut fetch = cargo(&private, &project);
+    fetch.args(["fetch", "--color", "never"]);
+    run("cargo", &subject, &mut fetch, log)?;
+    let archive = cached(&private, &file).ok_or(FetchError::NothingFetched {
         tool: "cargo",
         subject,
     })?;
-    copy(&fetched, dest)
+    copy(&archive, dest)
 }
 
-/// A manifest that wants this one version and nothing else, and a cargo home with the user's
-/// settings but none of the user's files.
-fn prepare(
-    dir: &Path,
-    private: &Path,
-    home: Option<&Path>,
-    name: &str,
-    version: &str,
-) -> Result<(), FetchError> {
-    // What follows "+" is no part of a requirement.
-    let wanted = version.split('+').next().unwrap_or(version);
+fn cargo(home: &Path, dir: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(dir).env("CARGO_HOME", home);
+    cargo
+}
+
+/// A package in `project` that wants this one version and nothing else.
+fn manifest(project: &Path, name: &str, wanted: &str) -> Result<(), FetchError> {
+    fs::create_dir(project).map_err(at("create", project))?;
     let manifest = format!(
         "[package]\nname = \"floe-fetch\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n\
          [lib]\npath = \"lib.rs\"\n\n[workspace]\n\n[dependencies]\n{name} = \"={wanted}\"\n"
     );
     for (file, text) in [("Cargo.toml", manifest.as_str()), ("lib.rs", "")] {
-        let path = dir.join(file);
+        let path = project.join(file);
         fs::write(&path, text).map_err(at("write", &path))?;
     }
+    Ok(())
+}
+
+/// A cargo home with the user's settings but none of the user's files.
+fn settings(private: &Path, home: Option<&Path>) -> Result<(), FetchError> {
     fs::create_dir(private).map_err(at("create", private))?;
-    for settings in ["config.toml", "config", "credentials.toml", "credentials"] {
+    for name in ["config.toml", "config", "credentials.toml", "credentials"] {
         let Some(from) = home
-            .map(|home| home.join(settings))
+            .map(|home| home.join(name))
             .filter(|from| from.is_file())
         else {
             continue;
         };
-        copy(&from, &private.join(settings))?;
+        copy(&from, &private.join(name))?;
     }
     Ok(())
 }
@@ -114,27 +133,22 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_pins_one_version_and_settings_are_taken_over() {
+    fn the_manifest_pins_one_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("project");
+        manifest(&project, "bzip2-sys", "0.1.13").unwrap();
+        let text = fs::read_to_string(project.join("Cargo.toml")).unwrap();
+        assert!(text.ends_with("bzip2-sys = \"=0.1.13\"\n"), "{text}");
+    }
+
+    #[test]
+    fn settings_are_taken_over() {
         let (user, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(user.path().join("config.toml"), "[net]\n").unwrap();
         let private = dir.path().join("home");
-        prepare(
-            dir.path(),
-            &private,
-            Some(user.path()),
-            "bzip2-sys",
-            "0.1.13+1.0.8",
-        )
-        .unwrap();
-        let manifest = fs::read_to_string(dir.path().join("Cargo.toml")).unwrap();
-        assert!(
-            manifest.ends_with("bzip2-sys = \"=0.1.13\"\n"),
-            "{manifest}"
-        );
-        assert_eq!(
-            fs::read_to_string(private.join("config.toml")).unwrap(),
-            "[net]\n"
-        );
+        settings(&private, Some(user.path())).unwrap();
+        let text = fs::read_to_string(private.join("config.toml")).unwrap();
+        assert_eq!(text, "[net]\n");
         assert!(!private.join("credentials.toml").exists());
     }
 }

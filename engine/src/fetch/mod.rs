@@ -51,7 +51,7 @@ pub enum FetchError {
         source: io::Error,
     },
     /// The client ran and failed; its own words are in the log.
-    #[error("'{tool}' could not fetch {subject} ({status}): {last}")]
+    #[error("'{tool}' could not fetch {subject} ({status}): {said}")]
     Client {
         /// The command.
         tool: &'static str,
@@ -59,8 +59,8 @@ pub enum FetchError {
         subject: String,
         /// How it ended.
         status: ExitStatus,
-        /// The last line that it wrote.
-        last: String,
+        /// The line of its log that tells why.
+        said: String,
     },
     /// The client was content but the file is not there.
     #[error("'{tool}' ended well but left no file for {subject}")]
@@ -293,18 +293,19 @@ fn run(
     if status.success() {
         return Ok(());
     }
+    // The line that says what went wrong, where the client marks one; else the last.
     let text = String::from_utf8_lossy(&tail);
-    let last = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty());
-    let last = last.unwrap_or("it said nothing").to_owned();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let marked = lines.clone().find(|line| line.starts_with("error"));
+    let said = marked
+        .or_else(|| lines.next_back())
+        .unwrap_or("it said nothing")
+        .to_owned();
     Err(FetchError::Client {
         tool,
         subject: subject.to_owned(),
         status,
-        last,
+        said,
     })
 }
 
