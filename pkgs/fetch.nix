@@ -1,0 +1,32 @@
+# Sources by hash: fixed-output derivations that floe's own fetchers carry out, outside any sandbox.
+{ }:
+let
+  fetcher = kind: { name, sha256, ... }@args:
+    derivation ({
+      system = "builtin";
+      builder = "builtin:${kind}";
+      outputHashMode = "flat";
+      outputHashAlgo = "sha256";
+      outputHash = sha256;
+      preferLocalBuild = true;
+    } // removeAttrs args [ "sha256" ]);
+in
+{
+  # A published crate's archive, the very bytes that the `checksum` of a Cargo.lock names.
+  fetchCrate = { crate, version, sha256 }:
+    fetcher "fetchcrate" {
+      # A store path's name takes "+" but the file is known by the whole of it.
+      name = "${crate}-${version}.crate";
+      inherit crate version sha256;
+    };
+
+  # A file by address.
+  fetchurl = { url, sha256, name ? baseNameOf url }:
+    fetcher "fetchurl" { inherit name url sha256; };
+
+  # A package of the two other registries that publish immutable archives.
+  fetchPypi = { package, version, sha256 }:
+    fetcher "fetchpypi" { name = "${package}-${version}.tar.gz"; inherit package version sha256; };
+  fetchNpm = { package, version, sha256 }:
+    fetcher "fetchnpm" { name = "${baseNameOf package}-${version}.tgz"; inherit package version sha256; };
+}

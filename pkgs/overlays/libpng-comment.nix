@@ -1,0 +1,4 @@
+# A comment: the object code is the same.
+final: prev: {
+  libpng = prev.libpng.overrideAttrs (old: { patches = (old.patches or [ ]) ++ [ ../patches/libpng/comment.patch ]; });
+}

@@ -1,0 +1,4 @@
+# A sentence in the manual page.
+final: prev: {
+  zlib = prev.zlib.overrideAttrs (old: { patches = (old.patches or [ ]) ++ [ ../patches/zlib/doc.patch ]; });
+}
