@@ -1,5 +1,39 @@
 //! The Nix language: source text in, values and derivations out. No store on disk, no terminal.
+//!
+//! Start reading at [`Evaluator`]; what evaluation may ask of the world is [`host::Host`], what
+//! it hands on is [`graph::DrvGraph`].
 
+mod append;
+mod builtins;
+mod code;
+mod coerce;
+mod collect;
+mod compile;
+mod context;
+mod drv;
+pub mod error;
+mod evaluator;
+pub mod graph;
+mod heap;
+pub mod host;
+mod import;
+mod json;
+mod machine;
+mod marker;
+mod ops;
+pub mod os_host;
+mod paths;
+mod print;
+pub mod settings;
+mod source;
+mod suggest;
 pub mod symbol;
 pub mod syntax;
 pub mod text;
+mod value;
+
+pub use builtins::documentation;
+pub use collect::Wanted;
+pub use error::{ErrorKind, EvalError, Frame};
+pub use evaluator::{Argument, Evaluator, Handle};
+pub use settings::{SearchEntry, Settings};

@@ -85,6 +85,12 @@ impl Sources {
         Some((source, line, (offset - start) as u32 + 1))
     }
 
+    /// The text of a file that was read.
+    pub(crate) fn by_path(&self, path: &Path) -> Option<&[u8]> {
+        let same = |source: &&SourceText| matches!(&source.name, SourceName::File(file) if file == path);
+        self.texts.iter().find(same).map(|source| &source.text[..])
+    }
+
     pub(crate) fn resolve(&self, loc: Loc) -> Option<SourcePos> {
         let (source, line, column) = self.line_column(loc)?;
         let file = match &source.name {

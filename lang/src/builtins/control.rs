@@ -1,0 +1,209 @@
+//! Builtins that steer evaluation: errors, forcing, tracing; and the environment.
+
+use super::Prim;
+use crate::coerce::Coerce;
+use crate::error::{Error, ErrorKind, Res};
+use crate::host::MessageKind;
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::symbol::Symbol;
+use crate::value::{Attr, Str, Value};
+
+fn message(machine: &mut Machine, value: Value, loc: Loc, what: &str) -> Res<Vec<u8>> {
+    let (text, _) = machine.coerced(value, Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    machine.real_bytes(&text)
+}
+
+fn throw(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let text = message(machine, args[0], loc, "while evaluating the error message passed to builtin.throw")?;
+    Err(machine.thrown(ErrorKind::Throw, &text, loc))
+}
+
+fn abort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let text = message(machine, args[0], loc, "while evaluating the error message passed to builtins.abort")?;
+    let text = [b"evaluation aborted with the following error message: '", &text[..], b"'"].concat();
+    Err(machine.thrown(ErrorKind::Abort, &text, loc))
+}
+
+fn try_eval(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+    let depth = machine.depth;
+    let (success, value) = match machine.force(args[0]) {
+        Ok(value) => (true, value),
+        Err(error) if error.is_catchable() => (false, Value::Bool(false)),
+        Err(error) => return Err(error),
+    };
+    machine.depth = depth;
+    Ok(machine.attrs(vec![
+        Attr::new(Symbol::SUCCESS, Loc::NONE, Value::Bool(success)),
+        Attr::new(Symbol::VALUE, Loc::NONE, value),
+    ]))
+}
+
+fn add_error_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    match machine.force(args[1]) {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            let what = "while evaluating the error message passed to builtins.addErrorContext";
+            let text = message(machine, args[0], loc, what)?;
+            Err(error.frame(Loc::NONE, String::from_utf8_lossy(&text)))
+        }
+    }
+}
+
+fn trace(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+    let first = machine.force(args[0])?;
+    let text = match first {
+        Value::Str(text) => machine.text(text)?.to_vec(),
+        other => machine.show_error(other).into_bytes(),
+    };
+    machine.host.message(MessageKind::Trace, &text);
+    machine.force(args[1])
+}
+
+fn trace_verbose(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+    machine.force(args[1])
+}
+
+fn warn(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument; the message passed to builtins.warn";
+    let text = machine.as_text_any(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    machine.host.message(MessageKind::Warning, text);
+    machine.force(args[1])
+}
+
+fn seq(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+    machine.force(args[0])?;
+    machine.force(args[1])
+}
+
+fn deep_seq(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+    machine.force_deep(args[0])?;
+    machine.force(args[1])
+}
+
+fn breakpoint(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+    machine.force(args[0])
+}
+
+fn get_env(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument passed to builtins.getEnv";
+    let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let hidden = machine.settings.pure || machine.settings.restrict.is_some();
+    let value = if hidden { None } else { machine.host.env_var(&String::from_utf8_lossy(name)) };
+    Ok(machine.string(&value.unwrap_or_default()))
+}
+
+fn derivation_strict(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    machine.derivation_strict(args[0], loc)
+}
+
+/// The search path as a list of sets.
+pub(super) fn nix_path(machine: &mut Machine) -> Value {
+    let mut entries = Vec::new();
+    if !machine.settings.pure {
+        for entry in machine.settings.nix_path.clone() {
+            let path = std::os::unix::ffi::OsStrExt::as_bytes(entry.path.as_os_str()).to_vec();
+            let path = machine.string(&path);
+            let prefix = machine.string(entry.prefix.as_bytes());
+            entries.push(machine.attrs(vec![
+                Attr::new(Symbol::PATH, Loc::NONE, path),
+                Attr::new(Symbol::intern("prefix"), Loc::NONE, prefix),
+            ]));
+        }
+    }
+    machine.list(entries.into_iter())
+}
+
+const DERIVATION: &str = "args @ { outputs ? [ \"out\" ], ... }:
+let
+  strict = derivationStrict args;
+  shared = args // builtins.listToAttrs named // {
+    all = map (output: output.value) named;
+    drvAttrs = args;
+  };
+  one = outputName: {
+    name = outputName;
+    value = shared // {
+      inherit outputName;
+      inherit (strict) drvPath;
+      outPath = builtins.getAttr outputName strict;
+      type = \"derivation\";
+    };
+  };
+  named = map one outputs;
+in (builtins.head named).value
+";
+
+impl Machine {
+    /// The global `derivation`: compiled when first called.
+    pub(super) fn derivation_global(&mut self) -> Value {
+        let prim = self.prims.iter().position(|prim| prim.name == "derivation");
+        Value::Prim(prim.expect("the table has it") as u16)
+    }
+}
+
+fn derivation(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = match machine.derivation {
+        Some(func) => func,
+        None => {
+            let func = machine.eval_builtin_text("derivation-internal.nix", DERIVATION)?;
+            machine.derivation = Some(func);
+            func
+        }
+    };
+    machine.call(func, args, loc)
+}
+
+fn not_found(machine: &mut Machine, value: Value) -> String {
+    match value {
+        Value::Str(text) => String::from_utf8_lossy(Str::bytes(text)).into_owned(),
+        other => machine.show_error(other),
+    }
+}
+
+fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument passed to builtins.findFile";
+    let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let mut entries = Vec::new();
+    for item in Machine::items(list) {
+        let what = "while evaluating an element of the list passed to builtins.findFile";
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let mut prefix = String::new();
+        if let Some(attr) = crate::value::Attrs::find(set, Symbol::intern("prefix")) {
+            let value = machine.force_slot(&attr.value)?;
+            let text = machine.as_text(value, loc)?;
+            prefix = String::from_utf8_lossy(text).into_owned();
+        }
+        let path = super::lists::required(machine, set, Symbol::PATH, loc, "findFile")?;
+        let (path, ctx) = machine.coerced(path, Coerce::PLAIN, loc)?;
+        let path = machine.real_bytes(&path)?;
+        machine.realise(ctx, loc)?;
+        entries.push((prefix, path));
+    }
+    let value = machine.force(args[1])?;
+    let Value::Str(_) = value else {
+        let shown = not_found(machine, value);
+        return Err(Error::typed(loc, format!("expected a string but found {shown}")));
+    };
+    let name = machine.as_text(value, loc)?;
+    machine.find_file(&entries, name, loc)
+}
+
+pub(super) fn prims() -> Vec<Prim> {
+    vec![
+        Prim::new("throw", 1, 1, throw, "Fails with a message; tryEval can catch it."),
+        Prim::new("abort", 1, 1, abort, "Fails with a message that nothing catches."),
+        Prim::new("tryEval", 1, 0, try_eval, "Evaluates a value and tells whether that threw."),
+        Prim::new("addErrorContext", 2, 0, add_error_context, "Adds a frame to errors of the second argument."),
+        Prim::new("trace", 2, 1, trace, "Prints the first argument and returns the second."),
+        Prim::new("traceVerbose", 2, 0, trace_verbose, "Like trace, when trace-verbose is on; it is off."),
+        Prim::new("warn", 2, 1, warn, "Prints a warning and returns the second argument."),
+        Prim::new("seq", 2, 3, seq, "Forces the first argument and returns the second."),
+        Prim::new("deepSeq", 2, 1, deep_seq, "Forces the first argument and everything in it, and returns the second."),
+        Prim::new("break", 1, 1, breakpoint, "Returns its argument; a debugger would stop here."),
+        Prim::new("getEnv", 1, 1, get_env, "An environment variable, or the empty string."),
+        Prim::new("derivationStrict", 1, 1, derivation_strict, "Makes a derivation: the paths of its file and outputs."),
+        Prim::new("derivation", 1, 1, derivation, "Makes a derivation: a set for each output."),
+        Prim::new("findFile", 2, 3, find_file, "Looks a name up in a search path."),
+    ]
+}

@@ -1,0 +1,400 @@
+//! Builtins on lists.
+
+use std::cell::Cell;
+
+use super::Prim;
+use crate::error::{Error, Res};
+use crate::heap::Gc;
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::symbol::Symbol;
+use crate::value::{Attr, Attrs, List, Slot, Str, Value};
+
+fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
+    machine
+        .as_list(value, loc)
+        .map_err(|e| e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}")))
+}
+
+fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Value> {
+    machine
+        .as_function(value, loc)
+        .map_err(|e| e.frame(loc, format!("while evaluating the first argument passed to builtins.{name}")))
+}
+
+fn slots(machine: &mut Machine, slots: Vec<Slot>) -> Value {
+    Value::List(List::from_slots(machine.heap.alloc_slice(slots.into_iter())))
+}
+
+fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[1], loc, "second", "map")?;
+    if list.len() == 0 {
+        return Ok(Value::List(List::EMPTY));
+    }
+    let func = func_arg(machine, args[0], loc, "map")?;
+    let mut out = Vec::with_capacity(list.len());
+    for item in list.slots() {
+        out.push(Cell::new(machine.delay_call(func, item.get())));
+    }
+    Ok(slots(machine, out))
+}
+
+fn truth(machine: &mut Machine, func: Value, item: &Slot, loc: Loc, name: &str) -> Res<bool> {
+    let result = machine.call(func, &[item.get()], loc)?;
+    machine
+        .as_bool(result, loc)
+        .map_err(|e| e.frame(loc, format!("while evaluating the return value of the function passed to builtins.{name}")))
+}
+
+fn filter(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[1], loc, "second", "filter")?;
+    if list.len() == 0 {
+        return Ok(Value::List(List::EMPTY));
+    }
+    let func = func_arg(machine, args[0], loc, "filter")?;
+    let mut out = Vec::new();
+    for item in list.slots() {
+        if truth(machine, func, item, loc, "filter")? {
+            out.push(item.clone());
+        }
+    }
+    if out.len() == list.len() {
+        return Ok(Value::List(list));
+    }
+    Ok(slots(machine, out))
+}
+
+fn foldl(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = func_arg(machine, args[0], loc, "foldlStrict")?;
+    let list = list_arg(machine, args[2], loc, "third", "foldlStrict")?;
+    let mut acc = args[1];
+    for item in list.slots() {
+        acc = machine.call(func, &[acc, item.get()], loc)?;
+    }
+    machine.force(acc)
+}
+
+fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[1], loc, "second", "sort")?;
+    if list.len() == 0 {
+        return Ok(Value::List(List::EMPTY));
+    }
+    let func = func_arg(machine, args[0], loc, "sort")?;
+    for item in list.slots() {
+        machine.force_slot(item)?;
+    }
+    let mut items: Vec<Value> = list.slots().iter().map(Cell::get).collect();
+    let natural = matches!(func, Value::Prim(prim) if machine.prims[prim as usize].name == "lessThan");
+    if natural && items.iter().all(|item| matches!(item, Value::Int(_))) {
+        items.sort_by_key(|item| if let Value::Int(n) = item { *n } else { 0 });
+    } else {
+        let mut less = |machine: &mut Machine, a: Value, b: Value| {
+            if natural {
+                return machine.less_than(a, b, loc, "");
+            }
+            let result = machine.call(func, &[a, b], loc)?;
+            let what = "while evaluating the return value of the sorting function passed to builtins.sort";
+            machine.as_bool(result, loc).map_err(|e| e.frame(loc, what))
+        };
+        merge_sort(machine, &mut items, &mut less)?;
+    }
+    Ok(machine.list(items.into_iter()))
+}
+
+/// Stable, and stops at the first failing comparison.
+fn merge_sort(
+    machine: &mut Machine,
+    items: &mut Vec<Value>,
+    less: &mut impl FnMut(&mut Machine, Value, Value) -> Res<bool>,
+) -> Res<()> {
+    const RUN: usize = 8;
+    for run in items.chunks_mut(RUN) {
+        for i in 1..run.len() {
+            let mut j = i;
+            while j > 0 && less(machine, run[j], run[j - 1])? {
+                run.swap(j, j - 1);
+                j -= 1;
+            }
+        }
+    }
+    let mut width = RUN;
+    let mut other = Vec::with_capacity(items.len());
+    while width < items.len() {
+        other.clear();
+        for pair in items.chunks(2 * width) {
+            let (left, right) = pair.split_at(width.min(pair.len()));
+            let (mut i, mut j) = (0, 0);
+            while i < left.len() && j < right.len() {
+                if less(machine, right[j], left[i])? {
+                    other.push(right[j]);
+                    j += 1;
+                } else {
+                    other.push(left[i]);
+                    i += 1;
+                }
+            }
+            other.extend_from_slice(&left[i..]);
+            other.extend_from_slice(&right[j..]);
+        }
+        std::mem::swap(items, &mut other);
+        width *= 2;
+    }
+    Ok(())
+}
+
+fn elem(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[1], loc, "second", "elem")?;
+    let wanted = Cell::new(args[0]);
+    for item in list.slots() {
+        if machine.equal_slots(&wanted, item, loc)? {
+            return Ok(Value::Bool(true));
+        }
+    }
+    Ok(Value::Bool(false))
+}
+
+fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[0], loc, "first", "elemAt")?;
+    let what = "while evaluating the second argument passed to builtins.elemAt";
+    let index = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    match usize::try_from(index).ok().and_then(|index| list.slots().get(index)) {
+        Some(item) => machine.force_slot(item),
+        None => {
+            let message = format!(
+                "'builtins.elemAt' called with index {index} on a list of size {}",
+                list.len()
+            );
+            Err(Error::eval(loc, message))
+        }
+    }
+}
+
+fn head(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[0], loc, "first", "head")?;
+    match list.slots().first() {
+        Some(item) => machine.force_slot(item),
+        None => Err(Error::eval(loc, "'builtins.head' called on an empty list")),
+    }
+}
+
+fn tail(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[0], loc, "first", "tail")?;
+    match list.slots() {
+        [] => Err(Error::eval(loc, "'builtins.tail' called on an empty list")),
+        [_, rest @ ..] => Ok(Value::List(List::from_slots(rest))),
+    }
+}
+
+fn length(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let list = list_arg(machine, args[0], loc, "first", "length")?;
+    Ok(Value::Int(list.len() as i64))
+}
+
+fn concat_lists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let lists = list_arg(machine, args[0], loc, "first", "concatLists")?;
+    let mut out = Vec::new();
+    for list in lists.slots() {
+        let list = machine.force_slot(list)?;
+        let what = "while evaluating a value of the list passed to builtins.concatLists";
+        let list = machine.as_list(list, loc).map_err(|e| e.frame(loc, what))?;
+        out.extend_from_slice(list.slots());
+    }
+    Ok(slots(machine, out))
+}
+
+fn concat_map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = func_arg(machine, args[0], loc, "concatMap")?;
+    let list = list_arg(machine, args[1], loc, "second", "concatMap")?;
+    let mut out = Vec::new();
+    for item in list.slots() {
+        let part = machine.call(func, &[item.get()], loc)?;
+        let what = "while evaluating the return value of the function passed to builtins.concatMap";
+        let part = machine.as_list(part, loc).map_err(|e| e.frame(loc, what))?;
+        out.extend_from_slice(part.slots());
+    }
+    Ok(slots(machine, out))
+}
+
+/// More elements than this cannot be meant: 16 GiB of slots.
+const MAX_GENERATED: i64 = 1 << 30;
+
+fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the second argument passed to builtins.genList";
+    let len = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    if !(0..=MAX_GENERATED).contains(&len) {
+        return Err(Error::eval(loc, format!("cannot create list of size {len}")));
+    }
+    if len == 0 {
+        return Ok(Value::List(List::EMPTY));
+    }
+    let func = func_arg(machine, args[0], loc, "genList")?;
+    let mut out = Vec::with_capacity(len as usize);
+    for i in 0..len {
+        out.push(Cell::new(machine.delay_call(func, Value::Int(i))));
+    }
+    Ok(slots(machine, out))
+}
+
+fn all(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = func_arg(machine, args[0], loc, "all")?;
+    for item in list_arg(machine, args[1], loc, "second", "all")?.slots() {
+        if !truth(machine, func, item, loc, "all")? {
+            return Ok(Value::Bool(false));
+        }
+    }
+    Ok(Value::Bool(true))
+}
+
+fn any(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = func_arg(machine, args[0], loc, "any")?;
+    for item in list_arg(machine, args[1], loc, "second", "any")?.slots() {
+        if truth(machine, func, item, loc, "any")? {
+            return Ok(Value::Bool(true));
+        }
+    }
+    Ok(Value::Bool(false))
+}
+
+fn partition(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = func_arg(machine, args[0], loc, "partition")?;
+    let list = list_arg(machine, args[1], loc, "second", "partition")?;
+    let (mut right, mut wrong) = (Vec::new(), Vec::new());
+    for item in list.slots() {
+        machine.force_slot(item)?;
+        if truth(machine, func, item, loc, "partition")? {
+            right.push(item.clone());
+        } else {
+            wrong.push(item.clone());
+        }
+    }
+    let right = slots(machine, right);
+    let wrong = slots(machine, wrong);
+    Ok(machine.attrs(vec![
+        Attr::new(Symbol::RIGHT, Loc::NONE, right),
+        Attr::new(Symbol::intern("wrong"), Loc::NONE, wrong),
+    ]))
+}
+
+fn group_by(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let func = func_arg(machine, args[0], loc, "groupBy")?;
+    let list = list_arg(machine, args[1], loc, "second", "groupBy")?;
+    let mut groups: rustc_hash::FxHashMap<Symbol, Vec<Slot>> = rustc_hash::FxHashMap::default();
+    for item in list.slots() {
+        let name = machine.call(func, &[item.get()], loc)?;
+        let what = "while evaluating the return value of the grouping function passed to builtins.groupBy";
+        let name = machine.as_text(name, loc).map_err(|e| e.frame(loc, what))?;
+        groups.entry(Symbol::intern(name)).or_default().push(item.clone());
+    }
+    let mut attrs = Vec::with_capacity(groups.len());
+    for (name, group) in groups {
+        let group = slots(machine, group);
+        attrs.push(Attr::new(name, Loc::NONE, group));
+    }
+    Ok(machine.attrs(attrs))
+}
+
+/// A key of `genericClosure`: what comparing two keys looks at, where hashing is the same.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Int(i64),
+    Text(Vec<u8>),
+    Path(Vec<u8>),
+}
+
+fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument passed to builtins.genericClosure";
+    let attrs = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let start = required(machine, attrs, Symbol::START_SET, loc, "genericClosure")?;
+    let what = "while evaluating the 'startSet' attribute passed as argument to builtins.genericClosure";
+    let start = machine.as_list(start, loc).map_err(|e| e.frame(loc, what))?;
+    if start.len() == 0 {
+        return Ok(Value::List(start));
+    }
+    let operator = required(machine, attrs, Symbol::OPERATOR, loc, "genericClosure")?;
+    let what = "while evaluating the 'operator' attribute passed as argument to builtins.genericClosure";
+    let operator = machine.as_function(operator, loc).map_err(|e| e.frame(loc, what))?;
+    let mut work: std::collections::VecDeque<Value> = start.slots().iter().map(Cell::get).collect();
+    let mut done: std::collections::HashSet<Key, rustc_hash::FxBuildHasher> = Default::default();
+    // Keys of other types are compared one by one, in order.
+    let mut others: Vec<Value> = Vec::new();
+    let mut first_key = None;
+    let mut out = Vec::new();
+    while let Some(item) = work.pop_front() {
+        let item = machine.force(item)?;
+        let what = "while evaluating one of the elements generated by (or initially passed to) builtins.genericClosure";
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let Some(key) = Attrs::find(set, Symbol::KEY) else {
+            let what = "in one of the attrsets generated by (or initially passed to) builtins.genericClosure";
+            return Err(machine.missing_attribute(set, Symbol::KEY, loc).frame(loc, what));
+        };
+        let key = machine.force_slot(&key.value)?;
+        // Keys must be comparable with one another.
+        let first = *first_key.get_or_insert(key);
+        machine
+            .less_than(key, first, loc, "")
+            .map_err(|e| e.frame(loc, "while comparing the `key` attributes of two genericClosure elements"))?;
+        let new = match key {
+            Value::Int(n) => done.insert(Key::Int(n)),
+            Value::Str(text) => {
+                let text = machine.text(text)?;
+                done.insert(Key::Text(text.to_vec()))
+            }
+            Value::Path(path) => done.insert(Key::Path(Str::bytes(path).to_vec())),
+            key => {
+                let mut new = true;
+                for other in &others {
+                    if machine.equal(*other, key, loc)? {
+                        new = false;
+                        break;
+                    }
+                }
+                if new {
+                    others.push(key);
+                }
+                new
+            }
+        };
+        if !new {
+            continue;
+        }
+        out.push(item);
+        let more = machine.call(operator, &[item], loc)?;
+        let what = "while evaluating the return value of the `operator` passed to builtins.genericClosure";
+        let more = machine.as_list(more, loc).map_err(|e| e.frame(loc, what))?;
+        work.extend(more.slots().iter().map(Cell::get));
+    }
+    Ok(machine.list(out.into_iter()))
+}
+
+/// An attribute that a builtin's argument must have, forced.
+pub(super) fn required(machine: &mut Machine, attrs: Gc<Attrs>, name: Symbol, loc: Loc, builtin: &str) -> Res<Value> {
+    match Attrs::find(attrs, name) {
+        Some(attr) => machine.force_slot(&attr.value),
+        None => {
+            let what = format!("in the attrset passed as argument to builtins.{builtin}");
+            Err(machine.missing_attribute(attrs, name, loc).frame(loc, what))
+        }
+    }
+}
+
+pub(super) fn prims() -> Vec<Prim> {
+    vec![
+        Prim::new("map", 2, 2, map, "Applies a function to each element, when the result's element is needed."),
+        Prim::new("filter", 2, 2, filter, "The elements for which a function returns true."),
+        Prim::new("foldl'", 3, 4, foldl, "Reduces a list from the left with a function, forcing each intermediate result."),
+        Prim::new("sort", 2, 2, sort, "Sorts a list, stably, by a function that says whether one element comes before another."),
+        Prim::new("elem", 2, 2, elem, "Whether a list has an element equal to a value."),
+        Prim::new("elemAt", 2, 3, elem_at, "The element at an index, from 0."),
+        Prim::new("head", 1, 1, head, "The first element."),
+        Prim::new("tail", 1, 1, tail, "The list without its first element."),
+        Prim::new("length", 1, 1, length, "The number of elements."),
+        Prim::new("concatLists", 1, 1, concat_lists, "Joins a list of lists."),
+        Prim::new("concatMap", 2, 2, concat_map, "Joins the lists that a function returns for each element."),
+        Prim::new("genList", 2, 2, gen_list, "A list of a given length whose elements a function makes from their index."),
+        Prim::new("all", 2, 2, all, "Whether a function returns true for all elements."),
+        Prim::new("any", 2, 2, any, "Whether a function returns true for some element."),
+        Prim::new("partition", 2, 2, partition, "Splits a list into those elements for which a function returns true (right) and the others (wrong)."),
+        Prim::new("groupBy", 2, 2, group_by, "Sets of the elements that share the name a function gives them."),
+        Prim::new("genericClosure", 1, 1, generic_closure, "All elements, by their key, that an operator reaches from a start set."),
+    ]
+}

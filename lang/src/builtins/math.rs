@@ -1,0 +1,98 @@
+//! Builtins on numbers, and `lessThan`.
+
+use super::Prim;
+use crate::code::Arith;
+use crate::error::{Error, Res};
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::value::Value;
+
+fn both(machine: &mut Machine, args: &[Value]) -> Res<(Value, Value)> {
+    Ok((machine.force(args[0])?, machine.force(args[1])?))
+}
+
+fn add(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let (left, right) = both(machine, args)?;
+    if let (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) = (left, right) {
+        return machine.add(left, right, loc);
+    }
+    let float = matches!(left, Value::Float(_)) || matches!(right, Value::Float(_));
+    let check = |machine: &mut Machine, value: Value, which: &str| {
+        let checked = if float { machine.as_float(value, loc).map(drop) } else { machine.as_int(value, loc).map(drop) };
+        checked.map_err(|e| e.frame(loc, format!("while evaluating the {which} argument of the addition")))
+    };
+    check(machine, left, "first")?;
+    check(machine, right, "second")?;
+    machine.add(left, right, loc)
+}
+
+fn sub(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let (left, right) = both(machine, args)?;
+    machine.arith(Arith::Sub, left, right, loc)
+}
+
+fn mul(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let (left, right) = both(machine, args)?;
+    machine.arith(Arith::Mul, left, right, loc)
+}
+
+fn div(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let (left, right) = both(machine, args)?;
+    machine.arith(Arith::Div, left, right, loc)
+}
+
+fn less_than(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let (left, right) = both(machine, args)?;
+    machine.less_than(left, right, loc, "").map(Value::Bool)
+}
+
+macro_rules! bits {
+    ($function:ident, $name:literal, $op:tt) => {
+        fn $function(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+            let what = |which| format!(concat!("while evaluating the {} argument passed to builtins.", $name), which);
+            let left = machine.as_int(args[0], loc).map_err(|e| e.frame(loc, what("first")))?;
+            let right = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what("second")))?;
+            Ok(Value::Int(left $op right))
+        }
+    };
+}
+
+bits!(bit_and, "bitAnd", &);
+bits!(bit_or, "bitOr", |);
+bits!(bit_xor, "bitXor", ^);
+
+fn rounded(machine: &mut Machine, args: &[Value], loc: Loc, name: &str, round: fn(f64) -> f64) -> Res<Value> {
+    let value = machine.force(args[0])?;
+    if let Value::Int(n) = value {
+        return Ok(Value::Int(n));
+    }
+    let what = format!("while evaluating the first argument passed to builtins.{name}");
+    let x = round(machine.as_float(value, loc).map_err(|e| e.frame(loc, what))?);
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x) {
+        return Err(Error::eval(loc, format!("NixInt overflow in builtins.{name}: the float {x} is no integer in range")));
+    }
+    Ok(Value::Int(x as i64))
+}
+
+fn ceil(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    rounded(machine, args, loc, "ceil", f64::ceil)
+}
+
+fn floor(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    rounded(machine, args, loc, "floor", f64::floor)
+}
+
+pub(super) fn prims() -> Vec<Prim> {
+    vec![
+        Prim::new("add", 2, 3, add, "The sum of two numbers."),
+        Prim::new("sub", 2, 3, sub, "The difference of two numbers."),
+        Prim::new("mul", 2, 3, mul, "The product of two numbers."),
+        Prim::new("div", 2, 3, div, "The quotient of two numbers; of integers, rounded towards zero."),
+        Prim::new("lessThan", 2, 3, less_than, "Whether the first value orders before the second."),
+        Prim::new("bitAnd", 2, 3, bit_and, "The bitwise AND of two integers."),
+        Prim::new("bitOr", 2, 3, bit_or, "The bitwise OR of two integers."),
+        Prim::new("bitXor", 2, 3, bit_xor, "The bitwise XOR of two integers."),
+        Prim::new("ceil", 1, 1, ceil, "The least integer not below a number."),
+        Prim::new("floor", 1, 1, floor, "The greatest integer not above a number."),
+    ]
+}

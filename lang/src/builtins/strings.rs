@@ -1,0 +1,235 @@
+//! Builtins on strings.
+
+use floe_core::hash::{Hash, HashAlgo};
+
+use super::Prim;
+use crate::coerce::Coerce;
+use crate::context::Ctx;
+use crate::error::{Error, Res};
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::value::{Str, Value};
+
+fn to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let value = machine.force(args[0])?;
+    if matches!(value, Value::Str(_)) {
+        return Ok(value);
+    }
+    let what = "while evaluating the first argument passed to builtins.toString";
+    let (text, ctx) = machine.coerced(value, Coerce::TO_STRING, loc).map_err(|e| e.frame(loc, what))?;
+    Ok(machine.string_with(&text, ctx))
+}
+
+fn string_length(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the argument passed to builtins.stringLength";
+    let (text, _) = machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    Ok(Value::Int(text.len() as i64))
+}
+
+fn substring(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument (the start offset) passed to builtins.substring";
+    let start = machine.as_int(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    if start < 0 {
+        return Err(Error::eval(loc, "negative start position in 'substring'"));
+    }
+    let what = "while evaluating the second argument (the substring length) passed to builtins.substring";
+    let len = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let value = machine.force(args[2])?;
+    if len == 0
+        && let Value::Str(text) = value
+    {
+        return Ok(machine.string_with(b"", text.ctx));
+    }
+    let what = "while evaluating the third argument (the string) passed to builtins.substring";
+    let (mut text, ctx) = machine.coerced(value, Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let start = usize::try_from(start).unwrap_or(usize::MAX);
+    let cut = |len_of: usize| (start.min(len_of), start.saturating_add(len).min(len_of));
+    let (from, to) = cut(text.len());
+    if !ctx.is_empty() {
+        let cuts = |at: usize| move |range: &(usize, usize)| range.0 < at && at < range.1;
+        let tokens = machine.token_ranges(&text);
+        if tokens.iter().any(cuts(from)) || tokens.iter().any(cuts(to)) {
+            // Cuts through no digest need no real bytes: `substring 0 1 drv` is common.
+            let digest_free = |range: &(usize, usize)| to <= range.0 + "/nix/store/".len() || from >= range.1;
+            if text.starts_with(b"/nix/store/") && tokens.iter().all(digest_free) {
+                return Ok(machine.string_with(&text[from..to], ctx));
+            }
+            text = machine.real_bytes(&text)?;
+        }
+    }
+    let (from, to) = cut(text.len());
+    Ok(machine.string_with(&text[from..to], ctx))
+}
+
+fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
+    let separator = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let what =
+        "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
+    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let mut out = Vec::new();
+    let mut ctx = separator.ctx;
+    for (index, item) in list.slots().iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(Str::bytes(separator));
+        }
+        let item = machine.force_slot(item)?;
+        let what = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
+        machine
+            .coerce(item, Coerce::INTERPOLATE, loc, &mut out, &mut ctx)
+            .map_err(|e| e.frame(loc, what))?;
+    }
+    Ok(machine.string_with(&out, ctx))
+}
+
+fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let which = |n: &str| format!("while evaluating the {n} argument passed to builtins.replaceStrings");
+    let from = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, which("first")))?;
+    let to = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, which("second")))?;
+    if from.len() != to.len() {
+        return Err(Error::eval(
+            loc,
+            "'from' and 'to' arguments passed to builtins.replaceStrings have different lengths",
+        ));
+    }
+    let mut patterns = Vec::with_capacity(from.len());
+    for item in from.slots() {
+        let item = machine.force_slot(item)?;
+        let what = "while evaluating one of the strings to replace passed to builtins.replaceStrings";
+        patterns.push(machine.as_text_any(item, loc).map_err(|e| e.frame(loc, what))?);
+    }
+    let subject = machine.as_str(args[2], loc).map_err(|e| e.frame(loc, which("third")))?;
+    let mut ctx = subject.ctx;
+    let text = machine.text(subject)?;
+    let mut replacements: Vec<Option<&'static [u8]>> = vec![None; patterns.len()];
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at <= text.len() {
+        let found = patterns.iter().position(|pattern| text[at..].starts_with(pattern));
+        let Some(index) = found else {
+            out.extend(text.get(at));
+            at += 1;
+            continue;
+        };
+        let replacement = match replacements[index] {
+            Some(bytes) => bytes,
+            None => {
+                let item = machine.force_slot(&to.slots()[index])?;
+                let what = "while evaluating one of the replacement strings passed to builtins.replaceStrings";
+                let item = machine.as_str(item, loc).map_err(|e| e.frame(loc, what))?;
+                ctx = machine.contexts.union(ctx, item.ctx);
+                let bytes = Str::bytes(item);
+                replacements[index] = Some(bytes);
+                bytes
+            }
+        };
+        out.extend_from_slice(replacement);
+        if patterns[index].is_empty() {
+            out.extend(text.get(at));
+            at += 1;
+        } else {
+            at += patterns[index].len();
+        }
+    }
+    Ok(machine.string_with(&out, ctx))
+}
+
+/// A hash algorithm by its name.
+pub(super) fn algorithm(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<HashAlgo> {
+    let what = format!("while evaluating the first argument passed to builtins.{name}");
+    let text = machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?;
+    let text = String::from_utf8_lossy(text);
+    HashAlgo::parse(&text).map_err(|_| {
+        Error::eval(loc, format!("unknown hash algorithm '{text}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'"))
+    })
+}
+
+fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let algo = algorithm(machine, args[0], loc, "hashString")?;
+    let what = "while evaluating the second argument passed to builtins.hashString";
+    let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    Ok(machine.string(Hash::of(algo, text).base16().as_bytes()))
+}
+
+fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let attrs = machine
+        .as_attrs(args[0], loc)
+        .map_err(|e| e.frame(loc, "while evaluating the first argument passed to builtins.convertHash"))?;
+    let text = |machine: &mut Machine, name: &str| -> Res<String> {
+        let value = super::lists::required(machine, attrs, crate::symbol::Symbol::intern(name), loc, "convertHash")?;
+        Ok(String::from_utf8_lossy(machine.as_text(value, loc)?).into_owned())
+    };
+    let hash = text(machine, "hash")?;
+    let algo = crate::value::Attrs::find(attrs, crate::symbol::Symbol::intern("hashAlgo"));
+    let algo = match algo {
+        Some(attr) => {
+            let value = machine.force_slot(&attr.value)?;
+            Some(algorithm(machine, value, loc, "convertHash")?)
+        }
+        None => None,
+    };
+    let format = text(machine, "toHashFormat")?;
+    let hash = Hash::parse(&hash, algo).map_err(|error| Error::eval(loc, error.to_string()))?;
+    let out = match format.as_str() {
+        "base16" => hash.base16(),
+        "nix32" | "base32" => hash.base32(),
+        "base64" => hash.base64(),
+        "sri" => hash.sri(),
+        other => {
+            let message = format!("unknown hash format '{other}', expect 'base16', 'base32', 'base64', or 'sri'");
+            return Err(Error::eval(loc, message));
+        }
+    };
+    Ok(machine.string(out.as_bytes()))
+}
+
+fn base_name_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument passed to builtins.baseNameOf";
+    let (text, ctx) = machine.coerced(args[0], Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+    let text = if ctx.is_empty() { text } else { machine.real_bytes(&text)? };
+    // Only one trailing slash is dropped.
+    let trimmed = text.strip_suffix(b"/").unwrap_or(&text);
+    let start = trimmed.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let base = trimmed[start..].to_vec();
+    Ok(machine.string_with(&base, ctx))
+}
+
+fn dir_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let value = machine.force(args[0])?;
+    if let Value::Path(path) = value {
+        let parent = crate::paths::parent(Str::bytes(path));
+        return Ok(machine.path(parent));
+    }
+    let what = "while evaluating the first argument passed to 'builtins.dirOf'";
+    let (text, ctx) = machine.coerced(value, Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+    let text = if ctx.is_empty() { text } else { machine.real_bytes(&text)? };
+    let parent: &[u8] = match text.iter().rposition(|byte| *byte == b'/') {
+        None => b".",
+        Some(0) => b"/",
+        Some(at) => &text[..at],
+    };
+    Ok(machine.string_with(parent, ctx))
+}
+
+fn placeholder(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument passed to builtins.placeholder";
+    let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let text = floe_core::placeholder::output(&String::from_utf8_lossy(name));
+    Ok(machine.string_with(text.as_bytes(), Ctx::EMPTY))
+}
+
+pub(super) fn prims() -> Vec<Prim> {
+    vec![
+        Prim::new("toString", 1, 1, to_string, "A value as a string: also numbers, Booleans, null and lists."),
+        Prim::new("stringLength", 1, 1, string_length, "The number of bytes of a string."),
+        Prim::new("substring", 3, 7, substring, "Some bytes of a string from an offset on; a negative length means the rest."),
+        Prim::new("concatStringsSep", 2, 3, concat_strings_sep, "Joins a list of strings with a separator."),
+        Prim::new("replaceStrings", 3, 7, replace_strings, "Replaces strings in a string, the first that matches at each place."),
+        Prim::new("hashString", 2, 3, hash_string, "The hash of a string, in base 16."),
+        Prim::new("convertHash", 1, 1, convert_hash, "A hash in another notation."),
+        Prim::new("baseNameOf", 1, 1, base_name_of, "The last component of a path."),
+        Prim::new("dirOf", 1, 1, dir_of, "A path without its last component."),
+        Prim::new("placeholder", 1, 1, placeholder, "A string that the builder sees replaced by the path of its own output of this name."),
+    ]
+}

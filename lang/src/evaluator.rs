@@ -1,0 +1,211 @@
+//! The public face: [`Evaluator`]. Every entry runs on a large stack of its own and checks that
+//! the values it is given are its own.
+
+use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::collect::Wanted;
+use crate::context::Ctx;
+use crate::error::{EvalError, Res};
+use crate::graph::DrvGraph;
+use crate::host::Host;
+use crate::machine::Machine;
+use crate::settings::Settings;
+use crate::source::{Loc, SourceName};
+use crate::symbol::Symbol;
+use crate::value::Value;
+
+/// A value of one [`Evaluator`]; useless without it.
+#[derive(Clone, Copy)]
+pub struct Handle {
+    value: Value,
+    owner: u64,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Left free below the limit for what does not check.
+const STACK_MARGIN_BYTES: usize = 512 << 10;
+
+/// An evaluation: values, code and the derivations it made.
+pub struct Evaluator {
+    machine: Machine,
+    id: u64,
+}
+
+/// An argument for a top-level function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// `--argstr`: a string.
+    Text(String),
+    /// `--arg`: an expression, evaluated in the current folder.
+    Expr(String),
+}
+
+impl Evaluator {
+    /// A new evaluation.
+    pub fn new(host: Arc<dyn Host>, settings: Settings) -> Evaluator {
+        Evaluator { machine: Machine::new(host, settings), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Runs on the large stack; nested uses stay on it.
+    fn run<T>(&mut self, work: impl FnOnce(&mut Machine) -> Res<T>) -> Result<T, EvalError> {
+        let machine = &mut self.machine;
+        let size = machine.settings.stack_bytes;
+        let result = stacker::grow(size, || {
+            let here = 0u8;
+            machine.stack_limit = std::ptr::from_ref(&here).addr().saturating_sub(size - STACK_MARGIN_BYTES.min(size / 2));
+            machine.depth = 0;
+            work(machine)
+        });
+        result.map_err(|error| error.resolve(&self.machine.sources))
+    }
+
+    fn own(&self, value: Handle) -> Value {
+        assert_eq!(value.owner, self.id, "a value was given to an evaluator that did not make it");
+        value.value
+    }
+
+    fn handle(&self, value: Value) -> Handle {
+        Handle { value, owner: self.id }
+    }
+
+    /// Evaluates a file (of a directory: its `default.nix`).
+    pub fn eval_file(&mut self, path: &Path) -> Result<Handle, EvalError> {
+        let path = crate::paths::normalise(path.as_os_str().as_bytes());
+        let value = self.run(|machine| machine.import(&path, Loc::NONE))?;
+        Ok(self.handle(value))
+    }
+
+    /// Evaluates a text whose relative paths start from a folder.
+    pub fn eval_expr(&mut self, text: &str, base: &Path) -> Result<Handle, EvalError> {
+        let base = crate::paths::normalise(base.as_os_str().as_bytes());
+        let value = self.run(|machine| {
+            let code = machine.compile(SourceName::Text, text.as_bytes().to_vec(), &base, None)?;
+            machine.eval(code, machine.root)
+        })?;
+        Ok(self.handle(value))
+    }
+
+    /// The values of command line arguments.
+    fn arguments(&mut self, args: &[(String, Argument)], base: &Path) -> Result<Vec<(Symbol, Value)>, EvalError> {
+        let base = crate::paths::normalise(base.as_os_str().as_bytes());
+        self.run(|machine| {
+            let mut values = Vec::with_capacity(args.len());
+            for (name, arg) in args {
+                let value = match arg {
+                    Argument::Text(text) => machine.string(text.as_bytes()),
+                    Argument::Expr(text) => {
+                        let code = machine.compile(SourceName::Text, text.as_bytes().to_vec(), &base, None)?;
+                        machine.suspend(code)
+                    }
+                };
+                values.push((Symbol::intern(name), value));
+            }
+            Ok(values)
+        })
+    }
+
+    /// Calls a top-level function with the arguments it names; any other value stays as it is.
+    pub fn auto_call(&mut self, value: Handle, args: &[(String, Argument)], base: &Path) -> Result<Handle, EvalError> {
+        let value = self.own(value);
+        let args = self.arguments(args, base)?;
+        let value = self.run(|machine| machine.auto_call(value, &args))?;
+        Ok(self.handle(value))
+    }
+
+    /// Applies a function.
+    pub fn apply(&mut self, function: Handle, argument: Handle) -> Result<Handle, EvalError> {
+        let (function, argument) = (self.own(function), self.own(argument));
+        let value = self.run(|machine| machine.call(function, &[argument], Loc::NONE))?;
+        Ok(self.handle(value))
+    }
+
+    /// Follows an attribute path such as `a.b.0."c.d"`, calling functions on the way.
+    pub fn select_attr_path(
+        &mut self,
+        value: Handle,
+        path: &str,
+        args: &[(String, Argument)],
+        base: &Path,
+    ) -> Result<Handle, EvalError> {
+        let value = self.own(value);
+        let args = self.arguments(args, base)?;
+        let value = self.run(|machine| machine.follow(value, path, &args))?;
+        Ok(self.handle(value))
+    }
+
+    /// Weak head normal form.
+    pub fn force(&mut self, value: Handle) -> Result<Handle, EvalError> {
+        let value = self.own(value);
+        let value = self.run(|machine| machine.force(value))?;
+        Ok(self.handle(value))
+    }
+
+    /// Forces everything below.
+    pub fn force_deep(&mut self, value: Handle) -> Result<Handle, EvalError> {
+        let value = self.own(value);
+        let value = self.run(|machine| machine.force_deep(value))?;
+        Ok(self.handle(value))
+    }
+
+    /// The derivations that a build of this value makes, as `nix-build` collects them.
+    pub fn derivations(
+        &mut self,
+        value: Handle,
+        args: &[(String, Argument)],
+        base: &Path,
+    ) -> Result<Vec<Wanted>, EvalError> {
+        let value = self.own(value);
+        let args = self.arguments(args, base)?;
+        self.run(|machine| machine.collect(value, &args))
+    }
+
+    /// As JSON.
+    pub fn to_json(&mut self, value: Handle) -> Result<Vec<u8>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| {
+            let mut out = Vec::new();
+            let mut ctx = Ctx::EMPTY;
+            machine.to_json(value, Loc::NONE, &mut out, &mut ctx)?;
+            machine.real_bytes(&out)
+        })
+    }
+
+    /// As `nix-instantiate --eval` prints it; what is not forced yet is `<CODE>`.
+    pub fn print(&mut self, value: Handle) -> Result<Vec<u8>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| machine.print(value))
+    }
+
+    /// A string's bytes, or those of what becomes a string by interpolation (`--raw`).
+    pub fn to_text(&mut self, value: Handle) -> Result<Vec<u8>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| {
+            let (text, _) = machine.coerced(value, crate::coerce::Coerce::INTERPOLATE, Loc::NONE)?;
+            machine.real_bytes(&text)
+        })
+    }
+
+    /// The text of a source that positions refer to, for excerpts.
+    pub fn source_text(&self, file: &Path) -> Option<&[u8]> {
+        self.machine.sources.by_path(file)
+    }
+
+    /// Bytes of heap in use.
+    pub fn heap_bytes(&self) -> u64 {
+        self.machine.heap.used_bytes()
+    }
+
+    /// The derivations made so far.
+    pub fn graph(&self) -> &Arc<DrvGraph> {
+        &self.machine.graph
+    }
+
+    /// Frees the evaluation and keeps its derivations.
+    pub fn finish(self) -> Arc<DrvGraph> {
+        self.machine.graph.clone()
+    }
+}

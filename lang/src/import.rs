@@ -1,0 +1,238 @@
+//! Files: reading, parsing, importing, and the search path.
+
+use std::os::unix::ffi::OsStrExt;
+
+use crate::compile::{Surroundings, compile};
+use crate::error::{Error, ErrorKind, Res};
+use crate::heap::Gc;
+use crate::host::FileKind;
+use crate::machine::{Import, Machine};
+use crate::source::{Loc, SourceName};
+use crate::symbol::Symbol;
+use crate::syntax::{self, Features};
+use crate::value::{Attrs, Env, Value};
+use crate::{coerce, paths};
+
+const MAX_LINKS: usize = 1024;
+
+/// Files that come with the program: `<nix/NAME>`.
+const BUNDLED: &[(&str, &str)] = &[("fetchurl.nix", FETCHURL)];
+const BUNDLED_ROOT: &str = "/__corepkgs__";
+
+const FETCHURL: &str = "{ system ? \"\"
+, url, hash ? \"\"
+, md5 ? \"\", sha1 ? \"\", sha256 ? \"\", sha512 ? \"\"
+, outputHash ? if hash != \"\" then hash else if sha512 != \"\" then sha512 else if sha1 != \"\" then sha1 else if md5 != \"\" then md5 else sha256
+, outputHashAlgo ? if hash != \"\" then \"\" else if sha512 != \"\" then \"sha512\" else if sha1 != \"\" then \"sha1\" else if md5 != \"\" then \"md5\" else \"sha256\"
+, executable ? false, unpack ? false
+, name ? baseNameOf (toString url)
+, impure ? false
+}:
+derivation ({
+  builder = \"builtin:fetchurl\";
+  outputHashMode = if unpack || executable then \"recursive\" else \"flat\";
+  inherit name url executable unpack;
+  system = \"builtin\";
+  preferLocalBuild = true;
+  impureEnvVars = [ \"http_proxy\" \"https_proxy\" \"ftp_proxy\" \"all_proxy\" \"no_proxy\" ];
+  urls = [ url ];
+} // (if impure then { __impure = true; } else { inherit outputHashAlgo outputHash; }))
+";
+
+impl Machine {
+    /// The kind of what is at a path, if anything.
+    pub(crate) fn kind(&self, path: &[u8], loc: Loc) -> Res<Option<FileKind>> {
+        self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
+    }
+
+    /// A file's content.
+    pub(crate) fn read(&mut self, path: &[u8], loc: Loc) -> Res<Vec<u8>> {
+        if self.kind(path, loc)?.is_none() {
+            return Err(self.no_such_path(path, loc));
+        }
+        self.host.read_file(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
+    }
+
+    /// A path whose last component is no symbolic link.
+    pub(crate) fn resolve_symlinks(&mut self, path: &[u8], loc: Loc) -> Res<Vec<u8>> {
+        let mut path = path.to_vec();
+        for _ in 0..MAX_LINKS {
+            if self.kind(&path, loc)? != Some(FileKind::Symlink) {
+                return Ok(path);
+            }
+            let target = self.host.read_link(&self.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
+            let target = target.as_os_str().as_bytes();
+            path = if target.starts_with(b"/") {
+                paths::normalise(target)
+            } else {
+                paths::normalise(&[paths::parent(&path), b"/", target].concat())
+            };
+        }
+        let text = String::from_utf8_lossy(&path).into_owned();
+        Err(Error::new(ErrorKind::Host, loc, format!("too many symbolic links at '{text}'")))
+    }
+
+    /// The file that an import of a path reads.
+    fn import_target(&mut self, path: &[u8], loc: Loc) -> Res<Vec<u8>> {
+        let path = self.resolve_symlinks(path, loc)?;
+        if self.kind(&path, loc)? == Some(FileKind::Directory) {
+            return self.resolve_symlinks(&[&path, &b"/default.nix"[..]].concat(), loc);
+        }
+        Ok(path)
+    }
+
+    /// Evaluates a file, once.
+    pub(crate) fn import(&mut self, path: &[u8], loc: Loc) -> Res<Value> {
+        if let Some(import) = self.imports.get(path) {
+            return self.force(import.value);
+        }
+        if let Some(name) = path.strip_prefix(BUNDLED_ROOT.as_bytes()).and_then(|rest| rest.strip_prefix(b"/")) {
+            let bundled = BUNDLED.iter().find(|(bundled, _)| bundled.as_bytes() == name);
+            let Some((name, text)) = bundled else { return Err(self.no_such_path(path, loc)) };
+            let value = self.eval_builtin_text(name, text)?;
+            self.imports.insert(path.to_vec(), Import { value });
+            return Ok(value);
+        }
+        let target = self.import_target(path, loc)?;
+        if let Some(import) = self.imports.get(&target).copied() {
+            self.imports.insert(path.to_vec(), import);
+            return self.force(import.value);
+        }
+        let code = self.load(&target, None, loc)?;
+        let value = self.suspend(code);
+        self.imports.insert(target.clone(), Import { value });
+        self.imports.insert(path.to_vec(), Import { value });
+        self.force(value).map_err(|error| {
+            error.frame(Loc::NONE, format!("while evaluating the file '{}':", String::from_utf8_lossy(&target)))
+        })
+    }
+
+    /// Evaluates a file with more names in scope.
+    pub(crate) fn scoped_import(&mut self, scope: Gc<Attrs>, path: &[u8], loc: Loc) -> Res<Value> {
+        let target = self.import_target(path, loc)?;
+        let all = Attrs::all(scope, &mut self.heap);
+        let env = Env::alloc(&mut self.heap, Some(self.root), all.len());
+        for (attr, slot) in all.iter().zip(0..) {
+            Env::slot(env, slot).set(attr.value.get());
+        }
+        let names = all.iter().map(|attr| attr.name).collect();
+        let code = self.load(&target, Some(names), loc)?;
+        self.eval(code, env)
+    }
+
+    fn load(
+        &mut self,
+        path: &[u8],
+        frame: Option<Vec<Symbol>>,
+        loc: Loc,
+    ) -> Res<Gc<crate::code::Code>> {
+        self.check_allowed(path, loc)?;
+        let text = self.read(path, loc)?;
+        let base = paths::parent(path).to_vec();
+        self.compile(SourceName::File(coerce::os_path(path)), text, &base, frame)
+    }
+
+    /// Parses and compiles a text.
+    pub(crate) fn compile(
+        &mut self,
+        name: SourceName,
+        text: Vec<u8>,
+        base: &[u8],
+        frame: Option<Vec<Symbol>>,
+    ) -> Res<Gc<crate::code::Code>> {
+        let file_value = match &name {
+            SourceName::File(path) => Some(path.as_os_str().as_bytes().to_vec()),
+            _ => None,
+        };
+        let file_value = file_value.map(|path| self.string(&path));
+        let Some(file) = self.sources.add(name, text) else {
+            return Err(Error::eval(Loc::NONE, "more than 4 GiB of expressions"));
+        };
+        let start = self.sources.loc(syntax::ast::Pos { file, offset: 0 });
+        let source = self.sources.text(file);
+        let ast = match syntax::parse(file, &source.text, Features::default()) {
+            Ok(ast) => ast,
+            Err(error) => {
+                let locate = |span: syntax::ast::Span| self.show_loc(Loc(start.0 + span.start));
+                let message = error.message(locate);
+                return Err(Error::new(ErrorKind::Syntax, Loc(start.0 + error.span.start), message));
+            }
+        };
+        let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
+        let around = Surroundings {
+            globals: &self.globals,
+            frame,
+            base,
+            home,
+            start,
+            text: &source.text,
+            file: file_value,
+            stack_limit: self.stack_limit,
+        };
+        compile(&ast, &mut self.heap, &mut self.tables, &around)
+    }
+
+    /// A top-level expression's value, computed when needed.
+    pub(crate) fn suspend(&mut self, code: Gc<crate::code::Code>) -> Value {
+        self.tables.lazies.push(code);
+        let id = self.tables.lazies.len() as u32 - 1;
+        let lazy = crate::code::Lazy { code, id };
+        self.delay(&lazy, self.root)
+    }
+
+    /// Evaluates an expression that is part of the program.
+    pub(crate) fn eval_builtin_text(&mut self, name: &'static str, text: &str) -> Res<Value> {
+        let code = self.compile(SourceName::Builtin(name), text.as_bytes().to_vec(), b"/", None)?;
+        self.eval(code, self.root)
+    }
+
+    /// `<name>` with the evaluation's own search path.
+    pub(crate) fn find_in_nix_path(&mut self, name: &[u8], loc: Loc) -> Res<Value> {
+        let entries: Vec<_> = if self.settings.pure {
+            Vec::new()
+        } else {
+            let entry = |entry: &crate::settings::SearchEntry| {
+                (entry.prefix.clone(), entry.path.as_os_str().as_bytes().to_vec())
+            };
+            self.settings.nix_path.iter().map(entry).collect()
+        };
+        self.find_file(&entries, name, loc)
+    }
+
+    /// Looks a name up in a search path.
+    pub(crate) fn find_file(&mut self, entries: &[(String, Vec<u8>)], name: &[u8], loc: Loc) -> Res<Value> {
+        for (prefix, path) in entries {
+            let rest = if prefix.is_empty() {
+                name
+            } else {
+                match name.strip_prefix(prefix.as_bytes()) {
+                    Some([]) => b"",
+                    Some([b'/', rest @ ..]) => rest,
+                    _ => continue,
+                }
+            };
+            let candidate = if rest.is_empty() { path.clone() } else { [path, &b"/"[..], rest].concat() };
+            let candidate = paths::normalise(&candidate);
+            if self.check_allowed(&candidate, loc).is_ok() && self.kind(&candidate, loc)?.is_some() {
+                return Ok(self.path(&candidate));
+            }
+        }
+        if let Some(rest) = name.strip_prefix(b"nix/")
+            && BUNDLED.iter().any(|(bundled, _)| bundled.as_bytes() == rest)
+        {
+            return Ok(self.path(&[BUNDLED_ROOT.as_bytes(), b"/", rest].concat()));
+        }
+        let text = String::from_utf8_lossy(name).into_owned();
+        if !self.settings.pure
+            && let Some(path) = self.host.search_path(&text).map_err(|e| Error::from(e).at(loc))?
+        {
+            return Ok(self.path(path.as_os_str().as_bytes()));
+        }
+        let message = if self.settings.pure {
+            format!("cannot look up '<{text}>' in pure evaluation mode (use '--impure' to override)")
+        } else {
+            format!("file '{text}' was not found in the Nix search path (add it using $NIX_PATH or -I)")
+        };
+        Err(Error::new(ErrorKind::Throw, loc, message))
+    }
+}
