@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use floe_sandbox::{Input, RootFs, Spawner, Spec};
 
-const BUILDS: usize = 200;
+const BUILDS: usize = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = tempfile::tempdir()?;

@@ -244,12 +244,20 @@ fn prctl(option: c_int, first: u64, second: u64) -> Step {
 }
 
 fn default_signals() -> Step {
+    // The kernel's own struct; all zero is the default action with an empty mask.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        // SAFETY: an all-zero sigaction is the default action with an empty mask; SIGKILL,
-        // SIGSTOP and the C library's own two signals refuse, which is right.
+        // The C library would refuse its own two signals, which a parent may have ignored.
+        // SAFETY: the kernel reads at most the four words and writes nothing; it refuses SIGKILL
+        // and SIGSTOP, which is right.
         unsafe {
-            let action: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, &raw const action, ptr::null_mut());
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null_mut::<u64>(),
+                8usize,
+            );
         }
     }
     Ok(())

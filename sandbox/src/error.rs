@@ -50,7 +50,9 @@ pub enum SandboxError {
         source: io::Error,
     },
     /// No user-mode network could be attached.
-    #[error("the build's network could not be attached: {reason}; install passt or slirp4netns")]
+    #[error(
+        "the build's network could not be attached: {reason}; install slirp4netns or passt, and see that you may open /dev/net/tun"
+    )]
     Network {
         /// What happened.
         reason: String,
