@@ -3,19 +3,19 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
-use floe_store::{Batch, Mode, Open, Store, StoreError, Waiting};
+use floe_store::{Batch, Store, StoreError};
 use salsa::Setter;
 
 use crate::cancel::Cancel;
 use crate::db::{Database, Node, QueryCounts};
 use crate::decide::{Decided, Past, decide};
-use crate::event::{Event, Events};
+use crate::event::Events;
 use crate::graph::Graph;
 use crate::host::StoreHost;
 use crate::import::{ImportError, Imported, Wanted, import};
@@ -26,6 +26,7 @@ use crate::memo::{EmptyMemo, StoreMemo};
 use crate::rebuilder::{Memo, Strategy};
 use crate::record::Record;
 use crate::schedule::{Options, Outcome, Scheduler};
+use crate::slot::Slot;
 
 /// Why a request could not be carried out at all. What fails in single builds is in the outcome.
 #[derive(Debug, thiserror::Error)]
@@ -78,10 +79,8 @@ pub struct Built {
 
 /// A store root and everything that is known about it.
 pub struct Engine {
-    root: PathBuf,
-    wait: bool,
+    slot: Arc<Slot>,
     events: Events,
-    store: Mutex<Option<Arc<Store>>>,
     host: Arc<StoreHost>,
     profiles: Profiles,
     db: Database,
@@ -96,22 +95,15 @@ impl Engine {
     /// When the store is damaged or cannot be read, or when another process collects garbage
     /// and `wait` is false.
     pub fn open(root: &Path, wait: bool, events: Events) -> Result<Engine, EngineError> {
-        let store = match Store::exists(root) {
-            true => Some(open_store(root, Mode::ReadOnly, wait, &events)?),
-            false => None,
-        };
+        let slot = Arc::new(Slot::open(root, wait, events.clone())?);
         let shell = find_shell();
         let profiles = Profiles::load(shell.clone())
             .map_err(|source| EngineError::Shell { path: shell.unwrap_or_default(), source })?;
-        let seed_root = root.to_path_buf();
-        let seed = move || crate::seed::find(&seed_root);
-        let host = Arc::new(StoreHost::new(store.clone(), seed, events.clone()));
-        let memo = memo(store.as_ref(), &profiles);
+        let host = Arc::new(StoreHost::new(Arc::clone(&slot), events.clone()));
+        let memo = memo(slot.get().as_ref(), &profiles);
         Ok(Engine {
-            root: root.to_path_buf(),
-            wait,
+            slot,
             events,
-            store: Mutex::new(store),
             host,
             profiles,
             db: Database::new(memo, Strategy::default()),
@@ -126,7 +118,7 @@ impl Engine {
 
     /// The store as it is open now, if it exists.
     pub fn store(&self) -> Option<Arc<Store>> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.slot.get()
     }
 
     /// The store, open for writing; waits for another owner.
@@ -134,16 +126,7 @@ impl Engine {
     /// # Errors
     /// When it cannot be opened so.
     pub fn writable_store(&self) -> Result<Arc<Store>, EngineError> {
-        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = slot.as_ref()
-            && store.mode() == Mode::ReadWrite
-        {
-            return Ok(Arc::clone(store));
-        }
-        let store = open_store(&self.root, Mode::ReadWrite, self.wait, &self.events)?;
-        self.host.set_store(Arc::clone(&store));
-        *slot = Some(Arc::clone(&store));
-        Ok(store)
+        Ok(self.slot.writable()?)
     }
 
     /// Builds what evaluation wants.
@@ -327,11 +310,6 @@ fn memo(store: Option<&Arc<Store>>, profiles: &Profiles) -> Arc<dyn Memo> {
         Some(store) => Arc::new(StoreMemo::new(Arc::clone(store), profiles.clone())),
         None => Arc::new(EmptyMemo),
     }
-}
-
-fn open_store(root: &Path, mode: Mode, wait: bool, events: &Events) -> Result<Arc<Store>, StoreError> {
-    let tell = |waiting: &Waiting| events.send(Event::Note(waiting.to_string()));
-    Store::open(root, Open { mode, wait, on_wait: Some(&tell) }).map(Arc::new)
 }
 
 fn record_key(strategy: Strategy, task: &str) -> Vec<u8> {

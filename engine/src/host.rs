@@ -1,12 +1,13 @@
 //! Evaluation's door to this machine: files, environment and the store. Sources are hashed here,
 //! once per state of the file, and enter the store when something needs their bytes.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe_core::ca::Method;
@@ -14,43 +15,26 @@ use floe_core::drv::Derivation;
 use floe_core::path::{STORE_DIR, StorePath};
 use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::{FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source};
-use floe_store::{FileStat, Store};
-use std::collections::BTreeSet;
+use floe_store::{FileStat, Store, StoreError};
 
 use crate::event::{Event, Events};
+use crate::seed::{self, List};
+use crate::slot::Slot;
 
-/// A host with a store, which may be absent until somebody needs to write.
+/// A host with a store, which is opened for writing only when evaluation needs it.
 pub struct StoreHost {
-    store: RwLock<Option<Arc<Store>>>,
-    seed: Box<dyn Fn() -> Result<PathBuf, String> + Send + Sync>,
+    slot: Arc<Slot>,
     events: Events,
 }
 
 impl StoreHost {
-    /// A host over a store that was opened for reading or writing, or over none. `seed` makes
-    /// sure that the seed exists and says where it lies (logically), for `<floe/seed>`.
-    pub fn new(
-        store: Option<Arc<Store>>,
-        seed: impl Fn() -> Result<PathBuf, String> + Send + Sync + 'static,
-        events: Events,
-    ) -> Self {
-        StoreHost { store: RwLock::new(store), seed: Box::new(seed), events }
+    /// A host over this store root.
+    pub fn new(slot: Arc<Slot>, events: Events) -> Self {
+        StoreHost { slot, events }
     }
 
-    /// Puts another opening of the same store in the place of the present one.
-    pub fn set_store(&self, store: Arc<Store>) {
-        *self.store.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(store);
-    }
-
-    fn store(&self) -> Option<Arc<Store>> {
-        self.store.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    fn need_store(&self, what: &str) -> Result<Arc<Store>, HostError> {
-        self.store().ok_or_else(|| HostError::Unsupported {
-            what: what.to_owned(),
-            why: "there is no store yet; build something first".to_owned(),
-        })
+    fn writable(&self) -> Result<Arc<Store>, HostError> {
+        self.slot.writable().map_err(failed)
     }
 
     /// Puts a source into the store.
@@ -58,7 +42,6 @@ impl StoreHost {
     /// # Errors
     /// When it cannot be read or written.
     pub fn store_source(&self, store: &Store, source: &Source) -> Result<StorePath, HostError> {
-        let failed = |error: floe_store::StoreError| HostError::Failed(error.to_string());
         let path = match &source.origin {
             Origin::Text(bytes, refs) => {
                 let refs: BTreeSet<StorePath> = refs.iter().cloned().collect();
@@ -80,7 +63,6 @@ impl StoreHost {
     }
 
     fn hash_source(&self, source: &Source) -> Result<StorePath, HostError> {
-        let failed = |error: floe_store::StoreError| HostError::Failed(error.to_string());
         match &source.origin {
             Origin::Text(bytes, refs) => {
                 let refs: BTreeSet<StorePath> = refs.iter().cloned().collect();
@@ -104,11 +86,10 @@ impl StoreHost {
 
     /// Hashes a whole file or tree; a single file's result is remembered under its stat.
     fn hash_tree(&self, path: &Path, source: &Source) -> Result<StorePath, HostError> {
-        let failed = |error: floe_store::StoreError| HostError::Failed(error.to_string());
         let hash = || {
             floe_store::source_path(path, &source.name, source.method, None).map_err(failed)
         };
-        let Some(store) = self.store() else { return hash() };
+        let Some(store) = self.slot.get() else { return hash() };
         let meta = fs::symlink_metadata(path).map_err(io("reading file", path))?;
         if !meta.is_file() {
             return hash();
@@ -127,6 +108,23 @@ impl StoreHost {
         let row = (key.as_path(), stat, result.base_name().as_bytes());
         store.digest_put(read_at, [row]).map_err(failed)?;
         Ok(result)
+    }
+
+    /// Where the seed lies, logically; made now if the store has none.
+    fn seed(&self) -> Result<PathBuf, HostError> {
+        let found = match self.slot.get() {
+            Some(store) => seed::find(&store).map_err(failed)?,
+            None => None,
+        };
+        let seed = match found {
+            Some(seed) => seed,
+            None => {
+                let made = List::parse(seed::DEFAULT_LIST)
+                    .and_then(|list| seed::create(&*self.slot.writable()?, &list, &self.events));
+                made.map_err(|error| HostError::Failed(error.to_string()))?
+            }
+        };
+        Ok(PathBuf::from(seed.path.as_str()))
     }
 
     fn check_expected(&self, source: &Source, found: &StorePath) -> Result<(), HostError> {
@@ -190,7 +188,7 @@ impl Host for StoreHost {
 
     fn search_path(&self, name: &str) -> Result<Option<PathBuf>, HostError> {
         match name {
-            "floe/seed" => (self.seed)().map(Some).map_err(HostError::Failed),
+            "floe/seed" => self.seed().map(Some),
             _ => Ok(None),
         }
     }
@@ -202,12 +200,12 @@ impl Host for StoreHost {
     }
 
     fn add_source(&self, source: &Source) -> Result<StorePath, HostError> {
-        let store = self.need_store("adding a source to the store")?;
+        let store = self.writable()?;
         self.store_source(&store, source)
     }
 
     fn write_derivation(&self, _path: &StorePath, drv: &Derivation) -> Result<(), HostError> {
-        let store = self.need_store("writing a derivation")?;
+        let store = self.writable()?;
         let name = format!("{}.drv", drv.name);
         store
             .add_text(&name, &drv.to_aterm(), &drv.refs())
@@ -228,16 +226,18 @@ impl Host for StoreHost {
     }
 
     fn ensure_path(&self, path: &StorePath) -> Result<(), HostError> {
-        let store = self.need_store(&format!("using {path}"))?;
-        match store.is_valid(path) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(HostError::Failed(format!("path '{path}' is not in the store"))),
-            Err(error) => Err(HostError::Failed(error.to_string())),
+        let valid = match self.slot.get() {
+            Some(store) => store.is_valid(path).map_err(failed)?,
+            None => false,
+        };
+        match valid {
+            true => Ok(()),
+            false => Err(HostError::Failed(format!("path '{path}' is not in the store"))),
         }
     }
 
     fn physical(&self, logical: &Path) -> PathBuf {
-        match (logical.strip_prefix(STORE_DIR), self.store()) {
+        match (logical.strip_prefix(STORE_DIR), self.slot.get()) {
             (Ok(inside), Some(store)) => store.objects_dir().join(inside),
             _ => logical.to_path_buf(),
         }
@@ -257,6 +257,10 @@ impl Host for StoreHost {
             MessageKind::Warning => format!("warning: {text}"),
         }));
     }
+}
+
+fn failed(error: StoreError) -> HostError {
+    HostError::Failed(error.to_string())
 }
 
 fn kind(meta: &fs::Metadata) -> FileKind {

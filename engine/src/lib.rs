@@ -2,17 +2,30 @@
 //!
 //! Data flows one way: [`import`] makes a [`graph::Graph`] of what evaluation found, [`db`] holds
 //! it as queries, a [`rebuilder`] says which old results may stand, [`schedule`] runs the rest
-//! through an [`job::Executor`], and what was decided is a [`record`]. Progress leaves as
-//! [`event`]s; nothing here prints, and nothing here knows a command line.
+//! through an [`job::Executor`] (here: [`local`]), and [`decide`] says what was decided and why.
+//! Progress leaves as [`event`]s; nothing here prints, and nothing here knows a command line.
+//!
+//! The door is [`engine::Engine`].
 
 pub mod cancel;
 pub mod db;
+pub mod decide;
+mod diff;
+pub mod engine;
 pub mod event;
+pub mod fetch;
 pub mod graph;
-//pub mod import;
+pub mod host;
+pub mod import;
 pub mod job;
+pub mod local;
+pub mod materials;
+mod memo;
 pub mod rebuilder;
 pub mod recipe;
 pub mod record;
+pub mod report;
 pub mod resolve;
 pub mod schedule;
+pub mod seed;
+pub mod slot;

@@ -69,7 +69,7 @@ impl BuildLog {
     }
 
     /// Takes more output.
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub fn take(&mut self, bytes: &[u8]) {
         if self.fault.is_none()
             && let Err(error) = self.file.write_all(bytes)
         {
@@ -117,5 +117,16 @@ impl BuildLog {
         }
         self.tail.push_back(line.clone());
         self.events.send(Event::Log { job: self.job, name: Arc::clone(&self.name), line });
+    }
+}
+
+impl Write for BuildLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.take(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

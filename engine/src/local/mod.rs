@@ -9,8 +9,9 @@ mod profile;
 mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use floe_core::ca::make_store_path;
@@ -18,17 +19,24 @@ use floe_core::drv::{Derivation, Output};
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
 use floe_sandbox::{End, Input, Limits, Network, Outcome, Policy, RootFs, Spawner, Spec};
-use floe_store::{Origin, Store, TraceKey};
+use floe_store::{
+    Address, Batch, NewDerivation, NewTrace, Origin, Realisation, Scratch, Store, StoreError,
+    TempRoots, TraceKey,
+};
 
+pub use log::log_path;
 pub use profile::{Profiles, find_shell};
+pub(crate) use scratch::ScratchDir;
 
+use crate::event::Event;
 use crate::fetch;
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
 use crate::materials::Materials;
 use crate::recipe::{ROOTFS, RootKind};
+use crate::resolve::Outputs;
+use checks::Candidate;
 use environment::{ClosureEntry, prepare};
 use log::BuildLog;
-use scratch::ScratchDir;
 
 /// How builders are run.
 #[derive(Debug, Clone)]
@@ -41,12 +49,35 @@ pub struct LocalSettings {
     pub max_silent: Option<Duration>,
     /// Most bytes of log.
     pub max_log_bytes: Option<u64>,
-    /// Leave the build directories of failed builds behind.
+    /// Leave the build directories of builders that failed behind.
     pub keep_failed: bool,
     /// Which sandbox layers may be missing.
     pub policy: Policy,
     /// Give fixed-output builders the host's own network.
     pub host_network: bool,
+}
+
+/// What belongs to one build while it goes on.
+struct Site {
+    /// The closure of its inputs.
+    inputs: BTreeSet<StorePath>,
+    /// The path of the resolved derivation.
+    deriver: StorePath,
+    /// Where the builder is told to write each output.
+    scratch: BTreeMap<OutputName, StorePath>,
+    dir: ScratchDir,
+    log: BuildLog,
+}
+
+impl Site {
+    /// A failure that will happen again, with the end of the log.
+    fn failure(&self, name: &str, error: impl std::fmt::Display) -> Failure {
+        Failure::Builder {
+            message: format!("'{name}': {error}"),
+            log_tail: self.log.tail(),
+            log: Some(self.log.path().to_path_buf()),
+        }
+    }
 }
 
 /// Runs jobs in sandboxes on this machine.
@@ -58,6 +89,8 @@ pub struct Local {
     profiles: Profiles,
     systems: Vec<String>,
     features: Vec<String>,
+    /// Protects what this request has built from collection until it ends.
+    holds: Mutex<Vec<TempRoots>>,
 }
 
 impl Local {
@@ -77,6 +110,7 @@ impl Local {
             profiles,
             systems: vec![current_system(), "builtin".to_owned()],
             features: vec!["ca-derivations".to_owned()],
+            holds: Mutex::default(),
         }
     }
 
@@ -85,14 +119,17 @@ impl Local {
         self.check_system(drv)?;
         let inputs = self.inputs(job)?;
         let deriver = drv.drv_path().map_err(|error| builder_failure(&drv.name, error))?;
-        let scratch = scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
-        let dir = ScratchDir::create(self.store.builds_dir(), &drv.name).map_err(transient(&drv.name))?;
-        let mut log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
+        let scratch =
+            scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
+        let dir = ScratchDir::create(self.store.builds_dir(), &drv.name)
             .map_err(transient(&drv.name))?;
-        let result = self.run_and_register(job, context, &inputs, &deriver, &scratch, &dir, &mut log);
-        if result.is_err() && self.settings.keep_failed {
-            let place = dir.keep();
-            context.events.send(crate::event::Event::Note(format!(
+        let log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
+            .map_err(transient(&drv.name))?;
+        let mut site = Site { inputs, deriver, scratch, dir, log };
+        let result = self.run_and_register(job, context, &mut site);
+        if matches!(result, Err(Failure::Builder { .. })) && self.settings.keep_failed {
+            let place = site.dir.keep();
+            context.events.send(Event::Note(format!(
                 "keeping the build directory of '{}' at {}",
                 drv.name,
                 place.display()
@@ -101,28 +138,113 @@ impl Local {
         result
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of `build`, which owns all of these")]
     fn run_and_register(
         &self,
         job: &Job,
         context: &Context<'_>,
-        inputs: &BTreeSet<StorePath>,
-        deriver: &StorePath,
-        scratch: &BTreeMap<OutputName, StorePath>,
-        dir: &ScratchDir,
-        log: &mut BuildLog,
+        site: &mut Site,
     ) -> Result<Done, Failure> {
         let started = Instant::now();
         let cpu = if job.recipe.root_kind() == RootKind::None {
-            self.fetch(job, context, scratch, dir, log)?
+            self.fetch(job, context, site)?
         } else {
-            let outcome = self.run(job, context, inputs, scratch, dir, log)?;
+            let outcome = self.run(job, context, site)?;
             outcome.cpu_user + outcome.cpu_system
         };
-        let cost =
-            Cost { wall_ms: millis(started.elapsed()), cpu_ms: millis(cpu) };
+        let cost = Cost { wall_ms: millis(started.elapsed()), cpu_ms: millis(cpu) };
         (context.builder_ended)();
-        self.register(job, inputs, deriver, scratch, dir, log, cost)
+        self.register(job, site, cost)
+    }
+
+    /// Brings what the builder left into the store and makes it true, with its trace, in one
+    /// write.
+    fn register(&self, job: &Job, site: &Site, cost: Cost) -> Result<Done, Failure> {
+        let drv = &job.derivation;
+        let fault = |error: StoreError| site.failure(&drv.name, error);
+        let store_dir = std::fs::File::open(site.dir.store()).map_err(transient(&drv.name))?;
+        let mut addresses = Vec::with_capacity(drv.outputs.len());
+        for (name, output) in &drv.outputs {
+            let scratch = &site.scratch[name];
+            if std::fs::symlink_metadata(site.dir.store().join(scratch.base_name())).is_err() {
+                return Err(site.failure(
+                    &drv.name,
+                    format!("builder failed to produce output path for output '{name}'; it must write to ${name} ({scratch})"),
+                ));
+            }
+            addresses.push(match output {
+                Output::Fixed(path, ca) => Address::Fixed(path.clone(), *ca),
+                Output::Floating(method, algo) => Address::Floating(*method, *algo),
+                Output::InputAddressed(_) | Output::Deferred => Address::Input(scratch.clone()),
+            });
+        }
+        let scratches: Vec<Scratch<'_>> = drv
+            .outputs
+            .keys()
+            .zip(&addresses)
+            .map(|(name, address)| Scratch {
+                output: name,
+                address,
+                path: &site.scratch[name],
+                dir: store_dir.as_fd(),
+                file_name: OsStr::new(site.scratch[name].base_name()),
+            })
+            .collect();
+        let prepared = self
+            .store
+            .stage_outputs(&drv.name, Some(&site.deriver), &scratches, &site.inputs)
+            .map_err(fault)?;
+        let candidates: Vec<Candidate<'_>> = drv
+            .outputs
+            .keys()
+            .zip(&prepared)
+            .map(|(output, prepared)| Candidate {
+                output,
+                path: &prepared.object.path,
+                refs: &prepared.object.refs,
+                nar_size: prepared.object.nar_size,
+            })
+            .collect();
+        checks::check(drv, &candidates, &|path| {
+            let closure = self.closure_entries(std::slice::from_ref(path))?;
+            Ok(closure.into_iter().map(|entry| (entry.path, entry.nar_size)).collect())
+        })
+        .map_err(|message| site.failure(&drv.name, message))?;
+        let outputs: Outputs = drv
+            .outputs
+            .keys()
+            .cloned()
+            .zip(prepared.iter().map(|prepared| prepared.object.path.clone()))
+            .collect();
+        let key = TraceKey { resolved: job.key, profile: self.profiles.of(job.recipe.root_kind()) };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let at_ms = now.map_or(0, millis);
+        let traces = outputs.iter().map(|(output, path)| NewTrace {
+            key,
+            output: output.clone(),
+            realisation: Realisation {
+                path: path.clone(),
+                origin: Origin::Built,
+                at_ms,
+                wall_ms: cost.wall_ms,
+                cpu_ms: cost.cpu_ms,
+            },
+        });
+        let batch = Batch {
+            traces: traces.collect(),
+            derivations: vec![NewDerivation {
+                path: site.deriver.clone(),
+                text: drv.to_aterm(),
+                refs: drv.refs(),
+            }],
+            objects: prepared.iter().map(|prepared| prepared.object.clone()).collect(),
+            records: Vec::new(),
+        };
+        self.store.register(&batch).map_err(fault)?;
+        // Kept until the request ends: a collection beside us must not take what its targets
+        // have not been rooted to yet.
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.extend(prepared.into_iter().map(|prepared| prepared.hold));
+        Ok(Done { outputs, cost })
     }
 
     fn check_system(&self, drv: &Derivation) -> Result<(), Failure> {
@@ -171,12 +293,10 @@ impl Local {
         &self,
         job: &Job,
         context: &Context<'_>,
-        inputs: &BTreeSet<StorePath>,
-        scratch: &BTreeMap<OutputName, StorePath>,
-        dir: &ScratchDir,
-        log: &mut BuildLog,
+        site: &mut Site,
     ) -> Result<Outcome, Failure> {
         let drv = &job.derivation;
+        let Site { inputs, scratch, dir, log, .. } = site;
         let prepared = prepare(
             drv,
             &environment::Settings {
@@ -206,7 +326,7 @@ impl Local {
         let running = self.spawner.spawn(&spec).map_err(transient(&drv.name))?;
         let killer = running.killer();
         let _guard = context.cancel.on_cancel(move || killer.kill());
-        let outcome = running.wait(&mut |bytes| log.write(bytes)).map_err(transient(&drv.name))?;
+        let outcome = running.wait(&mut |bytes| log.take(bytes)).map_err(transient(&drv.name))?;
         log.finish();
         match outcome.end {
             End::Exited(0) => Ok(outcome),
@@ -255,11 +375,10 @@ impl Local {
         &self,
         job: &Job,
         context: &Context<'_>,
-        scratch: &BTreeMap<OutputName, StorePath>,
-        dir: &ScratchDir,
-        log: &mut BuildLog,
+        site: &mut Site,
     ) -> Result<Duration, Failure> {
         let drv = &job.derivation;
+        let Site { scratch, dir, log, .. } = site;
         let out = scratch.get(&OutputName::out()).ok_or_else(|| {
             builder_failure(&drv.name, "a built-in fetcher needs the single output 'out'")
         })?;
@@ -267,10 +386,12 @@ impl Local {
         if context.cancel.is_cancelled() {
             return Err(Failure::Cancelled);
         }
-        let result = fetch::run(drv, &destination, &mut |bytes| log.write(bytes));
+        let builder = String::from_utf8_lossy(&drv.builder);
+        let result = fetch::fetch(&builder, &drv.env, &destination, log);
         log.finish();
         match result {
-            Ok(cpu) => Ok(cpu),
+            // A fetcher waits for others; what it computes is not worth counting.
+            Ok(()) => Ok(Duration::ZERO),
             Err(_) if context.cancel.is_cancelled() => Err(Failure::Cancelled),
             Err(error) => Err(Failure::Transient {
                 message: format!("fetching '{}' failed: {error}", drv.name),
