@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::object::ObjectError;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -185,9 +187,26 @@ pub enum StoreError {
         /// The offending name.
         name: PathBuf,
     },
-    /// The object on disk could not be read, canonicalised or hashed.
-    #[error("{0}")]
-    Object(String),
+    /// A text cannot have this name.
+    #[error("{name:?} cannot name an object: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The bytes of an object are not what the store takes.
+    #[error(transparent)]
+    Object(ObjectError),
+}
+
+impl From<ObjectError> for StoreError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Io { action, path, source } => Self::io(action, Path::new(&path), source),
+            other => Self::Object(other),
+        }
+    }
 }
 
 impl StoreError {

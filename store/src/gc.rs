@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -102,13 +104,15 @@ impl Store {
             return Ok(report);
         }
         self.mark_unclean()?;
+        self.messy.store(true, Ordering::Release);
         for step in dead.chunks(SWEEP) {
             self.sweep(&mut marks, step, &mut report)?;
             report.freed_bytes += trash::empty(&self.layout.trash)?;
         }
         report.orphans = self.sweep_orphans()?;
+        self.messy.store(false, Ordering::Release);
         report.freed_bytes += trash::empty(&self.layout.trash)?;
-        report.freed_bytes += sweep_links(&self.layout.links, 0, &mut report.links)?;
+        report.freed_bytes += sweep_links(&self.layout.links, &mut report.links)?;
         Ok(report)
     }
 
@@ -328,16 +332,16 @@ fn referrers_first(mut dead: HashMap<PathKey, Dead>) -> Vec<(PathKey, Dead)> {
 
 /// Removes deduplicated files that only their name in `ROOT/links` keeps. A thread that is about
 /// to link to one finds it gone, and keeps its own copy.
-fn sweep_links(dir: &Path, depth: u32, removed: &mut usize) -> Result<u64> {
-    const SHARDS: u32 = 2;
+fn sweep_links(dir: &Path, removed: &mut usize) -> Result<u64> {
     let mut freed_bytes = 0;
     for entry in fs::read_dir(dir).at("list", dir)? {
-        let entry = entry.at("list", dir)?;
-        let path = entry.path();
-        let meta = path.symlink_metadata().at("inspect", &path)?;
-        if meta.is_dir() && depth < SHARDS {
-            freed_bytes += sweep_links(&path, depth + 1, removed)?;
-        } else if meta.is_file() && meta.nlink() == 1 {
+        let path = entry.at("list", dir)?.path();
+        let meta = match path.symlink_metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            other => other.at("inspect", &path)?,
+        };
+        let temporary = path.file_name().is_some_and(|n| n.as_bytes().starts_with(b"."));
+        if meta.is_file() && meta.nlink() == 1 && !temporary {
             fs::remove_file(&path).at("remove the unused file", &path)?;
             *removed += 1;
             freed_bytes += meta.blocks() * 512;

@@ -152,3 +152,44 @@ pub(crate) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path() -> impl Strategy<Value = StorePath> {
+        (any::<[u8; 20]>(), "[a-z0-9][a-z0-9.+_-]{0,10}")
+            .prop_map(|(digest, name)| StorePath::new(&digest, &name).expect("is a name"))
+    }
+
+    proptest! {
+        #[test]
+        fn keys_sort_as_texts_do(a in path(), b in path()) {
+            let (x, y) = (PathKey::of(&a), PathKey::of(&b));
+            prop_assert_eq!(x.path().expect("decodes"), a.clone());
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+        }
+
+        #[test]
+        fn ranges_hold_exactly_what_begins_so(a in path(), b in path(), len in 0..45_usize) {
+            let text = &a.base_name()[..len.min(a.base_name().len())];
+            {
+                let (start, end) = text_range(text).expect("some path begins so");
+                for path in [&a, &b] {
+                    let key = PathKey::of(path).0;
+                    let inside = key >= start && end.as_ref().is_none_or(|end| key < *end);
+                    prop_assert_eq!(inside, path.base_name().starts_with(text), "{} {}", path, text);
+                }
+            }
+        }
+
+        #[test]
+        fn trace_keys_come_apart(resolved: [u8; 32], profile: [u8; 32], name in "[a-z]{1,8}") {
+            let key = TraceKey { resolved: Digest(resolved), profile: Digest(profile) };
+            let output = OutputName::new(&name).expect("is a name");
+            prop_assert_eq!(split_trace(&trace(&key, &output)), Ok((key, output)));
+        }
+    }
+}

@@ -24,6 +24,7 @@
 //!    first marks what was touched: a new root during a collection is honoured.
 //!    Under the gate: the registration mutex, then the table of protected paths.
 
+mod add;
 mod db;
 mod digest;
 mod error;
@@ -32,6 +33,7 @@ mod key;
 mod layout;
 mod lock;
 mod mark;
+pub mod object;
 mod protect;
 mod query;
 mod recover;
@@ -46,6 +48,7 @@ mod trash;
 mod types;
 mod verify;
 
+pub use add::{Prepared, source_path};
 pub use digest::FileStat;
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};

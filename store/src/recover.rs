@@ -51,6 +51,9 @@ impl Store {
         }
         report.freed_bytes += trash::empty(&layout.trash)?;
         if report.was_unclean {
+            if let Some(links) = &self.links {
+                report.freed_bytes += links.sweep()?.bytes;
+            }
             fs::remove_file(&layout.unclean).at("remove the marker", &layout.unclean)?;
         }
         Ok(report)

@@ -260,11 +260,11 @@ mod tests {
         let key = [[0u8; 20].as_slice(), b"hello-1.0"].concat();
         insta::assert_snapshot!(
             decode::<ObjectRow>(&key, &[9, 1]).unwrap_err(),
-            @""
+            @"the row 00000000000000000000000000000000-hello-1.0 of family `objects` in the store's database cannot be read: unknown row version 9; run `floe store verify`, and if it stays, delete the store root and build again"
         );
         insta::assert_snapshot!(
             decode::<TraceRow>(&[0xab; 4], &[1, 1]).unwrap_err(),
-            @""
+            @"the row abababab of family `trace` in the store's database cannot be read: Hit the end of buffer, expected more data; run `floe store verify`, and if it stays, delete the store root and build again"
         );
     }
 }

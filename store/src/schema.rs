@@ -121,3 +121,86 @@ pub(crate) fn put_version(db: &Db, batch: &mut WriteBatch, version: u32) {
     db.put(batch, Family::Meta, VERSION_KEY, &version.to_le_bytes());
 }
 
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use floe_core::hash::Digest;
+    use floe_core::path::OutputName;
+
+    use super::*;
+    use crate::key::PathKey;
+    use crate::row::{OriginRow, RealisationRow};
+    use crate::{Mode, Open, Store, StoreError, TraceKey};
+
+    fn path_key(name: &str) -> PathKey {
+        PathKey([&[7; 20], name.as_bytes()].concat())
+    }
+
+    /// A database as version 0 left it: an object, its trace, and no index.
+    fn make_old(root: &Path) {
+        let store = Store::open(root, Open::READ_WRITE).expect("opens");
+        let mut batch = WriteBatch::default();
+        put_version(&store.db, &mut batch, 0);
+        for (name, refs) in [("a", vec![]), ("b", vec![path_key("a")])] {
+            let row = ObjectRow {
+                nar_hash: [0; 32],
+                nar_size: 1,
+                tree: [0; 32],
+                refs,
+                deriver: None,
+                ca: None,
+                registered_at_ms: 0,
+            };
+            store.db.put(&mut batch, Family::Objects, &path_key(name).0, &row::encode(&row));
+        }
+        let realisation = RealisationRow {
+            path: path_key("b"),
+            origin: OriginRow::Built,
+            at_ms: 0,
+            wall_ms: 0,
+            cpu_ms: 0,
+        };
+        let key = TraceKey { resolved: Digest([1; 32]), profile: Digest([2; 32]) };
+        let row = row::encode(&TraceRow { realisations: vec![realisation] });
+        store.db.put(&mut batch, Family::Trace, &key::trace(&key, &OutputName::out()), &row);
+        store.db.write(batch, true).expect("writes");
+    }
+
+    #[test]
+    fn old_databases_are_brought_up_to_date() {
+        for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+            let dir = tempfile::tempdir().expect("temporary directory");
+            make_old(dir.path());
+            let open = Open { mode, wait: true, on_wait: None };
+            let store = Store::open(dir.path(), open).expect("opens");
+            let [a, b] = ["a", "b"].map(|name| path_key(name).path().expect("is a path"));
+            assert_eq!(store.referrers(&a).expect("reads"), [b]);
+            let indexed = key::pair(&path_key("b"), &[]);
+            let mut entries = 0;
+            store
+                .db
+                .scan_prefix(Family::TraceByObject, &indexed, |_, _| {
+                    entries += 1;
+                    Ok(true)
+                })
+                .expect("reads");
+            assert_eq!(entries, 1);
+        }
+    }
+
+    #[test]
+    fn newer_databases_are_refused() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let store = Store::open(dir.path(), Open::READ_WRITE).expect("opens");
+        let mut batch = WriteBatch::default();
+        put_version(&store.db, &mut batch, 7);
+        store.db.write(batch, true).expect("writes");
+        drop(store);
+        for open in [Open::READ_WRITE, Open::READ_ONLY] {
+            let error = Store::open(dir.path(), open).expect_err("is too new");
+            assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! the modules beside: registration, queries, roots, collection, verification.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,10 +10,12 @@ use std::time::SystemTime;
 
 use floe_core::path::StorePath;
 
+use crate::add;
 use crate::db::Db;
 use crate::error::{IoContext, Result, StoreError};
 use crate::layout::Layout;
 use crate::lock::{FileLock, Patience, Waiting, WaitingFor};
+use crate::object::dedup::Links;
 use crate::protect::Protect;
 use crate::recover::RecoverReport;
 use crate::schema;
@@ -55,7 +58,13 @@ pub struct Store {
     /// One collection at a time.
     pub(crate) collection: Mutex<()>,
     pub(crate) epoch: AtomicU64,
+    /// Handle on the directory of objects.
+    pub(crate) objects: OwnedFd,
+    /// Files by content, for an owner.
+    pub(crate) links: Option<Links>,
     unclean: AtomicBool,
+    /// Whether deleted rows may have left files.
+    pub(crate) messy: AtomicBool,
     recovered: RecoverReport,
     mode: Mode,
     _collection_lock: Option<FileLock>,
@@ -104,9 +113,17 @@ impl Store {
         owner: Option<FileLock>,
     ) -> Result<Self> {
         let epoch = AtomicU64::new(schema::epoch(&db)?);
+        let objects = add::open_dir(&layout.store)?;
+        let links = match mode {
+            Mode::ReadWrite => Some(Links::open(&layout.links)?),
+            Mode::ReadOnly => None,
+        };
         Ok(Self {
             db,
             layout,
+            objects,
+            links,
+            messy: AtomicBool::new(false),
             protect: Arc::default(),
             registration: Mutex::default(),
             collection: Mutex::default(),
@@ -185,7 +202,8 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // Objects staged and never registered keep the marker, and so call the next owner.
-        if *self.unclean.get_mut() && !self.protect.has_staged() {
+        let tidy = !*self.messy.get_mut() && !self.protect.has_staged();
+        if tidy && *self.unclean.get_mut() {
             // Failing only costs the next owner a look at the directory.
             let _ = fs::remove_file(&self.layout.unclean);
         }

@@ -1,14 +1,17 @@
 //! Verification: does the disk still hold what the rows say? Reports, and mends nothing.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use floe_core::hash::Hash;
 use floe_core::path::StorePath;
 
 use crate::db::Family;
-use crate::error::{IoContext, Result};
+use crate::error::{IoContext, Result, StoreError};
+use crate::object::tree;
 use crate::key::{self, PathKey};
 use crate::query::path_of;
 use crate::row::{self, ObjectRow, TraceRow};
@@ -120,21 +123,14 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Reads an object's files: SHA-256 and length of the NAR, or what is wrong, in words.
-pub(crate) type HashObject = fn(&Path) -> Result<(Hash, u64), String>;
-
 impl Store {
     /// Compares the disk with the rows.
-    pub(crate) fn verify_with(
-        &self,
-        options: &VerifyOptions<'_>,
-        hash: HashObject,
-    ) -> Result<VerifyReport> {
+    pub fn verify(&self, options: &VerifyOptions<'_>) -> Result<VerifyReport, StoreError> {
         let mut report = VerifyReport::default();
         self.db.scan(Family::Objects, &[], None, |key, value| {
             let key = PathKey(key.to_vec());
             let row: ObjectRow = row::decode(&key.0, value)?;
-            self.verify_object(&key, &row, options, hash, &mut report)?;
+            self.verify_object(&key, &row, options, &mut report)?;
             Ok(true)
         })?;
         self.verify_traces(&mut report)?;
@@ -147,7 +143,6 @@ impl Store {
         key: &PathKey,
         row: &ObjectRow,
         options: &VerifyOptions<'_>,
-        hash: HashObject,
         report: &mut VerifyReport,
     ) -> Result<()> {
         let path = path_of(Family::Objects, key)?;
@@ -167,15 +162,20 @@ impl Store {
         if physical.symlink_metadata().is_err() {
             report.faults.push(Fault::Missing { path, physical });
         } else if options.contents {
-            match hash(&physical) {
-                Ok((got, size)) => {
-                    report.hashed_bytes += size;
+            let base = OsStr::new(path.base_name());
+            match tree::digest(self.objects.as_fd(), base, path.as_str()) {
+                Ok(contents) => {
+                    let got = contents.nar_hash;
+                    report.hashed_bytes += contents.nar_size;
                     let expected = row::sha256(row.nar_hash);
                     if got != expected {
                         report.faults.push(Fault::Corrupted { path, physical, expected, got });
                     }
                 }
-                Err(reason) => report.faults.push(Fault::Unreadable { path, reason }),
+                Err(e) => {
+                    let reason = e.to_string();
+                    report.faults.push(Fault::Unreadable { path, reason });
+                }
             }
         }
         Ok(())
