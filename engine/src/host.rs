@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use floe_core::ca::Method;
 use floe_core::drv::Derivation;
+use floe_core::hash::HashAlgo;
 use floe_core::path::{STORE_DIR, StorePath};
 use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::{FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source};
-use floe_store::{FileStat, Store, StoreError};
+use floe_store::{BoxError, FileStat, Source as TreeSource, Store, StoreError};
 
 use crate::event::{Event, Events};
 use crate::seed::{self, List};
@@ -45,17 +45,17 @@ impl StoreHost {
         let path = match &source.origin {
             Origin::Text(bytes, refs) => {
                 let refs: BTreeSet<StorePath> = refs.iter().cloned().collect();
-                store.add_text(&source.name, bytes, &refs).map_err(failed)?
+                store.add_text(&source.name, bytes, &refs).map_err(failed)?.0
             }
-            Origin::Tree(path) => store
-                .add_source(&self.physical(path), &source.name, source.method, None)
-                .map_err(failed)?,
+            Origin::Tree(path) => {
+                let path = self.physical(path);
+                store.add_source(tree_source(&path, source)).map_err(failed)?.0
+            }
             Origin::Filtered(path, kept) => {
-                let kept: BTreeSet<&Path> = kept.iter().map(PathBuf::as_path).collect();
-                let mut filter = |relative: &Path| kept.contains(relative);
-                store
-                    .add_source(&self.physical(path), &source.name, source.method, Some(&mut filter))
-                    .map_err(failed)?
+                let path = self.physical(path);
+                let mut filter = kept_only(kept);
+                let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
+                store.add_source(tree).map_err(failed)?.0
             }
         };
         self.check_expected(source, &path)?;
@@ -71,24 +71,17 @@ impl StoreHost {
             }
             Origin::Tree(path) => self.hash_tree(&self.physical(path), source),
             Origin::Filtered(path, kept) => {
-                let kept: BTreeSet<&Path> = kept.iter().map(PathBuf::as_path).collect();
-                let mut filter = |relative: &Path| kept.contains(relative);
-                floe_store::source_path(
-                    &self.physical(path),
-                    &source.name,
-                    source.method,
-                    Some(&mut filter),
-                )
-                .map_err(failed)
+                let path = self.physical(path);
+                let mut filter = kept_only(kept);
+                let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
+                floe_store::source_path(tree).map_err(failed)
             }
         }
     }
 
     /// Hashes a whole file or tree; a single file's result is remembered under its stat.
     fn hash_tree(&self, path: &Path, source: &Source) -> Result<StorePath, HostError> {
-        let hash = || {
-            floe_store::source_path(path, &source.name, source.method, None).map_err(failed)
-        };
+        let hash = || floe_store::source_path(tree_source(path, source)).map_err(failed);
         let Some(store) = self.slot.get() else { return hash() };
         let meta = fs::symlink_metadata(path).map_err(io("reading file", path))?;
         if !meta.is_file() {
@@ -257,6 +250,18 @@ impl Host for StoreHost {
             MessageKind::Warning => format!("warning: {text}"),
         }));
     }
+}
+
+/// A whole file or tree as the store takes it.
+fn tree_source<'a>(path: &'a Path, source: &'a Source) -> TreeSource<'a> {
+    let algo = source.expected.map_or(HashAlgo::Sha256, |hash| hash.algo());
+    TreeSource { path, name: &source.name, method: source.method, algo, filter: None }
+}
+
+/// Lets through what evaluation's filter kept.
+fn kept_only(kept: &[PathBuf]) -> impl FnMut(&Path) -> Result<bool, BoxError> + use<> {
+    let kept: BTreeSet<PathBuf> = kept.iter().cloned().collect();
+    move |relative| Ok(kept.contains(relative))
 }
 
 fn failed(error: StoreError) -> HostError {

@@ -24,7 +24,8 @@ impl Slot {
     /// When it exists and cannot be read.
     pub fn open(root: &Path, wait: bool, events: Events) -> Result<Slot, StoreError> {
         let slot = Slot { root: root.to_path_buf(), wait, events, store: Mutex::new(None) };
-        if Store::exists(root) {
+        // The database is made last when a root is created.
+        if root.join("db").is_dir() {
             *slot.lock() = Some(slot.open_as(Mode::ReadOnly)?);
         }
         Ok(slot)

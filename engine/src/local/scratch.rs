@@ -3,6 +3,7 @@
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,9 +77,15 @@ impl Drop for ScratchDir {
     fn drop(&mut self) {
         if !self.kept {
             // What cannot be removed now is garbage that the next opening of the store removes.
-            let _ = floe_store::remove_tree(&self.path);
+            let _ = delete(&self.path);
         }
     }
+}
+
+/// Deletes by handles, following no link that a builder may have left.
+fn delete(path: &Path) -> Option<()> {
+    let parent = std::fs::File::open(path.parent()?).ok()?;
+    floe_store::delete_tree(parent.as_fd(), path.file_name()?).ok().map(drop)
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
