@@ -133,6 +133,11 @@ impl<W: Write> Writer<W> {
         self.end_tree(State::Entries)
     }
 
+    /// What the archive is written to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
+    }
+
     /// Ends the archive and gives back what it was written to.
     pub fn finish(self) -> Result<W, NarError> {
         assert_eq!(self.state, State::Done, "an archive holds one whole tree");
