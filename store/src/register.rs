@@ -1,0 +1,199 @@
+//! Registration: the one place where objects, references, traces and records become true, all
+//! in one synced write. The files lie in place before (`stage.rs`).
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
+
+use floe_core::path::StorePath;
+use rocksdb::WriteBatch;
+
+use crate::db::Family;
+use crate::error::{Result, StoreError};
+use crate::key::{self, PathKey};
+use crate::row::{self, DerivationRow, ObjectRow, RealisationRow, TraceRow};
+use crate::store::{Store, now_ms};
+use crate::{Batch, Divergence, NewObject, NewTrace, Registered};
+
+impl Store {
+    /// Registers a batch: all of it, or nothing. Synced: when this returns, it holds whatever
+    /// happens to the machine. Registering equal content again changes nothing.
+    pub fn register(&self, batch: &Batch) -> Result<Registered, StoreError> {
+        self.writable("register objects")?;
+        let _pass = self.protect.pass();
+        let _one = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registration = Registration::new(self, batch)?;
+        registration.objects(&batch.objects)?;
+        for drv in &batch.derivations {
+            let key = PathKey::of(&drv.path);
+            if !self.db.has(Family::Derivations, &key.0)? {
+                let row = DerivationRow::of(drv);
+                registration.references(&drv.path, &row.refs, &drv.refs)?;
+                registration.put(Family::Derivations, &key.0, &row::encode(&row));
+            }
+        }
+        for trace in &batch.traces {
+            registration.trace(trace)?;
+        }
+        registration.finish_traces();
+        for (task, bytes) in &batch.records {
+            registration.put(Family::Records, task, bytes);
+        }
+        registration.commit()
+    }
+}
+
+/// One registration on its way.
+struct Registration<'s> {
+    store: &'s Store,
+    writes: WriteBatch,
+    /// Objects and derivations of the batch, and those already found to be registered.
+    known: HashSet<PathKey>,
+    objects: Vec<PathKey>,
+    traces: HashMap<Vec<u8>, TraceRow>,
+    result: Registered,
+}
+
+impl<'s> Registration<'s> {
+    fn new(store: &'s Store, batch: &Batch) -> Result<Self> {
+        let objects = batch.objects.iter().map(|o| PathKey::of(&o.path));
+        let known = objects.chain(batch.derivations.iter().map(|d| PathKey::of(&d.path)));
+        Ok(Self {
+            store,
+            writes: WriteBatch::default(),
+            known: known.collect(),
+            objects: Vec::new(),
+            traces: HashMap::new(),
+            result: Registered::default(),
+        })
+    }
+
+    fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.store.db.put(&mut self.writes, family, key, value);
+    }
+
+    /// Whether a path is registered or in the batch.
+    fn knows(&mut self, key: &PathKey) -> Result<bool> {
+        let db = &self.store.db;
+        if self.known.contains(key) {
+            return Ok(true);
+        }
+        if db.has(Family::Objects, &key.0)? || db.has(Family::Derivations, &key.0)? {
+            self.known.insert(key.clone());
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn references<'r>(
+        &mut self,
+        of: &StorePath,
+        keys: &[PathKey],
+        paths: impl IntoIterator<Item = &'r StorePath>,
+    ) -> Result<()> {
+        for (key, path) in keys.iter().zip(paths) {
+            if !self.knows(key)? {
+                let (object, reference) = (of.to_string(), path.to_string());
+                return Err(StoreError::MissingReference { object, reference });
+            }
+        }
+        Ok(())
+    }
+
+    fn objects(&mut self, objects: &[NewObject]) -> Result<()> {
+        let now = now_ms();
+        let mut seen: HashMap<PathKey, ObjectRow> = HashMap::with_capacity(objects.len());
+        for object in objects {
+            let key = PathKey::of(&object.path);
+            let row = ObjectRow::of(object, now);
+            let earlier = match seen.get(&key) {
+                Some(earlier) => Some(earlier.clone()),
+                None => self.store.db.row::<ObjectRow>(&key.0)?,
+            };
+            if let Some(earlier) = earlier {
+                same(&object.path, &earlier, &row)?;
+                self.objects.push(key);
+                continue;
+            }
+            let files = self.store.physical(&object.path);
+            if files.symlink_metadata().is_err() {
+                let object = object.path.to_string();
+                return Err(StoreError::NotStaged { object, path: files });
+            }
+            self.references(&object.path, &row.refs, &object.refs)?;
+            self.put(Family::Objects, &key.0, &row::encode(&row));
+            for reference in &row.refs {
+                self.put(Family::Referrers, &key::pair(reference, &key.0), &[]);
+            }
+            self.result.new_objects += 1;
+            self.objects.push(key.clone());
+            seen.insert(key, row);
+        }
+        Ok(())
+    }
+
+    fn trace(&mut self, trace: &NewTrace) -> Result<()> {
+        let path = &trace.realisation.path;
+        let object = PathKey::of(path);
+        if !self.knows(&object)? {
+            let root = self.store.root().to_path_buf();
+            return Err(StoreError::NotValid { path: path.to_string(), root });
+        }
+        let key = key::trace(&trace.key, &trace.output);
+        let row = match self.traces.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let row = self.store.db.row::<TraceRow>(entry.key())?;
+                entry.insert(row.unwrap_or(TraceRow { realisations: Vec::new() }))
+            }
+        };
+        if row.realisations.iter().any(|r| r.path == object) {
+            return Ok(());
+        }
+        if let Some(preferred) = row.realisations.first() {
+            let broken = |reason| row::broken(Family::Trace, &object.0, reason);
+            self.result.divergent.push(Divergence {
+                key: trace.key,
+                output: trace.output.clone(),
+                preferred: preferred.path.path().map_err(broken)?,
+                other: path.clone(),
+            });
+        }
+        row.realisations.push(RealisationRow::of(&trace.realisation));
+        Ok(())
+    }
+
+    fn finish_traces(&mut self) {
+        for (key, row) in std::mem::take(&mut self.traces) {
+            self.put(Family::Trace, &key, &row::encode(&row));
+            for realisation in &row.realisations {
+                self.put(Family::TraceByObject, &key::pair(&realisation.path, &key), &[]);
+            }
+        }
+    }
+
+    fn commit(self) -> Result<Registered> {
+        // References and traced objects are among the known: a running collection spares them.
+        self.store.protect.touch(&self.known);
+        if !self.writes.is_empty() {
+            self.store.db.write(self.writes, true)?;
+        }
+        self.store.protect.unset_staged(&self.objects);
+        Ok(self.result)
+    }
+}
+
+/// Two registrations of one path must describe one object.
+fn same(path: &StorePath, had: &ObjectRow, got: &ObjectRow) -> Result<()> {
+    let conflict = |what, had: String, got: String| {
+        Err(StoreError::Conflict { object: path.to_string(), what, had, got })
+    };
+    if had.nar_hash != got.nar_hash {
+        let [had, got] = [had.nar_hash, got.nar_hash].map(|hash| row::sha256(hash).sri());
+        return conflict("NAR hash", had, got);
+    }
+    if had.refs != got.refs {
+        return conflict("set of references", format!("{:?}", had.refs), format!("{:?}", got.refs));
+    }
+    Ok(())
+}
