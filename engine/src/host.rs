@@ -15,7 +15,9 @@ use floe_core::hash::HashAlgo;
 use floe_core::path::{STORE_DIR, StorePath};
 use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::{FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source};
-use floe_store::{BoxError, FileStat, Source as TreeSource, Store, StoreError};
+use floe_store::object::tree::{BoxError, Source as TreeSource};
+use floe_store::object::walk::FileKind as TreeFileKind;
+use floe_store::{FileStat, Store, StoreError};
 
 use crate::event::{Event, Events};
 use crate::seed::{self, List};
@@ -259,9 +261,9 @@ fn tree_source<'a>(path: &'a Path, source: &'a Source) -> TreeSource<'a> {
 }
 
 /// Lets through what evaluation's filter kept.
-fn kept_only(kept: &[PathBuf]) -> impl FnMut(&Path) -> Result<bool, BoxError> + use<> {
+fn kept_only(kept: &[PathBuf]) -> impl FnMut(&Path, TreeFileKind) -> Result<bool, BoxError> + use<> {
     let kept: BTreeSet<PathBuf> = kept.iter().cloned().collect();
-    move |relative| Ok(kept.contains(relative))
+    move |relative, _| Ok(kept.contains(relative))
 }
 
 fn failed(error: StoreError) -> HostError {

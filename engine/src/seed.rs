@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use floe_core::ca::Method;
 use floe_core::hash::HashAlgo;
 use floe_core::path::{OutputName, StorePath};
-use floe_store::{Address, Batch, Scratch, Store, StoreError, TempRoots};
+use floe_store::object::stage::{Address, Scratch};
+use floe_store::{Batch, Store, StoreError, TempRoots};
 
 use crate::event::{Event, Events};
 use crate::local::ScratchDir;

@@ -19,9 +19,9 @@ use floe_core::drv::{Derivation, Output};
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
 use floe_sandbox::{End, Input, Limits, Network, Outcome, Policy, RootFs, Spawner, Spec};
+use floe_store::object::stage::{Address, Scratch};
 use floe_store::{
-    Address, Batch, NewDerivation, NewTrace, Origin, Realisation, Scratch, Store, StoreError,
-    TempRoots, TraceKey,
+    Batch, NewDerivation, NewTrace, Origin, Realisation, Store, StoreError, TempRoots, TraceKey,
 };
 
 pub use log::log_path;

@@ -85,7 +85,7 @@ impl Drop for ScratchDir {
 /// Deletes by handles, following no link that a builder may have left.
 fn delete(path: &Path) -> Option<()> {
     let parent = std::fs::File::open(path.parent()?).ok()?;
-    floe_store::delete_tree(parent.as_fd(), path.file_name()?).ok().map(drop)
+    floe_store::object::delete::delete(parent.as_fd(), path.file_name()?).ok().map(drop)
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {

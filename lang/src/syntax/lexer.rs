@@ -438,8 +438,13 @@ impl<'t> Lexer<'t> {
         })
     }
 
-    /// The next piece of a path; `slash` says whether the piece before ended with one.
-    pub fn path_piece(&mut self, slash: bool) -> LexResult<Piece> {
+    /// Whether nothing follows.
+    pub fn at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// The next piece of a path; `last` is the piece before.
+    pub fn path_piece(&mut self, last: Span) -> LexResult<Piece> {
         if self.peek(0) == b'$' && self.peek(1) == b'{' {
             return Ok(Piece::Interpolation(self.take(2)));
         }
@@ -454,7 +459,8 @@ impl<'t> Lexer<'t> {
             end: start as u32,
         };
         if slash {
-            return self.fail(here, SyntaxErrorKind::TrailingSlash);
+            let place = if self.at_end() { last } else { here };
+            return self.fail(place, SyntaxErrorKind::TrailingSlash);
         }
         Ok(Piece::End(here))
     }

@@ -12,7 +12,7 @@ pub mod rewrite;
 pub mod scan;
 pub mod stage;
 pub mod tree;
-mod walk;
+pub mod walk;
 
 use std::io;
 
