@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use floe_sandbox::{Input, RootFs, Spawner, Spec};
 
-const BUILDS: usize = 100;
+/// Builds times inputs is about this.
+const BINDS: usize = 5000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = tempfile::tempdir()?;
@@ -17,13 +18,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fs::create_dir_all(objects.join(format!("{number:032}-object")))?;
     }
     let spawner = Spawner::new()?;
-    println!("memory inputs at_once builds ms_per_build latency_ms");
+    println!("memory inputs at_once builds wall_ms latency_ms cpu_ms (per build)");
     for gib in [0, 1] {
         let ballast = vec![1u8; gib << 30];
-        for inputs in [0, 5, 50, 500] {
+        for inputs in [5, 50, 500] {
             for at_once in [1, 8] {
-                let (each, latency) = measure(&spawner, place.path(), &objects, inputs, at_once)?;
-                println!("{gib}GiB {inputs} {at_once} {BUILDS} {each:.2} {latency:.2}");
+                let builds = (BINDS / inputs).clamp(20, 200);
+                let specs: Vec<Spec> = (0..builds)
+                    .map(|build| spec(&place.path().join(build.to_string()), &objects, inputs))
+                    .collect::<Result<_, _>>()?;
+                let [wall, latency, cpu] = measure(&spawner, &specs, at_once);
+                println!("{gib}GiB {inputs} {at_once} {builds} {wall:.2} {latency:.2} {cpu:.2}");
+                for build in 0..builds {
+                    fs::remove_dir_all(place.path().join(build.to_string()))?;
+                }
             }
         }
         assert_eq!(ballast.len(), gib << 30);
@@ -31,51 +39,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Wall milliseconds per build, and from asking for one to its end.
-fn measure(
-    spawner: &Spawner,
-    place: &Path,
-    objects: &Path,
-    inputs: usize,
-    at_once: usize,
-) -> Result<(f64, f64), Box<dyn std::error::Error>> {
-    let specs: Vec<Spec> = (0..BUILDS)
-        .map(|build| {
-            let dir = place.join(format!("{inputs}-{at_once}-{build}"));
-            spec(&dir, objects, inputs)
-        })
-        .collect::<Result<_, _>>()?;
+/// Milliseconds per build: wall, from asking for one to its end, and CPU time of its processes.
+fn measure(spawner: &Spawner, specs: &[Spec], at_once: usize) -> [f64; 3] {
     let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut latency, mut cpu) = (0.0, 0.0);
+        while let Some(spec) = specs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let asked = Instant::now();
+            let outcome = spawner
+                .spawn(spec)
+                .and_then(|running| running.wait(&mut |_| {}))
+                .expect("the build runs");
+            assert!(outcome.end.is_success(), "{outcome:?}");
+            latency += asked.elapsed().as_secs_f64();
+            cpu += (outcome.cpu_user + outcome.cpu_system).as_secs_f64();
+        }
+        [latency, cpu]
+    };
     let begun = Instant::now();
-    let latency = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..at_once)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut sum = 0.0;
-                    while let Some(spec) = specs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let asked = Instant::now();
-                        let outcome = spawner
-                            .spawn(spec)
-                            .and_then(|running| running.wait(&mut |_| {}))
-                            .expect("the build runs");
-                        assert!(outcome.end.is_success(), "{outcome:?}");
-                        sum += asked.elapsed().as_secs_f64();
-                    }
-                    sum
-                })
-            })
-            .collect();
+    let sums: Vec<[f64; 2]> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
         workers
             .into_iter()
             .map(|worker| worker.join().expect("the worker ends"))
-            .sum::<f64>()
+            .collect()
     });
     let wall = begun.elapsed().as_secs_f64();
-    for build in 0..BUILDS {
-        fs::remove_dir_all(place.join(format!("{inputs}-{at_once}-{build}")))?;
-    }
-    let ms = 1000.0 / BUILDS as f64;
-    Ok((wall * ms, latency * ms))
+    let sum = |index: usize| sums.iter().map(|sum| sum[index]).sum::<f64>();
+    [wall, sum(0), sum(1)].map(|seconds| 1000.0 * seconds / specs.len() as f64)
 }
 
 fn spec(dir: &Path, objects: &Path, inputs: usize) -> std::io::Result<Spec> {

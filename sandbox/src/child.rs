@@ -134,8 +134,8 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
             Ok(())
         }
         Op::Stdio { log } => stdio(*log),
-        // SAFETY: no pointers; the descriptor table is our own copy.
         Op::CloseFds => {
+            // SAFETY: no pointers; the descriptor table is our own copy.
             check_long(unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) })
         }
         Op::Rlimit { resource, value } => {
