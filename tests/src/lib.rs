@@ -4,6 +4,7 @@
 pub mod fixture;
 pub mod oracle;
 pub mod process;
+pub mod scene;
 pub mod world;
 
 pub use process::Outcome;
