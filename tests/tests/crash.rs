@@ -36,13 +36,16 @@ fn wait_for(text: &str) {
     }
 }
 
-/// Runs the build of an attribute in mount and user namespaces of its own, after shell commands that mount something
-/// over the store root, which exists already.
+/// Runs the build of an attribute in a mount namespace of its own (and, without root, a user
+/// namespace), after shell commands that mount something over the store root, which exists already.
 fn build_in_namespace(scene: &Scene, prepare: &str, attribute: &str) -> Outcome {
     fs::create_dir_all(scene.world.root()).expect("the store root");
     let inner = scene.build_command(attribute, &[]);
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-ec"]);
+    if !rustix::process::getuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
     command
         .arg(format!("{prepare}; exec \"$@\""))
         .arg("sh")
