@@ -193,7 +193,10 @@ fn a_builder_that_ignores_sigterm() {
 #[test]
 fn a_silent_builder() {
     let scene = Scene::with_script("$bb sleep 86398.5");
-    scene.bad_fails(&["--max-silent-time", "2"], &["silent", "no output for"]);
+    scene.bad_fails(
+        &["--max-silent-time", "2"],
+        &["silent", "silence", "no output for"],
+    );
     no_process_remains("86398.5");
 }
 
