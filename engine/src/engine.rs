@@ -290,12 +290,13 @@ impl Engine {
         let Some(store) = self.store() else { return Ok(Vec::new()) };
         let prefix = record_key(strategy, "");
         let mut records = Vec::new();
-        for (key, value) in store.records(&prefix)? {
+        store.records(&prefix, |key, value| {
             let task = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-            if let Ok(record) = serde_json::from_slice(&value) {
+            if let Ok(record) = serde_json::from_slice(value) {
                 records.push((task, record));
             }
-        }
+            true
+        })?;
         Ok(records)
     }
 

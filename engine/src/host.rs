@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe_core::drv::Derivation;
@@ -17,7 +17,7 @@ use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::{FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source};
 use floe_store::object::tree::{BoxError, Source as TreeSource};
 use floe_store::object::walk::FileKind as TreeFileKind;
-use floe_store::{FileStat, Store, StoreError};
+use floe_store::{FileStat, Store, StoreError, TempRoots};
 
 use crate::event::{Event, Events};
 use crate::seed::{self, List};
@@ -27,12 +27,14 @@ use crate::slot::Slot;
 pub struct StoreHost {
     slot: Arc<Slot>,
     events: Events,
+    /// Protects what was added for evaluation and builds from collection while we live.
+    holds: Mutex<Vec<TempRoots>>,
 }
 
 impl StoreHost {
     /// A host over this store root.
     pub fn new(slot: Arc<Slot>, events: Events) -> Self {
-        StoreHost { slot, events }
+        StoreHost { slot, events, holds: Mutex::default() }
     }
 
     fn writable(&self) -> Result<Arc<Store>, HostError> {
@@ -44,24 +46,40 @@ impl StoreHost {
     /// # Errors
     /// When it cannot be read or written.
     pub fn store_source(&self, store: &Store, source: &Source) -> Result<StorePath, HostError> {
-        let path = match &source.origin {
+        let (path, hold) = match &source.origin {
             Origin::Text(bytes, refs) => {
                 let refs: BTreeSet<StorePath> = refs.iter().cloned().collect();
-                store.add_text(&source.name, bytes, &refs).map_err(failed)?.0
+                store.add_text(&source.name, bytes, &refs).map_err(failed)?
             }
             Origin::Tree(path) => {
                 let path = self.physical(path);
-                store.add_source(tree_source(&path, source)).map_err(failed)?.0
+                store.add_source(tree_source(&path, source)).map_err(failed)?
             }
             Origin::Filtered(path, kept) => {
                 let path = self.physical(path);
                 let mut filter = kept_only(kept);
                 let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
-                store.add_source(tree).map_err(failed)?.0
+                store.add_source(tree).map_err(failed)?
             }
         };
+        self.hold(hold);
         self.check_expected(source, &path)?;
         Ok(path)
+    }
+
+    /// Puts a derivation's file into the store.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn store_derivation(&self, store: &Store, drv: &Derivation) -> Result<(), StoreError> {
+        let name = format!("{}.drv", drv.name);
+        let (_, hold) = store.add_text(&name, &drv.to_aterm(), &drv.refs())?;
+        self.hold(hold);
+        Ok(())
+    }
+
+    fn hold(&self, hold: TempRoots) {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner).push(hold);
     }
 
     fn hash_source(&self, source: &Source) -> Result<StorePath, HostError> {
@@ -201,11 +219,7 @@ impl Host for StoreHost {
 
     fn write_derivation(&self, _path: &StorePath, drv: &Derivation) -> Result<(), HostError> {
         let store = self.writable()?;
-        let name = format!("{}.drv", drv.name);
-        store
-            .add_text(&name, &drv.to_aterm(), &drv.refs())
-            .map(|_| ())
-            .map_err(|error| HostError::Failed(error.to_string()))
+        self.store_derivation(&store, drv).map_err(failed)
     }
 
     fn realise(

@@ -97,7 +97,7 @@ impl Sources {
                 }
             }
             let made = self.drvs.derivation(id)?;
-            store.add_text(made.path.name(), &made.drv.to_aterm(), &made.drv.refs())?;
+            self.host.store_derivation(store, &made.drv)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use floe_store::{Mode, Open, Store, StoreError, Waiting};
+use floe_store::{Mode, Open, Store, StoreError, Waiting, WaitingFor};
 
 use crate::event::{Event, Events};
 
@@ -58,7 +58,18 @@ impl Slot {
     }
 
     fn open_as(&self, mode: Mode) -> Result<Arc<Store>, StoreError> {
-        let tell = |waiting: &Waiting| self.events.send(Event::Note(waiting.to_string()));
+        let tell = |waiting: &Waiting| {
+            let what = match waiting.reason {
+                WaitingFor::Owner => "uses the store",
+                WaitingFor::Collection => "collects garbage",
+                WaitingFor::Readers => "reads the store",
+            };
+            self.events.send(Event::Note(format!(
+                "waiting for {}, which {what} {} (--no-wait fails instead)",
+                waiting.holder,
+                self.root.display()
+            )));
+        };
         Store::open(&self.root, Open { mode, wait: self.wait, on_wait: Some(&tell) }).map(Arc::new)
     }
 
