@@ -1,2 +1,73 @@
-//! The floe command.
-fn main() {}
+//! The floe command: arguments in, rendering out. What it does is the engine's affair; nothing
+//! here would be missed by somebody who uses the libraries.
+
+mod args;
+mod command;
+mod compat;
+mod evaluate;
+mod fault;
+mod progress;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use fault::{Ended, status};
+
+fn main() -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let name = argv.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
+    let result = match name.as_deref().and_then(|name| name.to_str()) {
+        Some("nix-build") => compat::nix_build(argv),
+        Some("nix-instantiate") => compat::nix_instantiate(argv),
+        _ => run(Cli::parse_from(argv)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end(&error),
+    }
+}
+
+/// Runs a command of floe's own.
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Build(args) => command::build::build(global, &args),
+        Command::Run(args) => command::shell::run(global, &args),
+        Command::Shell(args) => command::shell::shell(global, &args),
+        Command::Eval(args) => command::eval::eval(global, &args),
+        Command::Derivation(args) => command::derivation::derivation(global, &args),
+        Command::PathInfo(args) => command::inspect::path_info(global, &args),
+        Command::Log(args) => command::inspect::log(global, &args),
+        Command::Explain(args) => command::explain::explain(global, &args),
+        Command::Store(args) => command::store::store(global, &args),
+        Command::Seed(args) => command::seed::seed(global, &args),
+        Command::Doctor(args) => command::doctor::doctor(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "floe", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Says what went wrong and gives the exit status.
+fn end(error: &anyhow::Error) -> ExitCode {
+    if let Some(Ended(status)) = error.downcast_ref() {
+        return ExitCode::from(*status);
+    }
+    let broken_pipe = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe);
+    if broken_pipe {
+        return ExitCode::SUCCESS;
+    }
+    match error.downcast_ref::<fault::Shown>() {
+        Some(shown) => eprintln!("{shown}"),
+        None => eprintln!("error: {error:#}"),
+    }
+    ExitCode::from(status::ERROR)
+}

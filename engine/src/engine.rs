@@ -129,6 +129,16 @@ impl Engine {
         Ok(self.slot.writable()?)
     }
 
+    /// The store, open for writing, and nothing else of the engine: no reader of this process is
+    /// left to wait for.
+    ///
+    /// # Errors
+    /// When it cannot be opened so.
+    pub fn into_writable(self) -> Result<Arc<Store>, EngineError> {
+        self.slot.close();
+        Ok(self.slot.writable()?)
+    }
+
     /// Builds what evaluation wants.
     ///
     /// # Errors

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use floe_core::path::StorePath;
 
-use crate::record::Decision;
-
 /// Where events go.
 #[derive(Clone, Debug, Default)]
 pub struct Events(Option<Sender<Event>>);
@@ -79,13 +77,8 @@ pub enum Event {
         /// The derivation's name.
         name: Arc<str>,
     },
-    /// A derivation was decided without running anything.
-    Decided {
-        /// The derivation's name.
-        name: Arc<str>,
-        /// What was decided.
-        decision: Decision,
-    },
     /// Something a user should know: a missing sandbox layer, waiting for a lock.
     Note(String),
+    /// Nothing more will come that is worth waiting for.
+    End,
 }

@@ -52,6 +52,11 @@ impl Slot {
         Ok(store)
     }
 
+    /// Lets go of the store as far as this slot holds it.
+    pub fn close(&self) {
+        *self.lock() = None;
+    }
+
     /// The directory.
     pub fn root(&self) -> &Path {
         &self.root

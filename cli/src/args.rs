@@ -1,0 +1,340 @@
+//! The command line: what can be said, and the help that explains it. No work is done here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A content-addressed, incremental build engine that speaks the Nix language.
+#[derive(Debug, Parser)]
+#[command(
+    name = "floe",
+    version,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done; 1 an expression, an argument or the store is at fault; 2 the command line \
+                  is; 100 a build failed; 130 interrupted.\n\
+                  Start with:  floe build -f pkgs zlib        (then patch it and build again)"
+)]
+pub struct Cli {
+    /// What everything else is about.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The store root: a directory that you own [default: $XDG_DATA_HOME/floe]
+    #[arg(long, global = true, env = "FLOE_ROOT", value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Fail at once when another floe holds the store root, rather than waiting
+    #[arg(long, global = true)]
+    pub no_wait: bool,
+    /// Say less: results and errors only
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build derivations and print their output paths
+    Build(Build),
+    /// Build a derivation and run its main program, with the store at /nix/store
+    Run(Run),
+    /// Open a shell (or run a command) with packages on PATH and the store at /nix/store
+    Shell(Shell),
+    /// Evaluate an expression and print its value
+    Eval(Eval),
+    /// Look at derivations
+    #[command(subcommand)]
+    Derivation(Derivation),
+    /// Say what is known of store paths
+    PathInfo(PathInfo),
+    /// Print the log of a build
+    Log(Log),
+    /// Say why a derivation was built, cut off or reused the last time
+    Explain(Explain),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Import this host's toolchain as the seed of all builds, or say where it is
+    Seed(Seed),
+    /// Say which sandbox layers this host gives, and how to get the others
+    Doctor(Doctor),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where expressions come from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Source {
+    /// Evaluate this file, or this directory's default.nix [default: .]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "expr")]
+    pub file: Option<PathBuf>,
+    /// Evaluate this text
+    #[arg(long, short = 'E', value_name = "EXPR")]
+    pub expr: Option<String>,
+    /// Add an entry to the search path: NAME=DIR, or DIR
+    #[arg(short = 'I', long = "include", value_name = "PATH")]
+    pub include: Vec<String>,
+    /// Pass the value of an expression to the top-level function
+    #[arg(long, num_args = 2, value_names = ["NAME", "EXPR"], action = clap::ArgAction::Append)]
+    pub arg: Vec<String>,
+    /// Pass a string to the top-level function
+    #[arg(long, num_args = 2, value_names = ["NAME", "STRING"], action = clap::ArgAction::Append)]
+    pub argstr: Vec<String>,
+    /// Show every frame of an evaluation error
+    #[arg(long)]
+    pub show_trace: bool,
+}
+
+/// How to build.
+#[derive(Debug, Clone, Args)]
+pub struct Building {
+    /// The rebuilder: content-addressed (early cutoff) or input-addressed (as plain Nix)
+    #[arg(long, default_value = "content-addressed", value_name = "NAME")]
+    pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// Builders at the same time [default: the number of processors]
+    #[arg(long = "max-jobs", short = 'j', value_name = "N")]
+    pub jobs: Option<usize>,
+    /// NIX_BUILD_CORES of each builder [default: the number of processors]
+    #[arg(long, value_name = "N")]
+    pub cores: Option<usize>,
+    /// Go on with what does not depend on a failed build
+    #[arg(long, short)]
+    pub keep_going: bool,
+    /// Leave the build directories of failed builders behind
+    #[arg(long, short = 'K')]
+    pub keep_failed: bool,
+    /// Print the builders' output
+    #[arg(long, short = 'L')]
+    pub print_build_logs: bool,
+    /// End a builder after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// End a builder that is silent for so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub max_silent_time: Option<u64>,
+    /// End a builder that prints more than so many bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    pub max_log_size: u64,
+    /// Build although this sandbox layer is missing (see `floe doctor`)
+    #[arg(long, value_name = "LAYER")]
+    pub allow_missing_layer: Vec<String>,
+    /// Give fixed-output builders the host's own network
+    #[arg(long)]
+    pub host_network: bool,
+}
+
+/// `floe build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Where the expression comes from
+    #[command(flatten)]
+    pub source: Source,
+    /// How to build
+    #[command(flatten)]
+    pub building: Building,
+    /// Attribute paths to build; everything if none is given
+    #[arg(value_name = "ATTR")]
+    pub attrs: Vec<String>,
+    /// Where to link the results
+    #[arg(long, short, default_value = "result", value_name = "LINK")]
+    pub out_link: PathBuf,
+    /// Make no links
+    #[arg(long)]
+    pub no_link: bool,
+    /// Print where the bytes lie, not the logical paths
+    #[arg(long)]
+    pub physical: bool,
+    /// Say what would be built, and build nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write a report of every decision as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Leave derivations that were reused out of the report
+    #[arg(long, requires = "report")]
+    pub report_changed: bool,
+}
+
+/// `floe run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Where the expression comes from
+    #[command(flatten)]
+    pub source: Source,
+    /// How to build
+    #[command(flatten)]
+    pub building: Building,
+    /// The attribute path of the derivation
+    #[arg(value_name = "ATTR")]
+    pub attr: Option<String>,
+    /// Arguments of the program
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+/// `floe shell`.
+#[derive(Debug, Args)]
+pub struct Shell {
+    /// Where the expression comes from
+    #[command(flatten)]
+    pub source: Source,
+    /// How to build
+    #[command(flatten)]
+    pub building: Building,
+    /// Attribute paths of the packages
+    #[arg(value_name = "ATTR")]
+    pub attrs: Vec<String>,
+    /// A command to run instead of the shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `floe eval`.
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// Where the expression comes from
+    #[command(flatten)]
+    pub source: Source,
+    /// The attribute path to print
+    #[arg(value_name = "ATTR")]
+    pub attr: Option<String>,
+    /// Print JSON
+    #[arg(long, conflicts_with = "raw")]
+    pub json: bool,
+    /// Print a string without quotes
+    #[arg(long)]
+    pub raw: bool,
+    /// Evaluate everything below as well
+    #[arg(long)]
+    pub strict: bool,
+    /// Apply this function to the value first
+    #[arg(long, value_name = "EXPR")]
+    pub apply: Option<String>,
+}
+
+/// `floe derivation`.
+#[derive(Debug, Subcommand)]
+pub enum Derivation {
+    /// Print derivations as JSON, as evaluated (never lifted)
+    Show {
+        /// Where the expression comes from
+        #[command(flatten)]
+        source: Source,
+        /// Attribute paths
+        #[arg(value_name = "ATTR")]
+        attrs: Vec<String>,
+        /// Everything they depend on as well
+        #[arg(long, short)]
+        recursive: bool,
+    },
+}
+
+/// `floe path-info`.
+#[derive(Debug, Args)]
+pub struct PathInfo {
+    /// Store paths, their base names, or links to them
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Everything they refer to as well
+    #[arg(long, short)]
+    pub recursive: bool,
+}
+
+/// `floe log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// A store path, a link to one, a .drv path, or the name of a task (see `floe explain`)
+    #[arg(value_name = "WHAT")]
+    pub what: String,
+}
+
+/// `floe explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A store path, a link to one, or an attribute path or name that was built
+    #[arg(value_name = "WHAT")]
+    pub what: String,
+    /// The rebuilder whose records to read
+    #[arg(long, default_value = "content-addressed", value_name = "NAME")]
+    pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `floe store`.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Add a file or directory and print its store path
+    Add {
+        /// What to add
+        path: PathBuf,
+        /// Its name in the store [default: the file's own]
+        #[arg(long)]
+        name: Option<String>,
+        /// Hash the file's bytes instead of its archive
+        #[arg(long)]
+        flat: bool,
+    },
+    /// List the store's objects, or the files in one
+    Ls {
+        /// A store path, or a path below one
+        path: Option<String>,
+        /// Go into directories
+        #[arg(long, short)]
+        recursive: bool,
+        /// Show types and sizes
+        #[arg(long, short)]
+        long: bool,
+    },
+    /// Print a file of the store
+    Cat {
+        /// A path below a store path, or a .drv
+        path: String,
+    },
+    /// Hash every object again and compare
+    Verify,
+    /// Delete what no root reaches
+    Gc {
+        /// Say what would go, delete nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Stop after so many bytes
+        #[arg(long, value_name = "BYTES")]
+        max_freed: Option<u64>,
+    },
+}
+
+/// `floe seed`.
+#[derive(Debug, Args)]
+pub struct Seed {
+    /// Import again although there is a seed
+    #[arg(long)]
+    pub renew: bool,
+    /// The list of packages to import [default: the one the package set is made for]
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+}
+
+/// `floe doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

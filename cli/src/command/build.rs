@@ -1,0 +1,330 @@
+//! `floe build`, and the building that `run`, `shell` and the Nix names share.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use floe_core::path::{OutputName, StorePath};
+use floe_engine::cancel::Cancel;
+use floe_engine::engine::{BuildOptions, Built, Engine};
+use floe_engine::event::Events;
+use floe_engine::import::Wanted;
+use floe_engine::job::Failure;
+use floe_engine::local::{LocalSettings, current_system};
+use floe_engine::record::Decision;
+use floe_engine::report;
+use floe_engine::schedule::{Options, State};
+use floe_lang::graph::DrvGraph;
+use floe_sandbox::{Layer, Policy};
+use serde_json::json;
+
+use crate::args::{Build, Building, Global};
+use crate::evaluate::{Evaluation, Target};
+use crate::fault::{Ended, status};
+use crate::progress::{Progress, Style};
+
+/// One built target.
+pub struct Outputs {
+    /// The attribute path.
+    pub attr: String,
+    /// Its outputs, those that were asked for.
+    pub outputs: Vec<(OutputName, StorePath)>,
+    /// What `meta.mainProgram` says.
+    pub main_program: Option<String>,
+}
+
+/// `floe build`.
+pub fn build(global: &Global, args: &Build) -> Result<()> {
+    let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
+    let progress = Progress::start(style);
+    let mut engine = super::engine(global, progress.events())?;
+    let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs)?;
+    let options = options(&args.building, args.dry_run, args.report.is_some())?;
+    let started = SystemTime::now();
+    let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
+    if let Some(file) = &args.report {
+        write_report(file, &built, &drvs, &options, started, args.report_changed)
+            .with_context(|| format!("cannot write the report {}", file.display()))?;
+    }
+    if args.dry_run {
+        say_what_would_run(&built, args.json);
+        return Ok(());
+    }
+    fail_if_failed(&built, global.quiet)?;
+    let results = results(&built, &targets);
+    if !args.no_link {
+        link(&engine, &args.out_link, &results)?;
+    }
+    print_results(&engine, &results, args)
+}
+
+/// Evaluates a source to the derivations that the attribute paths name.
+pub fn evaluate(
+    engine: &Engine,
+    source: &crate::args::Source,
+    attrs: &[String],
+) -> Result<(Arc<DrvGraph>, Vec<Target>)> {
+    let mut evaluation = Evaluation::start(source, engine.host())?;
+    let targets = evaluation.targets(attrs)?;
+    Ok((evaluation.finish(), targets))
+}
+
+/// The engine's options for what the command line says.
+pub fn options(building: &Building, dry_run: bool, decide_all: bool) -> Result<BuildOptions> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut policy = Policy::strict();
+    for name in &building.allow_missing_layer {
+        let Some(layer) = Layer::from_name(name) else {
+            bail!("there is no sandbox layer '{name}'; `floe doctor` lists them");
+        };
+        policy = policy.allow_missing(layer);
+    }
+    if building.host_network {
+        policy = policy.allow_missing(Layer::NetNamespace);
+    }
+    let jobs = match building.jobs {
+        Some(0) => bail!("--max-jobs must be at least 1: builds run here or nowhere"),
+        jobs => jobs.unwrap_or(processors),
+    };
+    Ok(BuildOptions {
+        strategy: building.rebuilder,
+        schedule: Options { jobs, keep_going: building.keep_going, dry_run },
+        local: LocalSettings {
+            cores: building.cores.unwrap_or(processors),
+            timeout: building.timeout.map(Duration::from_secs),
+            max_silent: building.max_silent_time.map(Duration::from_secs),
+            max_log_bytes: Some(building.max_log_size),
+            keep_failed: building.keep_failed,
+            policy,
+            host_network: building.host_network,
+        },
+        decide_all,
+    })
+}
+
+/// Builds the targets, showing progress and heeding Ctrl-C.
+pub fn carry_out(
+    engine: &mut Engine,
+    drvs: &Arc<DrvGraph>,
+    targets: &[Target],
+    options: &BuildOptions,
+    progress: Progress,
+) -> Result<Built> {
+    let cancel = Cancel::default();
+    let _signals = cancel_on_signals(&cancel)?;
+    let wanted: Vec<Wanted> = targets.iter().map(|target| target.wanted.clone()).collect();
+    let built = engine.build(drvs, &wanted, options, &cancel);
+    progress.finish();
+    let built = built?;
+    if cancel.is_cancelled() {
+        eprintln!("floe: interrupted; what was finished is kept");
+        return Err(Ended(status::INTERRUPTED).into());
+    }
+    Ok(built)
+}
+
+/// Cancels on SIGINT, SIGTERM and SIGHUP for as long as the guard lives; a second signal kills.
+fn cancel_on_signals(cancel: &Cancel) -> Result<SignalGuard> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .context("cannot watch for signals")?;
+    let handle = signals.handle();
+    let cancel = cancel.clone();
+    std::thread::spawn(move || {
+        for _ in &mut signals {
+            if cancel.is_cancelled() {
+                std::process::exit(i32::from(status::INTERRUPTED));
+            }
+            cancel.cancel();
+        }
+    });
+    Ok(SignalGuard(handle))
+}
+
+struct SignalGuard(signal_hook::iterator::Handle);
+
+impl Drop for SignalGuard {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Ends the command if anything failed, having said what.
+pub fn fail_if_failed(built: &Built, quiet: bool) -> Result<()> {
+    let mut failed = 0;
+    let mut skipped = 0;
+    for (ix, node) in built.graph.nodes() {
+        match &built.outcome.states[ix.index()] {
+            State::Failed(failure) => {
+                failed += 1;
+                say_failure(&node.recipe.name, failure);
+            }
+            State::Skipped(_) => skipped += 1,
+            _ => {}
+        }
+    }
+    if failed == 0 {
+        return Ok(());
+    }
+    if skipped > 0 && !quiet {
+        eprintln!("floe: {skipped} derivations were not built because of this");
+    }
+    Err(Ended(status::BUILD_FAILED).into())
+}
+
+fn say_failure(name: &str, failure: &Failure) {
+    let (tail, log) = match failure {
+        Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_ref()),
+        Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
+        Failure::Cancelled => (&[][..], None),
+    };
+    eprintln!("error: {failure}");
+    if !tail.is_empty() {
+        eprintln!("last {} lines of the log of '{name}':", tail.len());
+        for line in tail {
+            eprintln!("  {}", crate::progress::printable(line));
+        }
+    }
+    if let Some(log) = log {
+        eprintln!("the whole log: {}", log.display());
+    }
+}
+
+/// The outputs of the targets.
+pub fn results(built: &Built, targets: &[Target]) -> Vec<Outputs> {
+    targets
+        .iter()
+        .zip(&built.graph.targets)
+        .map(|(target, placed)| {
+            let outputs = built.outcome.outputs[placed.node.index()].as_deref();
+            let path = |name: &OutputName| {
+                Some((name.clone(), outputs?.get(name)?.clone()))
+            };
+            Outputs {
+                attr: target.wanted.attr.clone(),
+                outputs: target.wanted.outputs.iter().filter_map(path).collect(),
+                main_program: target.main_program.clone(),
+            }
+        })
+        .collect()
+}
+
+/// Links the results as `nix-build` does: `result`, `result-2`, `result-dev`, ...
+pub fn link(engine: &Engine, out_link: &Path, results: &[Outputs]) -> Result<()> {
+    let Some(store) = engine.store() else { return Ok(()) };
+    for (at, result) in results.iter().enumerate() {
+        for (output, path) in &result.outputs {
+            let mut name = out_link.as_os_str().to_owned();
+            if at > 0 {
+                name.push(format!("-{}", at + 1));
+            }
+            if output.as_str() != "out" {
+                name.push(format!("-{output}"));
+            }
+            store.add_root(&PathBuf::from(name), path)?;
+        }
+    }
+    Ok(())
+}
+
+fn print_results(engine: &Engine, results: &[Outputs], args: &Build) -> Result<()> {
+    let shown = |path: &StorePath| match engine.physical(path).filter(|_| args.physical) {
+        Some(physical) => physical.display().to_string(),
+        None => path.to_string(),
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let list: Vec<_> = results
+            .iter()
+            .map(|result| {
+                let outputs: serde_json::Map<_, _> = result
+                    .outputs
+                    .iter()
+                    .map(|(name, path)| (name.as_str().to_owned(), json!(shown(path))))
+                    .collect();
+                json!({ "attr": result.attr, "outputs": outputs })
+            })
+            .collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    } else {
+        for (_, path) in results.iter().flat_map(|result| &result.outputs) {
+            writeln!(out, "{}", shown(path))?;
+        }
+    }
+    Ok(())
+}
+
+fn say_what_would_run(built: &Built, as_json: bool) {
+    let name = |ix: &floe_engine::graph::NodeIx| built.graph.node(*ix).recipe.name.to_string();
+    let certain: Vec<String> = built.outcome.certain.iter().map(name).collect();
+    let possible: Vec<String> = built.outcome.possible.iter().map(name).collect();
+    if as_json {
+        println!("{}", json!({ "will_build": certain, "may_build": possible }));
+        return;
+    }
+    if certain.is_empty() && possible.is_empty() {
+        eprintln!("nothing to build");
+    }
+    for (list, what) in [(certain, "will be built"), (possible, "may be built, depending on what comes out below")] {
+        if !list.is_empty() {
+            eprintln!("{} {what}:", list.len());
+            list.iter().for_each(|name| eprintln!("  {name}"));
+        }
+    }
+}
+
+fn write_report(
+    file: &Path,
+    built: &Built,
+    drvs: &DrvGraph,
+    options: &BuildOptions,
+    started: SystemTime,
+    changed_only: bool,
+) -> Result<()> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    let head = report::Head {
+        floe_report: report::VERSION,
+        floe: env!("CARGO_PKG_VERSION"),
+        rebuilder: options.strategy.name(),
+        system: &current_system(),
+        at: started.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_secs()),
+    };
+    report::line(&mut out, &head)?;
+    for decided in &built.decided {
+        if changed_only && decided.record.decision == Decision::Reused {
+            continue;
+        }
+        let at = decided.node.index();
+        let drv = built.drvs.get(at).map(|id| drvs.drv_path(*id)).transpose()?;
+        let name = &built.graph.node(decided.node).recipe.name;
+        let drv = drv.map(|path| path.to_string());
+        report::line(&mut out, &report::decision_line(decided, name, &built.outcome, drv))?;
+    }
+    report::line(&mut out, &report::counters(&built.decided, &built.outcome, built.queries))?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Builds for a command that needs the outputs and prints nothing of its own.
+pub fn realise(
+    global: &Global,
+    source: &crate::args::Source,
+    building: &Building,
+    attrs: &[String],
+) -> Result<(Engine, Vec<Outputs>)> {
+    let style = Style { quiet: global.quiet, logs: building.print_build_logs };
+    let progress = Progress::start(style);
+    let mut engine = super::engine(global, progress.events())?;
+    let (drvs, targets) = evaluate(&engine, source, attrs)?;
+    let options = options(building, false, false)?;
+    let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
+    fail_if_failed(&built, global.quiet)?;
+    Ok((engine, results(&built, &targets)))
+}
+
+/// Nobody listens to this engine.
+pub fn silent(global: &Global) -> Result<Engine> {
+    super::engine(global, Events::nowhere())
+}

@@ -1,0 +1,34 @@
+//! `floe eval`.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::args::{Eval, Global};
+use crate::evaluate::Evaluation;
+use crate::progress::{Progress, Style};
+
+/// Prints the value of an expression.
+pub fn eval(global: &Global, args: &Eval) -> Result<()> {
+    let progress = Progress::start(Style { quiet: global.quiet, logs: false });
+    let engine = super::engine(global, progress.events())?;
+    let mut evaluation = Evaluation::start(&args.source, engine.host())?;
+    let mut value = evaluation.select(args.attr.as_deref())?;
+    if let Some(function) = &args.apply {
+        value = evaluation.apply(function, value)?;
+    }
+    let value = evaluation.force(value, args.strict)?;
+    let mut text = if args.json {
+        evaluation.to_json(value)?
+    } else if args.raw {
+        evaluation.to_text(value)?
+    } else {
+        evaluation.print(value)?
+    };
+    progress.finish();
+    if !args.raw {
+        text.push(b'\n');
+    }
+    std::io::stdout().lock().write_all(&text)?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! `floe path-info` and `floe log`: what is known of a store path.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
+use floe_core::path::StorePath;
+use floe_engine::local::log_path;
+use floe_engine::rebuilder::Strategy;
+use floe_store::ObjectInfo;
+use serde_json::{Value, json};
+
+use crate::args::{Global, Log, PathInfo};
+
+/// Prints what the store knows of paths.
+pub fn path_info(global: &Global, args: &PathInfo) -> Result<()> {
+    let engine = super::build::silent(global)?;
+    let store = super::existing_store(global, &engine)?;
+    let mut paths = Vec::new();
+    for word in &args.paths {
+        paths.push(super::store_path(&store, word)?.0);
+    }
+    if args.recursive {
+        paths = store.closure(&paths)?;
+    }
+    let mut out = std::io::stdout().lock();
+    let mut list = Vec::new();
+    for path in &paths {
+        let info = store.need(path)?;
+        if args.json {
+            let closure = store.closure(std::slice::from_ref(path))?;
+            let mut size = 0;
+            for path in &closure {
+                size += store.need(path)?.nar_size;
+            }
+            list.push(to_json(path, &info, size));
+        } else {
+            writeln!(out, "{path}")?;
+            writeln!(out, "  lies at     {}", store.physical(path).display())?;
+            writeln!(out, "  archive     {} bytes, {}", info.nar_size, info.nar_hash.sri())?;
+            writeln!(out, "  tree        blake3:{}", info.tree.base16())?;
+            if let Some(ca) = &info.ca {
+                writeln!(out, "  content     {ca}")?;
+            }
+            if let Some(deriver) = &info.deriver {
+                writeln!(out, "  made by     {deriver}")?;
+            }
+            for reference in &info.refs {
+                writeln!(out, "  refers to   {reference}")?;
+            }
+        }
+    }
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    }
+    Ok(())
+}
+
+fn to_json(path: &StorePath, info: &ObjectInfo, closure_size: u64) -> Value {
+    json!({
+        "path": path.as_str(),
+        "narHash": info.nar_hash.sri(),
+        "narSize": info.nar_size,
+        "references": info.refs.iter().map(StorePath::as_str).collect::<Vec<_>>(),
+        "deriver": info.deriver.as_ref().map(StorePath::as_str),
+        "ca": info.ca.as_ref().map(ToString::to_string),
+        "tree": format!("blake3:{}", info.tree.base16()),
+        "registrationTime": info.registered_at_ms / 1000,
+        "closureSize": closure_size,
+    })
+}
+
+/// Prints the log of the build that made something.
+pub fn log(global: &Global, args: &Log) -> Result<()> {
+    let engine = super::build::silent(global)?;
+    let store = super::existing_store(global, &engine)?;
+    let mut path = super::store_path(&store, &args.what).ok().map(|(path, _)| path);
+    if path.is_none() {
+        for strategy in Strategy::ALL {
+            let records = engine.records(strategy)?;
+            let found = records.iter().filter(|(task, _)| {
+                *task == args.what || task.rsplit('/').next() == Some(&*args.what)
+            });
+            path = found
+                .max_by_key(|(_, record)| record.at)
+                .and_then(|(_, record)| record.outputs.values().next().cloned());
+            if path.is_some() {
+                break;
+            }
+        }
+    }
+    let Some(path) = path else { bail!("'{}' names nothing that was built here", args.what) };
+    let deriver = match path.is_derivation() {
+        true => path.clone(),
+        false => store
+            .need(&path)?
+            .deriver
+            .with_context(|| format!("{path} was not built here, so there is no log"))?,
+    };
+    let file = log_path(store.log_dir(), &deriver);
+    let mut log = std::fs::File::open(&file)
+        .with_context(|| format!("there is no log of {deriver} at {}", file.display()))?;
+    std::io::copy(&mut log, &mut std::io::stdout().lock())?;
+    Ok(())
+}

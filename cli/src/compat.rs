@@ -1,0 +1,240 @@
+//! The faces `nix-build` and `nix-instantiate`: the flags that Nix users' scripts pass, mapped to
+//! floe's own commands. Reached by calling floe under those names.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser};
+use floe_engine::rebuilder::Strategy;
+
+use crate::args::{Building, Global, Source};
+use crate::command;
+use crate::command::build::{carry_out, evaluate, fail_if_failed, link, options, results};
+use crate::evaluate::Evaluation;
+use crate::progress::{Progress, Style};
+
+/// What both take.
+#[derive(Debug, Args)]
+struct Common {
+    /// Files to evaluate, `-` for standard input [default: ./default.nix]
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Take the arguments as expressions
+    #[arg(long, short = 'E')]
+    expr: bool,
+    /// Attribute paths
+    #[arg(long = "attr", short = 'A', value_name = "ATTR")]
+    attrs: Vec<String>,
+    /// Pass the value of an expression to the top-level function
+    #[arg(long, num_args = 2, value_names = ["NAME", "EXPR"], action = clap::ArgAction::Append)]
+    arg: Vec<String>,
+    /// Pass a string to the top-level function
+    #[arg(long, num_args = 2, value_names = ["NAME", "STRING"], action = clap::ArgAction::Append)]
+    argstr: Vec<String>,
+    /// Add an entry to the search path
+    #[arg(short = 'I', value_name = "PATH")]
+    include: Vec<String>,
+    /// Settings of Nix; those without a counterpart are accepted and have no effect
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    option: Vec<String>,
+    /// Experimental features of Nix; all that floe knows are always on
+    #[arg(long, value_name = "FEATURES")]
+    extra_experimental_features: Vec<String>,
+    /// Show every frame of an evaluation error
+    #[arg(long)]
+    show_trace: bool,
+    /// Say less
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// nix-build, as floe understands it.
+#[derive(Debug, Parser)]
+#[command(name = "nix-build", version)]
+struct NixBuild {
+    #[command(flatten)]
+    common: Common,
+    /// Where to link the results
+    #[arg(long, short, default_value = "result")]
+    out_link: PathBuf,
+    /// Make no links
+    #[arg(long, visible_alias = "no-link")]
+    no_out_link: bool,
+    /// Builders at the same time
+    #[arg(long, short = 'j')]
+    max_jobs: Option<usize>,
+    /// NIX_BUILD_CORES of each builder
+    #[arg(long)]
+    cores: Option<usize>,
+    /// Go on after a failure
+    #[arg(long, short)]
+    keep_going: bool,
+    /// Leave the build directories of failed builders behind
+    #[arg(long, short = 'K')]
+    keep_failed: bool,
+    /// Print no builder's output
+    #[arg(long, short = 'Q')]
+    no_build_output: bool,
+    /// End a builder after so many seconds
+    #[arg(long)]
+    timeout: Option<u64>,
+    /// End a builder that is silent for so many seconds
+    #[arg(long)]
+    max_silent_time: Option<u64>,
+    /// Say what would be built
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// nix-instantiate, as floe understands it.
+#[derive(Debug, Parser)]
+#[command(name = "nix-instantiate", version)]
+struct NixInstantiate {
+    #[command(flatten)]
+    common: Common,
+    /// Print the value
+    #[arg(long)]
+    eval: bool,
+    /// Parse only
+    #[arg(long)]
+    parse: bool,
+    /// Evaluate everything below as well
+    #[arg(long)]
+    strict: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print a string without quotes
+    #[arg(long)]
+    raw: bool,
+    /// Evaluate with a store to write to
+    #[arg(long)]
+    read_write_mode: bool,
+    /// Evaluate without one
+    #[arg(long)]
+    readonly_mode: bool,
+}
+
+impl Common {
+    fn global(&self) -> Global {
+        Global { root: std::env::var_os("FLOE_ROOT").map(PathBuf::from), no_wait: false, quiet: self.quiet }
+    }
+
+    /// A source for each file or expression.
+    fn sources(&self) -> Result<Vec<Source>> {
+        let base = Source {
+            include: self.include.clone(),
+            arg: self.arg.clone(),
+            argstr: self.argstr.clone(),
+            show_trace: self.show_trace,
+            ..Source::default()
+        };
+        if self.files.is_empty() {
+            return Ok(vec![base]);
+        }
+        self.files
+            .iter()
+            .map(|word| {
+                if word == "-" {
+                    let mut text = String::new();
+                    std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+                    return Ok(Source { expr: Some(text), ..base.clone() });
+                }
+                Ok(match self.expr {
+                    true => Source { expr: Some(word.clone()), ..base.clone() },
+                    false => Source { file: Some(PathBuf::from(word)), ..base.clone() },
+                })
+            })
+            .collect()
+    }
+}
+
+/// `nix-build`.
+pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
+    let args = NixBuild::parse_from(argv);
+    let global = args.common.global();
+    let building = Building {
+        rebuilder: Strategy::ContentAddressed,
+        jobs: args.max_jobs,
+        cores: args.cores,
+        keep_going: args.keep_going,
+        keep_failed: args.keep_failed,
+        print_build_logs: !args.no_build_output && !args.common.quiet,
+        timeout: args.timeout,
+        max_silent_time: args.max_silent_time,
+        max_log_size: 1 << 30,
+        allow_missing_layer: Vec::new(),
+        host_network: false,
+    };
+    let mut all = Vec::new();
+    let mut engine = None;
+    for source in args.common.sources()? {
+        let progress = Progress::start(Style { quiet: global.quiet, logs: building.print_build_logs });
+        let mut this = command::engine(&global, progress.events())?;
+        let (drvs, targets) = evaluate(&this, &source, &args.common.attrs)?;
+        let options = options(&building, args.dry_run, false)?;
+        let built = carry_out(&mut this, &drvs, &targets, &options, progress)?;
+        fail_if_failed(&built, global.quiet)?;
+        all.extend(results(&built, &targets));
+        engine = Some(this);
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    if let Some(engine) = engine.filter(|_| !args.no_out_link) {
+        link(&engine, &args.out_link, &all)?;
+    }
+    let mut out = std::io::stdout().lock();
+    for (_, path) in all.iter().flat_map(|result| &result.outputs) {
+        writeln!(out, "{path}")?;
+    }
+    Ok(())
+}
+
+/// `nix-instantiate`.
+pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
+    let args = NixInstantiate::parse_from(argv);
+    let global = args.common.global();
+    let progress = Progress::start(Style { quiet: false, logs: false });
+    let engine = command::engine(&global, progress.events())?;
+    let mut out = std::io::stdout().lock();
+    for source in args.common.sources()? {
+        let mut evaluation = Evaluation::start(&source, engine.host())?;
+        if args.eval {
+            let attrs: Vec<Option<&str>> = match args.common.attrs.as_slice() {
+                [] => vec![None],
+                attrs => attrs.iter().map(|attr| Some(attr.as_str())).collect(),
+            };
+            for attr in attrs {
+                let value = evaluation.select(attr)?;
+                let value = evaluation.force(value, args.strict)?;
+                let mut text = if args.json {
+                    evaluation.to_json(value)?
+                } else if args.raw {
+                    evaluation.to_text(value)?
+                } else {
+                    evaluation.print(value)?
+                };
+                if !args.raw {
+                    text.push(b'\n');
+                }
+                out.write_all(&text)?;
+            }
+            continue;
+        }
+        for target in evaluation.targets(&args.common.attrs)? {
+            let drv = target.wanted.drv;
+            let made = evaluation.graph().derivation(drv)?;
+            if !args.readonly_mode {
+                command::instantiate(&engine, evaluation.graph(), drv)?;
+            }
+            for output in &target.wanted.outputs {
+                let suffix = if output.as_str() == "out" { String::new() } else { format!("!{output}") };
+                writeln!(out, "{}{suffix}", made.path)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! From a command line's source to values and derivations, for every command that evaluates.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use floe_core::path::OutputName;
+use floe_engine::import::Wanted;
+use floe_lang::graph::DrvGraph;
+use floe_lang::host::Host;
+use floe_lang::{Argument, EvalError, Evaluator, Handle, SearchEntry, Settings};
+
+use crate::args::Source;
+use crate::fault;
+
+/// An evaluation in progress and what it was started with.
+pub struct Evaluation {
+    evaluator: Evaluator,
+    top: Handle,
+    args: Vec<(String, Argument)>,
+    base: PathBuf,
+    show_trace: bool,
+}
+
+/// A derivation to build and what its expression says of it.
+pub struct Target {
+    /// For the engine.
+    pub wanted: Wanted,
+    /// What `meta.mainProgram` says.
+    pub main_program: Option<String>,
+}
+
+impl Evaluation {
+    /// Evaluates the source to a value, calling a top-level function with the arguments given.
+    pub fn start(source: &Source, host: Arc<dyn Host>) -> Result<Evaluation> {
+        let base = std::env::current_dir().context("cannot find the current directory")?;
+        let args = pairs(&source.arg, Argument::Expr)
+            .chain(pairs(&source.argstr, Argument::Text))
+            .collect::<Vec<_>>();
+        let settings = Settings { nix_path: search_path(&source.include, &base), ..Settings::default() };
+        let mut evaluator = Evaluator::new(host, settings);
+        let top = match (&source.expr, &source.file) {
+            (Some(text), _) => evaluator.eval_expr(text, &base),
+            (None, file) => {
+                let file = base.join(file.as_deref().unwrap_or(Path::new(".")));
+                evaluator.eval_file(&file)
+            }
+        };
+        let show_trace = source.show_trace;
+        let top = match top {
+            Ok(top) => top,
+            Err(error) => return Err(shown(&error, &evaluator, show_trace)),
+        };
+        Ok(Evaluation { evaluator, top, args, base, show_trace })
+    }
+
+    fn try_with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Evaluator) -> Result<T, EvalError>,
+    ) -> Result<T> {
+        let result = work(&mut self.evaluator);
+        result.map_err(|error| shown(&error, &self.evaluator, self.show_trace))
+    }
+
+    /// The value at an attribute path; the whole value without one.
+    pub fn select(&mut self, attr: Option<&str>) -> Result<Handle> {
+        let (top, args, base) = (self.top, self.args.clone(), self.base.clone());
+        self.try_with(|evaluator| {
+            let value = evaluator.select_attr_path(top, attr.unwrap_or_default(), &args, &base)?;
+            evaluator.auto_call(value, &args, &base)
+        })
+    }
+
+    /// The derivations that building these attribute paths means.
+    pub fn targets(&mut self, attrs: &[String]) -> Result<Vec<Target>> {
+        let paths: Vec<Option<&str>> = match attrs {
+            [] => vec![None],
+            attrs => attrs.iter().map(|attr| Some(attr.as_str())).collect(),
+        };
+        let mut targets = Vec::new();
+        for path in paths {
+            let value = self.select(path)?;
+            let (args, base) = (self.args.clone(), self.base.clone());
+            let found = self.try_with(|evaluator| evaluator.derivations(value, &args, &base))?;
+            if found.is_empty() {
+                let what = path.map_or("the expression".to_owned(), |path| format!("'{path}'"));
+                return Err(anyhow!("{what} holds no derivation"));
+            }
+            for found in found {
+                let attr = match (path, found.attr_path.as_str()) {
+                    (Some(path), "") => path.to_owned(),
+                    (Some(path), below) => format!("{path}.{below}"),
+                    (None, below) => below.to_owned(),
+                };
+                let node = self.graph().node(found.drv);
+                let outputs: Vec<OutputName> =
+                    found.outputs.iter().map(|&at| node.outputs[at as usize].name.clone()).collect();
+                targets.push(Target {
+                    wanted: Wanted { attr, drv: found.drv, outputs },
+                    main_program: found.main_program,
+                });
+            }
+        }
+        Ok(targets)
+    }
+
+    /// Applies a function given as text.
+    pub fn apply(&mut self, function: &str, value: Handle) -> Result<Handle> {
+        let base = self.base.clone();
+        self.try_with(|evaluator| {
+            let function = evaluator.eval_expr(function, &base)?;
+            evaluator.apply(function, value)
+        })
+    }
+
+    /// Forces a value, deeply if asked.
+    pub fn force(&mut self, value: Handle, deep: bool) -> Result<Handle> {
+        self.try_with(|evaluator| {
+            if deep { evaluator.force_deep(value) } else { evaluator.force(value) }
+        })
+    }
+
+    /// A value as JSON.
+    pub fn to_json(&mut self, value: Handle) -> Result<Vec<u8>> {
+        self.try_with(|evaluator| evaluator.to_json(value))
+    }
+
+    /// A string's bytes.
+    pub fn to_text(&mut self, value: Handle) -> Result<Vec<u8>> {
+        self.try_with(|evaluator| evaluator.to_text(value))
+    }
+
+    /// A value as Nix prints it.
+    pub fn print(&mut self, value: Handle) -> Result<Vec<u8>> {
+        self.try_with(|evaluator| evaluator.print(value))
+    }
+
+    /// The derivations made so far.
+    pub fn graph(&self) -> &Arc<DrvGraph> {
+        self.evaluator.graph()
+    }
+
+    /// Frees the evaluation and keeps its derivations.
+    pub fn finish(self) -> Arc<DrvGraph> {
+        self.evaluator.finish()
+    }
+}
+
+fn shown(error: &EvalError, evaluator: &Evaluator, show_trace: bool) -> anyhow::Error {
+    use std::io::IsTerminal;
+    fault::show(error, evaluator, show_trace, std::io::stderr().is_terminal()).into_error()
+}
+
+impl fault::Shown {
+    fn into_error(self) -> anyhow::Error {
+        anyhow::Error::new(self)
+    }
+}
+
+fn pairs(
+    words: &[String],
+    wrap: fn(String) -> Argument,
+) -> impl Iterator<Item = (String, Argument)> {
+    words.chunks_exact(2).map(move |pair| (pair[0].clone(), wrap(pair[1].clone())))
+}
+
+/// The search path: what the command line gives, then `NIX_PATH`.
+fn search_path(include: &[String], base: &Path) -> Vec<SearchEntry> {
+    let environment = std::env::var("NIX_PATH").unwrap_or_default();
+    let entry = |text: &str| {
+        let (prefix, path) = text.split_once('=').unwrap_or(("", text));
+        SearchEntry { prefix: prefix.to_owned(), path: base.join(path) }
+    };
+    include
+        .iter()
+        .map(|text| entry(text))
+        .chain(environment.split(':').filter(|text| !text.is_empty()).map(entry))
+        .collect()
+}

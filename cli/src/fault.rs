@@ -1,0 +1,103 @@
+//! How a command ends when it does not succeed: the exit status, and an error as the user sees
+//! it. Evaluation errors get an excerpt of their source.
+
+use std::fmt;
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use floe_lang::graph::SourcePos;
+use floe_lang::{EvalError, Evaluator};
+
+/// Exit statuses; also in `floe --help`.
+pub mod status {
+    /// An expression, an argument or the store is at fault.
+    pub const ERROR: u8 = 1;
+    /// A build failed.
+    pub const BUILD_FAILED: u8 = 100;
+    /// Interrupted by the user.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// An evaluation error with its excerpt, ready to be printed.
+#[derive(Debug)]
+pub struct Shown(pub String);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Shown {}
+
+/// The command ends with this status; what there was to say has been said.
+#[derive(Debug)]
+pub struct Ended(pub u8);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit status {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// How many frames are shown without `--show-trace`.
+const SHORT_TRACE: usize = 4;
+
+/// Renders an evaluation error with the source it points to.
+pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: bool) -> Shown {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut report = Vec::new();
+    let text_of = |pos: &SourcePos| {
+        evaluator.source_text(&pos.file).map(|text| String::from_utf8_lossy(text).into_owned())
+    };
+    let mut group = Level::ERROR.primary_title(error.message.clone()).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
+    if let Some(pos) = &error.pos
+        && let Some(text) = text_of(pos)
+        && let Some(at) = offset(&text, pos)
+    {
+        group = group.element(
+            Snippet::source(text)
+                .line_start(1)
+                .path(pos.file.display().to_string())
+                .annotation(AnnotationKind::Primary.span(at..at + 1)),
+        );
+    } else if let Some(pos) = &error.pos {
+        group = group.element(Level::NOTE.message(format!(
+            "at {}:{}:{}",
+            pos.file.display(),
+            pos.line,
+            pos.column
+        )));
+    }
+    report.push(group);
+    let mut text = renderer.render(&report).to_string();
+    let shown = if show_trace { error.frames.len() } else { SHORT_TRACE };
+    for frame in error.frames.iter().take(shown) {
+        text += &format!("\n  … {}", frame.text);
+        if let Some(pos) = &frame.pos {
+            text += &format!(" at {}:{}:{}", place(&pos.file), pos.line, pos.column);
+        }
+    }
+    if error.frames.len() > shown {
+        text += &format!("\n  … and {} more frames (--show-trace)", error.frames.len() - shown);
+    }
+    Shown(text)
+}
+
+fn place(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The byte offset of a position; `None` when the text has changed since.
+fn offset(text: &str, pos: &SourcePos) -> Option<usize> {
+    let mut start = 0;
+    for _ in 1..pos.line {
+        start += text[start..].find('\n')? + 1;
+    }
+    let column = (pos.column as usize).saturating_sub(1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let at = (start + column).min(line_end.saturating_sub(1).max(start));
+    (at < text.len() && text.is_char_boundary(at)).then_some(at)
+}
