@@ -37,7 +37,9 @@ pub enum ObjectError {
         source: io::Error,
     },
     /// Neither a file, a directory nor a symbolic link.
-    #[error("'{path}' is a {kind}: only regular files, directories and symbolic links may be in the store")]
+    #[error(
+        "'{path}' is a {kind}: only regular files, directories and symbolic links may be in the store"
+    )]
     Kind {
         /// The file.
         path: String,
@@ -45,7 +47,9 @@ pub enum ObjectError {
         kind: &'static str,
     },
     /// A program that would run as somebody else.
-    #[error("'{path}' has a set-user-id or set-group-id bit (mode {mode:04o}): remove it in the build")]
+    #[error(
+        "'{path}' has a set-user-id or set-group-id bit (mode {mode:04o}): remove it in the build"
+    )]
     SetId {
         /// The file.
         path: String,
@@ -63,7 +67,9 @@ pub enum ObjectError {
         path: String,
     },
     /// A flat output that is no plain file.
-    #[error("output path '{path}' should be a non-executable regular file since recursive hashing is not enabled (outputHashMode is flat or text)")]
+    #[error(
+        "output path '{path}' should be a non-executable regular file since recursive hashing is not enabled (outputHashMode is flat or text)"
+    )]
     NotFlat {
         /// The output.
         path: String,
@@ -77,7 +83,9 @@ pub enum ObjectError {
         source: NarError,
     },
     /// A fixed output with another content than promised.
-    #[error("hash mismatch in fixed-output derivation '{drv}':\n  specified: {specified}\n     got:    {got}")]
+    #[error(
+        "hash mismatch in fixed-output derivation '{drv}':\n  specified: {specified}\n     got:    {got}"
+    )]
     Mismatch {
         /// The derivation's name.
         drv: String,
@@ -87,7 +95,9 @@ pub enum ObjectError {
         got: String,
     },
     /// A fixed output that mentions store paths.
-    #[error("fixed-output derivation '{drv}' must not refer to store paths, but its output contains '{reference}'")]
+    #[error(
+        "fixed-output derivation '{drv}' must not refer to store paths, but its output contains '{reference}'"
+    )]
     FixedReference {
         /// The derivation's name.
         drv: String,
@@ -95,7 +105,9 @@ pub enum ObjectError {
         reference: String,
     },
     /// Outputs that refer to each other.
-    #[error("cycle detected in build of '{drv}' in the references of output '{to}' from output '{from}'")]
+    #[error(
+        "cycle detected in build of '{drv}' in the references of output '{to}' from output '{from}'"
+    )]
     Cycle {
         /// The derivation's name.
         drv: String,
@@ -139,7 +151,11 @@ pub enum ObjectError {
 
 impl ObjectError {
     fn io(action: &'static str, path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> ObjectError {
-        move |errno| ObjectError::Io { action, path: show(path), source: errno.into() }
+        move |errno| ObjectError::Io {
+            action,
+            path: show(path),
+            source: errno.into(),
+        }
     }
 }
 

@@ -146,7 +146,10 @@ pub(super) fn walk(
         other: nar_other,
         out: plan.out,
     };
-    let in_nar = |source| ObjectError::Nar { path: show(shown), source };
+    let in_nar = |source| ObjectError::Nar {
+        path: show(shown),
+        source,
+    };
     let mut walk = Walk {
         nar: Writer::new(sink).map_err(in_nar)?,
         flat,
@@ -159,7 +162,9 @@ pub(super) fn walk(
         buffer: vec![0; CHUNK],
     };
     let tree = walk.node(dir, name, plan.copy)?;
-    let Walk { nar, flat, files, .. } = walk;
+    let Walk {
+        nar, flat, files, ..
+    } = walk;
     let sink = nar.finish().map_err(in_nar)?;
     Ok(Contents {
         nar_hash: sink.sha256.finish(),
@@ -224,15 +229,23 @@ impl Walk<'_> {
 
     fn nar<T>(&self, result: Result<T, NarError>) -> Result<T, ObjectError> {
         result.map_err(|source| match source {
-            NarError::Io(source) => {
-                ObjectError::Io { action: "process", path: show(&self.shown), source }
-            }
-            source => ObjectError::Nar { path: show(&self.shown), source },
+            NarError::Io(source) => ObjectError::Io {
+                action: "process",
+                path: show(&self.shown),
+                source,
+            },
+            source => ObjectError::Nar {
+                path: show(&self.shown),
+                source,
+            },
         })
     }
 
     fn wrong_kind(&self, kind: FileType) -> ObjectError {
-        ObjectError::Kind { path: show(&self.shown), kind: handle::kind_name(kind) }
+        ObjectError::Kind {
+            path: show(&self.shown),
+            kind: handle::kind_name(kind),
+        }
     }
 
     fn canonicalises(&self) -> bool {
@@ -240,7 +253,12 @@ impl Walk<'_> {
     }
 
     // The depth of this recursion is bounded by the NAR writer's.
-    fn node(&mut self, dir: BorrowedFd<'_>, name: &[u8], copy: Copy<'_>) -> Result<Digest, ObjectError> {
+    fn node(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        copy: Copy<'_>,
+    ) -> Result<Digest, ObjectError> {
         let stat = self.io("look at", handle::stat(dir, name))?;
         match handle::kind(&stat) {
             FileType::RegularFile => self.file(dir, name, copy),
@@ -250,7 +268,12 @@ impl Walk<'_> {
         }
     }
 
-    fn file(&mut self, dir: BorrowedFd<'_>, name: &[u8], copy: Copy<'_>) -> Result<Digest, ObjectError> {
+    fn file(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        copy: Copy<'_>,
+    ) -> Result<Digest, ObjectError> {
         let mut file = File::from(self.io("open", handle::open(dir, name, OFlags::RDONLY))?);
         let stat = self.io("look at", fstat(&file))?;
         if handle::kind(&stat) != FileType::RegularFile {
@@ -258,13 +281,17 @@ impl Walk<'_> {
         }
         let mode = handle::permissions(&stat);
         if self.canonicalises() && mode & 0o6000 != 0 {
-            return Err(ObjectError::SetId { path: show(&self.shown), mode });
+            return Err(ObjectError::SetId {
+                path: show(&self.shown),
+                mode,
+            });
         }
         let executable = mode & 0o100 != 0 && !self.plain;
         let rewrites = match self.action {
-            Action::Rewrite(rewrites, files) => {
-                files.get(self.files.len()).filter(|file| file.marked).map(|_| rewrites)
-            }
+            Action::Rewrite(rewrites, files) => files
+                .get(self.files.len())
+                .filter(|file| file.marked)
+                .map(|_| rewrites),
             _ => None,
         };
         // A file with several names is replaced by one of its own: who holds another name
@@ -276,7 +303,9 @@ impl Walk<'_> {
             temporary = Some(name);
             Some(File::from(file))
         } else if let Some((dir, name)) = copy {
-            Some(File::from(self.io("create the copy of", handle::create(dir, name))?))
+            Some(File::from(
+                self.io("create the copy of", handle::create(dir, name))?,
+            ))
         } else {
             None
         };
@@ -293,17 +322,32 @@ impl Walk<'_> {
         if let Some(temporary) = temporary {
             self.io("replace", renameat(dir, &temporary, dir, name))?;
         } else if self.canonicalises() {
-            self.io("take ownership of", handle::take_ownership(file.as_fd(), &stat))?;
+            self.io(
+                "take ownership of",
+                handle::take_ownership(file.as_fd(), &stat),
+            )?;
             self.io("remove attributes of", handle::remove_xattrs(file.as_fd()))?;
         }
         if let Some(target) = target {
             file = target;
         }
         if self.canonicalises() || replace || copy.is_some() {
-            self.io("set mode and time of", handle::finish(file.as_fd(), executable))?;
+            self.io(
+                "set mode and time of",
+                handle::finish(file.as_fd(), executable),
+            )?;
         }
-        let path = self.shown[self.base..].strip_prefix(b"/").unwrap_or_default().to_owned();
-        self.files.push(StagedFile { path, executable, size, digest, marked });
+        let path = self.shown[self.base..]
+            .strip_prefix(b"/")
+            .unwrap_or_default()
+            .to_owned();
+        self.files.push(StagedFile {
+            path,
+            executable,
+            size,
+            digest,
+            marked,
+        });
         Ok(merkle::file(executable, &digest))
     }
 
@@ -315,21 +359,29 @@ impl Walk<'_> {
         rewrites: Option<&Rewrites>,
     ) -> Result<Digest, ObjectError> {
         let mut blake3 = blake3::Hasher::new();
-        let mut tee = Tee { nar: &mut self.nar, blake3: &mut blake3, flat: self.flat.as_mut(), target };
+        let mut tee = Tee {
+            nar: &mut self.nar,
+            blake3: &mut blake3,
+            flat: self.flat.as_mut(),
+            target,
+        };
         let copied = match rewrites {
             None => pump(file, &mut self.buffer, &mut tee),
             Some(rewrites) => {
                 let mut rewriter = Rewriter::new(rewrites, &mut tee);
-                pump(file, &mut self.buffer, &mut rewriter).and_then(|()| rewriter.finish().map(drop))
+                pump(file, &mut self.buffer, &mut rewriter)
+                    .and_then(|()| rewriter.finish().map(drop))
             }
         };
         match copied {
             Ok(()) => Ok(blake3.finalize().into()),
             Err(error) => match error.downcast::<NarError>() {
                 Ok(source) => self.nar(Err(source)),
-                Err(source) => {
-                    Err(ObjectError::Io { action: "copy", path: show(&self.shown), source })
-                }
+                Err(source) => Err(ObjectError::Io {
+                    action: "copy",
+                    path: show(&self.shown),
+                    source,
+                }),
             },
         }
     }
@@ -341,7 +393,9 @@ impl Walk<'_> {
         stat: &Stat,
         copy: Copy<'_>,
     ) -> Result<Digest, ObjectError> {
-        let target = self.io("read the link", readlinkat(dir, name, Vec::new()))?.into_bytes();
+        let target = self
+            .io("read the link", readlinkat(dir, name, Vec::new()))?
+            .into_bytes();
         let target = match self.action {
             Action::Rewrite(rewrites, _) => {
                 let rewritten = rewrites.of(&target);
@@ -357,9 +411,15 @@ impl Walk<'_> {
             let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
             if stat.st_uid != user.as_raw() {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
-                self.io("take ownership of", chownat(dir, name, Some(user), Some(group), flags))?;
+                self.io(
+                    "take ownership of",
+                    chownat(dir, name, Some(user), Some(group), flags),
+                )?;
             }
-            self.io("set the time of", utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW))?;
+            self.io(
+                "set the time of",
+                utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW),
+            )?;
         }
         if let Some((dir, name)) = copy {
             self.make_symlink(&target, dir, name)?;
@@ -369,16 +429,32 @@ impl Walk<'_> {
         Ok(merkle::symlink(&target))
     }
 
-    fn make_symlink(&self, target: &[u8], dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), ObjectError> {
+    fn make_symlink(
+        &self,
+        target: &[u8],
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+    ) -> Result<(), ObjectError> {
         self.io("create the link", symlinkat(target, dir, name))?;
-        self.io("set the time of", utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW))
+        self.io(
+            "set the time of",
+            utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW),
+        )
     }
 
-    fn directory(&mut self, dir: BorrowedFd<'_>, name: &[u8], copy: Copy<'_>) -> Result<Digest, ObjectError> {
+    fn directory(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        copy: Copy<'_>,
+    ) -> Result<Digest, ObjectError> {
         let this = self.io("open", handle::open_dir(dir, name))?;
         if self.canonicalises() {
             let stat = self.io("look at", fstat(&this))?;
-            self.io("take ownership of", handle::take_ownership(this.as_fd(), &stat))?;
+            self.io(
+                "take ownership of",
+                handle::take_ownership(this.as_fd(), &stat),
+            )?;
             self.io("remove attributes of", handle::remove_xattrs(this.as_fd()))?;
             self.io("set the mode of", fchmod(&this, Mode::RWXU))?;
         }
@@ -412,7 +488,9 @@ impl Walk<'_> {
         if let Some(target) = target {
             self.io("set mode and time of", handle::finish(target.as_fd(), true))?;
         }
-        Ok(merkle::directory(entries.iter().map(|(name, digest)| (&name[..], *digest))))
+        Ok(merkle::directory(
+            entries.iter().map(|(name, digest)| (&name[..], *digest)),
+        ))
     }
 
     /// Asks the filter.
@@ -429,15 +507,19 @@ impl Walk<'_> {
         };
         let path = Path::new(std::ffi::OsStr::from_bytes(&self.shown));
         match &mut self.filter {
-            Some(filter) => filter(path, kind)
-                .map_err(|source| ObjectError::Filter { path: show(&self.shown), source }),
+            Some(filter) => filter(path, kind).map_err(|source| ObjectError::Filter {
+                path: show(&self.shown),
+                source,
+            }),
             None => Ok(true),
         }
     }
 
     /// Replaces digests in a name.
     fn rename(&self, dir: BorrowedFd<'_>, name: Vec<u8>) -> Result<Vec<u8>, ObjectError> {
-        let Action::Rewrite(rewrites, _) = self.action else { return Ok(name) };
+        let Action::Rewrite(rewrites, _) = self.action else {
+            return Ok(name);
+        };
         let rewritten = rewrites.of(&name);
         if rewritten != name {
             let renamed = renameat_with(dir, &name, dir, &rewritten, RenameFlags::NOREPLACE);
