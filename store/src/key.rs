@@ -175,13 +175,11 @@ mod tests {
         #[test]
         fn ranges_hold_exactly_what_begins_so(a in path(), b in path(), len in 0..45_usize) {
             let text = &a.base_name()[..len.min(a.base_name().len())];
-            {
-                let (start, end) = text_range(text).expect("some path begins so");
-                for path in [&a, &b] {
-                    let key = PathKey::of(path).0;
-                    let inside = key >= start && end.as_ref().is_none_or(|end| key < *end);
-                    prop_assert_eq!(inside, path.base_name().starts_with(text), "{} {}", path, text);
-                }
+            let (start, end) = text_range(text).expect("some path begins so");
+            for path in [&a, &b] {
+                let key = PathKey::of(path).0;
+                let inside = key >= start && end.as_ref().is_none_or(|end| key < *end);
+                prop_assert_eq!(inside, path.base_name().starts_with(text), "{} {}", path, text);
             }
         }
 

@@ -163,3 +163,6 @@ impl ObjectError {
 fn show(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

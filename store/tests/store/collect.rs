@@ -20,7 +20,7 @@ fn what_no_root_reaches_goes() {
     let epoch = world.store.epoch();
 
     let plan = world.store.gc(&GcOptions { dry_run: true, ..GcOptions::default() });
-    assert_eq!(plan.expect("plans").deleted, [c.clone()]);
+    assert_eq!(plan.expect("plans").deleted, std::slice::from_ref(&c));
     assert!(world.store.is_valid(&c).expect("reads"), "a dry run deletes nothing");
     assert_eq!(world.store.epoch(), epoch);
 

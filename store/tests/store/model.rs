@@ -123,7 +123,7 @@ fn run(steps: &[Step]) {
     }
     for path in model.objects.keys() {
         let expect: Vec<_> = model.closure([path.clone()]).into_iter().collect();
-        assert_eq!(world.store.closure(&[path.clone()]).expect("closure"), expect);
+        assert_eq!(world.store.closure(std::slice::from_ref(path)).expect("closure"), expect);
     }
     check_invariants(&world.store);
     drop(hold);

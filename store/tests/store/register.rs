@@ -35,8 +35,8 @@ fn a_batch_becomes_true_together() {
     drop((a, b));
     let world = world.reopen();
     let store = &world.store;
-    assert_eq!(store.closure(&[path_b.clone()]).expect("closure").len(), 2);
-    assert_eq!(store.referrers(&path_a).expect("referrers"), [path_b.clone()]);
+    assert_eq!(store.closure(std::slice::from_ref(&path_b)).expect("closure").len(), 2);
+    assert_eq!(store.referrers(&path_a).expect("referrers"), std::slice::from_ref(&path_b));
     let key = trace(1, &path_b).key;
     let found = store.trace_get(&key, &OutputName::out()).expect("reads").expect("is there");
     assert_eq!(found, trace(1, &path_b).realisation);

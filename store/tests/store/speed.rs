@@ -61,7 +61,7 @@ fn figures() {
     timed("register 8,900 objects in one batch", Duration::from_secs(5), || register(1, 8_900));
     let top = paths[MANY - 1].clone();
     let closure = timed("closure of 10,000 objects", Duration::from_secs(2), || {
-        world.store.closure(&[top.clone()]).expect("closure")
+        world.store.closure(std::slice::from_ref(&top)).expect("closure")
     });
     assert_eq!(closure.len(), MANY);
     let World { dir, store } = world;

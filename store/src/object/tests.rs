@@ -1,0 +1,178 @@
+//! Sources, archives and deletion on real trees, held against the installed Nix where there
+//! is one.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use floe_core::ca::Method;
+use floe_core::hash::HashAlgo;
+
+use super::tree::Source;
+use super::*;
+
+/// A tree with all that an archive can hold.
+fn sample(root: &Path) {
+    fs::create_dir_all(root.join("dir/empty")).unwrap();
+    fs::write(root.join("dir/file"), "content\n").unwrap();
+    fs::write(root.join("dir-x"), "").unwrap();
+    fs::write(root.join("big"), vec![7; 600_001]).unwrap();
+    fs::write(root.join("run"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(root.join("run"), fs::Permissions::from_mode(0o700)).unwrap();
+    symlink("/nowhere/at all", root.join("link")).unwrap();
+}
+
+fn source(path: &Path, method: Method) -> Source<'_> {
+    Source {
+        path,
+        name: "source",
+        method,
+        algo: HashAlgo::Sha256,
+        filter: None,
+    }
+}
+
+/// What a command of Nix prints, or `None` where it is not installed.
+fn nix(command: &str, args: &[&str], path: &Path) -> Option<Vec<u8>> {
+    let output = Command::new(command).args(args).arg(path).output().ok()?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(output.stdout)
+}
+
+#[test]
+fn a_source_has_the_hash_of_nix_and_its_copy_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    sample(&root);
+    let hashed = tree::hash(source(&root, Method::Nar)).unwrap();
+    if let Some(hash) = nix("nix-hash", &["--type", "sha256", "--base32"], &root) {
+        assert_eq!(
+            hashed.contents.nar_hash.base32().as_bytes(),
+            hash.trim_ascii_end()
+        );
+    }
+    let handle = File::open(dir.path()).unwrap();
+    let copied = tree::copy(source(&root, Method::Nar), handle.as_fd(), "copy".as_ref()).unwrap();
+    assert_eq!(
+        (&copied.path, copied.contents.tree),
+        (&hashed.path, hashed.contents.tree)
+    );
+    let again = tree::digest(handle.as_fd(), "copy".as_ref(), "copy").unwrap();
+    assert_eq!(again.tree, hashed.contents.tree);
+    assert_eq!(again.files, hashed.contents.files);
+    let metadata = fs::metadata(dir.path().join("copy/run")).unwrap();
+    assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o555, 1));
+
+    let mut asked = Vec::new();
+    let mut filter = |path: &Path, kind| {
+        asked.push((path.strip_prefix(&root).unwrap().to_owned(), kind));
+        Ok(!path.ends_with("dir"))
+    };
+    let filtered = Source {
+        filter: Some(&mut filter),
+        ..source(&root, Method::Nar)
+    };
+    let filtered = tree::hash(filtered).unwrap();
+    assert_ne!(filtered.path, hashed.path);
+    let names: Vec<&str> = asked
+        .iter()
+        .map(|(path, _)| path.to_str().unwrap())
+        .collect();
+    assert_eq!(names, ["big", "dir", "dir-x", "link", "run"]);
+    assert_eq!(asked[3].1, FileKind::Symlink);
+}
+
+#[test]
+fn a_flat_source_is_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.txt");
+    fs::write(&file, "hello\n").unwrap();
+    let added = tree::hash(Source {
+        name: "a.txt",
+        ..source(&file, Method::Flat)
+    })
+    .unwrap();
+    assert_eq!(
+        added.path.base_name(),
+        "fdwm55r4skpypx1gwzb7x69ckav1rv09-a.txt"
+    );
+    let error = tree::hash(source(dir.path(), Method::Flat))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("added as a flat file"), "{error}");
+    let missing = tree::hash(source(&dir.path().join("missing"), Method::Nar)).unwrap_err();
+    assert!(missing.to_string().contains("missing'"), "{missing}");
+}
+
+#[test]
+fn archives_go_out_and_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    sample(&dir.path().join("root"));
+    let handle = File::open(dir.path()).unwrap();
+    let mut archive = Vec::new();
+    let dumped = restore::dump(handle.as_fd(), "root".as_ref(), "root", &mut archive).unwrap();
+    if let Some(theirs) = nix("nix-store", &["--dump"], &dir.path().join("root")) {
+        assert!(
+            archive == theirs,
+            "the archive is not that of nix-store --dump"
+        );
+    }
+    archive.extend_from_slice(b"rest");
+    let mut rest = restore::restore(&archive[..], handle.as_fd(), "back".as_ref()).unwrap();
+    let mut text = String::new();
+    rest.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "rest");
+    let back = tree::digest(handle.as_fd(), "back".as_ref(), "back").unwrap();
+    assert_eq!(back.tree, dumped.tree);
+    let again = restore::restore(&archive[..], handle.as_fd(), "back".as_ref());
+    assert!(matches!(again, Err(ObjectError::Exists { .. })));
+    let short = restore::restore(
+        &archive[..archive.len() - 40],
+        handle.as_fd(),
+        "new".as_ref(),
+    );
+    assert!(matches!(short, Err(ObjectError::Unpack { .. })));
+}
+
+#[test]
+fn deletion_follows_no_link_and_minds_no_mode_or_depth() {
+    let dir = tempfile::tempdir().unwrap();
+    let outside = dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "x").unwrap();
+    let root = dir.path().join("root");
+    sample(&root);
+    symlink(&outside, root.join("dir/out")).unwrap();
+    for locked in ["dir/empty", "dir", ""] {
+        fs::set_permissions(root.join(locked), fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let handle = File::open(dir.path()).unwrap();
+    let deleted = delete::delete(handle.as_fd(), "root".as_ref()).unwrap();
+    assert_eq!(deleted.entries, 9);
+    assert!(outside.join("precious").exists() && !root.exists());
+    assert_eq!(
+        delete::delete(handle.as_fd(), "root".as_ref())
+            .unwrap()
+            .entries,
+        0
+    );
+
+    let mut at = File::open(dir.path()).unwrap();
+    for _ in 0..1000 {
+        rustix::fs::mkdirat(&at, "d", rustix::fs::Mode::RWXU).unwrap();
+        at = handle::open_dir(at.as_fd(), b"d").unwrap().into();
+    }
+    let deleted = delete::delete(handle.as_fd(), "d".as_ref()).unwrap();
+    assert_eq!(deleted.entries, 1000);
+
+    symlink(&outside, dir.path().join("link")).unwrap();
+    delete::delete(handle.as_fd(), "link".as_ref()).unwrap();
+    assert!(outside.join("precious").exists());
+}
