@@ -449,8 +449,8 @@ impl<'t> Lexer<'t> {
             return Ok(Piece::Interpolation(self.take(2)));
         }
         let start = self.at;
-        let last = self.segments(self.run(start, PATH));
-        let end = last + (self.byte(last) == b'/') as usize;
+        let segments = self.segments(self.run(start, PATH));
+        let end = segments + (self.byte(segments) == b'/') as usize;
         if end > start {
             return Ok(Piece::Literal(self.take(end - start)));
         }
@@ -458,7 +458,7 @@ impl<'t> Lexer<'t> {
             start: start as u32,
             end: start as u32,
         };
-        if slash {
+        if self.text(last).ends_with(b"/") {
             let place = if self.at_end() { last } else { here };
             return self.fail(place, SyntaxErrorKind::TrailingSlash);
         }

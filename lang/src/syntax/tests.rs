@@ -542,7 +542,7 @@ fn some_expression(depth: usize, random: &mut dyn FnMut(usize) -> usize) -> (Str
         9 => (format!("[({a})({b})]"), format!("[ ({pa}) ({pb}) ]")),
         10 => (format!("x: {a}"), format!("(x: {pa})")),
         11 => (
-            format!("{{y?{a},z,...}}@x:{b}"),
+            format!("{{y?{a},z,...}}@x: {b}"),
             format!("({{ y ? {pa}, z, ... }} @ x: {pb})"),
         ),
         12 => (
