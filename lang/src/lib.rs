@@ -10,6 +10,7 @@ mod coerce;
 mod collect;
 mod compile;
 mod context;
+pub mod diagnostic;
 mod drv;
 pub mod error;
 mod evaluator;

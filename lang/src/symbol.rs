@@ -24,10 +24,11 @@ const CHUNKS: usize = 22;
 /// Bytes of names are allocated in blocks of this size and never moved.
 const BLOCK_BYTES: usize = 64 * 1024;
 
+type Shard = HashTable<(&'static [u8], u32)>;
 type Chunk = Box<[OnceLock<&'static [u8]>]>;
 
 struct Interner {
-    shards: [RwLock<HashTable<(&'static [u8], u32)>>; SHARDS],
+    shards: [RwLock<Shard>; SHARDS],
     texts: [OnceLock<Chunk>; CHUNKS],
     next: AtomicU32,
     block: Mutex<&'static mut [u8]>,
@@ -63,7 +64,7 @@ impl Interner {
         let hasher = BuildHasherDefault::<FxHasher>::default();
         let hash = hasher.hash_one(name);
         let shard = &self.shards[(hash >> 32) as usize % SHARDS];
-        let found = |table: &HashTable<(&'static [u8], u32)>| {
+        let found = |table: &Shard| {
             table
                 .find(hash, |(text, _)| *text == name)
                 .map(|(_, id)| *id)
@@ -142,14 +143,29 @@ impl fmt::Debug for Symbol {
     }
 }
 
+/// Where a name stands among the well-known ones.
+const fn well_known_index(name: &str) -> u32 {
+    let mut index = 0;
+    while !same(WELL_KNOWN[index].as_bytes(), name.as_bytes()) {
+        index += 1;
+    }
+    index as u32
+}
+
+const fn same(left: &[u8], right: &[u8]) -> bool {
+    let mut at = 0;
+    while at < left.len() && at < right.len() && left[at] == right[at] {
+        at += 1;
+    }
+    at == left.len() && at == right.len()
+}
+
 macro_rules! well_known {
     ($($constant:ident = $name:literal,)*) => {
         const WELL_KNOWN: &[&str] = &[$($name),*];
-        #[allow(non_camel_case_types)]
-        enum Index { $($constant),* }
         /// Names that the language itself knows.
         impl Symbol {
-            $(#[doc = concat!("`", $name, "`")] pub const $constant: Symbol = Symbol(Index::$constant as u32);)*
+            $(#[doc = concat!("`", $name, "`")] pub const $constant: Symbol = Symbol(well_known_index($name));)*
         }
     };
 }

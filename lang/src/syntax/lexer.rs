@@ -438,14 +438,19 @@ impl<'t> Lexer<'t> {
         })
     }
 
-    /// The next piece of a path; `slash` says whether the piece before ended with one.
-    pub fn path_piece(&mut self, slash: bool) -> LexResult<Piece> {
+    /// Whether nothing follows.
+    pub fn at_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// The next piece of a path; `last` is the piece before.
+    pub fn path_piece(&mut self, last: Span) -> LexResult<Piece> {
         if self.peek(0) == b'$' && self.peek(1) == b'{' {
             return Ok(Piece::Interpolation(self.take(2)));
         }
         let start = self.at;
-        let last = self.segments(self.run(start, PATH));
-        let end = last + (self.byte(last) == b'/') as usize;
+        let segments = self.segments(self.run(start, PATH));
+        let end = segments + (self.byte(segments) == b'/') as usize;
         if end > start {
             return Ok(Piece::Literal(self.take(end - start)));
         }
@@ -453,8 +458,9 @@ impl<'t> Lexer<'t> {
             start: start as u32,
             end: start as u32,
         };
-        if slash {
-            return self.fail(here, SyntaxErrorKind::TrailingSlash);
+        if self.text(last).ends_with(b"/") {
+            let place = if self.at_end() { last } else { here };
+            return self.fail(place, SyntaxErrorKind::TrailingSlash);
         }
         Ok(Piece::End(here))
     }

@@ -149,14 +149,16 @@ impl<'t> Parser<'t> {
             [b'/', ..] => PathKind::Absolute,
             _ => PathKind::Relative,
         };
-        let mut slash = first.ends_with(b"/");
+        let start = span;
+        let mut last = span;
         let mut parts = vec![Part::Literal(self.ast.push_text(first))];
         loop {
-            let piece = self.lexer.path_piece(slash)?;
+            let piece = self.lexer.path_piece(last)?;
             // What directly follows the beginning must be an interpolation, or be followed by one.
             if parts.len() == 2 && matches!(parts[1], Part::Literal(_)) {
                 let (kind, span) = match piece {
                     Piece::Literal(span) => (TokenKind::Str, span),
+                    Piece::End(_) if self.lexer.at_end() => (TokenKind::PathEnd, start),
                     Piece::End(span) => (TokenKind::PathEnd, span),
                     _ => (TokenKind::DollarCurly, span),
                 };
@@ -168,12 +170,12 @@ impl<'t> Parser<'t> {
                 Piece::Interpolation(at) => {
                     let (expr, whole) = self.interpolation(at)?;
                     parts.push(Part::Interpolation(expr, whole));
-                    slash = false;
+                    last = whole;
                     span.end = whole.end;
                 }
                 Piece::Literal(text) | Piece::Escape(text, _) => {
                     let bytes = self.lexer.text(text);
-                    slash = bytes.ends_with(b"/");
+                    last = text;
                     parts.push(Part::Literal(self.ast.push_text(bytes)));
                     span.end = text.end;
                 }

@@ -654,6 +654,8 @@ impl Parser<'_> {
     }
 
     fn list(&mut self) -> Parsed<ExprId> {
+        // An element is no whole expression, so its depth is not counted there.
+        self.enter(1)?;
         let open = self.bump()?;
         let mark = self.exprs.len();
         while self.token.kind != TokenKind::BracketClose {
@@ -664,6 +666,7 @@ impl Parser<'_> {
         let close = self.bump()?;
         let elements = self.ast.push_exprs(&self.exprs[mark..]);
         self.exprs.truncate(mark);
+        self.leave(1);
         Ok(self.ast.push(Expr::List(elements), open.to(close)))
     }
 

@@ -1,3 +1,7 @@
 //! Codecs that the builtins need, on plain data. Nothing here knows values, thunks or the syntax tree.
 
 pub mod float;
+pub mod json;
+pub mod regex;
+pub mod version;
+pub mod xml;

@@ -1,0 +1,303 @@
+//! A failure as neutral data, and its plain-text form in C++ Nix's layout. No terminal, no colours,
+//! and no files: source lines come through [`SourceLines`].
+
+use std::collections::HashSet;
+
+/// What kind of failure it is; callers choose exit codes and hints by it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// The text is no expression.
+    Syntax,
+    /// `throw`
+    Throw,
+    /// `abort`
+    Abort,
+    /// `assert`
+    Assertion,
+    /// Any other failure of an evaluation.
+    Eval,
+    /// The world outside refused.
+    Host,
+}
+
+/// A place as messages name it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Position {
+    /// A path, `«string»` or `«stdin»`.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// In bytes, from 1; 0 where only the line is known.
+    pub column: u32,
+}
+
+/// A step of the way to the failure.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Frame {
+    /// Such as `while calling the 'map' builtin`.
+    pub message: String,
+    /// Where, if it is known.
+    pub position: Option<Position>,
+    /// Shown even where frames are cut: `addErrorContext`.
+    pub always: bool,
+}
+
+/// A failure with all that is known about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// The kind.
+    pub kind: Kind,
+    /// What went wrong, without `error: `.
+    pub message: String,
+    /// Where.
+    pub position: Option<Position>,
+    /// How evaluation came there, outermost first.
+    pub frames: Vec<Frame>,
+    /// What may help, such as `Did you mean foo?`.
+    pub hints: Vec<String>,
+}
+
+/// Gives the lines of sources.
+pub trait SourceLines {
+    /// A line (from 1) without its end; `None` where there is no such line or no such file.
+    fn line(&self, file: &str, line: u32) -> Option<String>;
+}
+
+/// No sources: positions are shown without their lines.
+impl SourceLines for () {
+    fn line(&self, _file: &str, _line: u32) -> Option<String> {
+        None
+    }
+}
+
+/// After this many lines of frames, the rest waits for `--show-trace`.
+const SHORT_TRACE: usize = 3;
+/// So many repeated frames are shown; more are counted.
+const REPEATS: usize = 5;
+/// Everything below `error: ` stands under its text.
+const INDENT: &str = "       ";
+
+/// Writes a failure as C++ Nix does, without a final line end.
+pub fn render(diagnostic: &Diagnostic, sources: &dyn SourceLines, show_trace: bool) -> String {
+    let mut body = String::new();
+    if !diagnostic.frames.is_empty() {
+        frames(&mut body, &diagnostic.frames, sources, show_trace);
+        body.push_str("\nerror: ");
+    }
+    body.push_str(&diagnostic.message);
+    body.push('\n');
+    place(&mut body, "", diagnostic.position.as_ref(), sources);
+    for hint in &diagnostic.hints {
+        body.push_str(hint);
+        body.push('\n');
+    }
+    indented(&body)
+}
+
+/// The frames, repeated ones left out, with an ellipsis each.
+fn frames(out: &mut String, frames: &[Frame], sources: &dyn SourceLines, show_trace: bool) {
+    let mut seen: HashSet<&Frame> = HashSet::new();
+    let mut repeated: Vec<&Frame> = Vec::new();
+    let mut count = 0;
+    let mut cut = false;
+    for frame in frames.iter().filter(|frame| !frame.message.is_empty()) {
+        cut |= !show_trace && count > SHORT_TRACE;
+        if cut && !frame.always {
+            continue;
+        }
+        if !seen.insert(frame) {
+            repeated.push(frame);
+            continue;
+        }
+        if flush(out, &mut repeated, sources, &mut count) {
+            seen.clear();
+        }
+        count += 1 + step(out, frame, sources);
+    }
+    flush(out, &mut repeated, sources, &mut count);
+    if cut {
+        out.push_str(
+            "\n(stack trace truncated; use '--show-trace' to show the full, detailed trace)\n",
+        );
+    }
+}
+
+/// Writes the repeated frames, or how many there are; says whether it counted them.
+fn flush(
+    out: &mut String,
+    repeated: &mut Vec<&Frame>,
+    sources: &dyn SourceLines,
+    count: &mut usize,
+) -> bool {
+    let many = repeated.len() > REPEATS;
+    if many {
+        out.push_str(&format!(
+            "\n({} duplicate frames omitted)\n",
+            repeated.len()
+        ));
+    } else {
+        for frame in repeated.iter() {
+            *count += 1 + step(out, frame, sources);
+        }
+    }
+    repeated.clear();
+    many
+}
+
+/// Writes a frame; a position counts as one more.
+fn step(out: &mut String, frame: &Frame, sources: &dyn SourceLines) -> usize {
+    out.push_str(&format!("\n… {}\n", frame.message));
+    place(out, "  ", frame.position.as_ref(), sources);
+    frame.position.is_some() as usize
+}
+
+/// `at file:line:column:` and the lines around it.
+fn place(out: &mut String, indent: &str, position: Option<&Position>, sources: &dyn SourceLines) {
+    let Some(position) = position else { return };
+    let Position { file, line, column } = position;
+    out.push_str(&format!("{indent}at {file}:{line}"));
+    if *column > 0 {
+        out.push_str(&format!(":{column}"));
+    }
+    out.push(':');
+    if *line > 1 {
+        code(out, file, line - 1, sources);
+    }
+    if code(out, file, *line, sources) {
+        if *column > 0 {
+            out.push_str(&format!(
+                "\n      |{:width$}^",
+                "",
+                width = *column as usize
+            ));
+        }
+        code(out, file, line + 1, sources);
+    }
+    out.push('\n');
+}
+
+/// Writes a line of a source, if there is one.
+fn code(out: &mut String, file: &str, line: u32, sources: &dyn SourceLines) -> bool {
+    let Some(text) = sources.line(file, line) else {
+        return false;
+    };
+    out.push_str(&format!("\n {line:>5}| {text}"));
+    true
+}
+
+/// Puts `error: ` before the first line and as much space before the others; no line ends with space.
+fn indented(body: &str) -> String {
+    let mut out = String::with_capacity(body.len() * 2);
+    for (index, line) in body.trim_end().split('\n').enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        let start = out.len();
+        out.push_str(if index == 0 { "error: " } else { INDENT });
+        out.push_str(line);
+        let kept = out[start..].trim_end().len();
+        out.truncate(start + kept);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Text(&'static str);
+
+    impl SourceLines for Text {
+        fn line(&self, file: &str, line: u32) -> Option<String> {
+            assert_eq!(file, "/a.nix");
+            self.0.split('\n').nth(line as usize - 1).map(str::to_owned)
+        }
+    }
+
+    fn at(line: u32, column: u32) -> Option<Position> {
+        Some(Position {
+            file: "/a.nix".to_owned(),
+            line,
+            column,
+        })
+    }
+
+    fn frame(message: &str, position: Option<Position>) -> Frame {
+        Frame {
+            message: message.to_owned(),
+            position,
+            always: false,
+        }
+    }
+
+    fn failure(frames: Vec<Frame>, position: Option<Position>) -> Diagnostic {
+        Diagnostic {
+            kind: Kind::Eval,
+            message: "kaboom".to_owned(),
+            position,
+            frames,
+            hints: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check(diagnostic: &Diagnostic, show_trace: bool, expect: &str) {
+        assert_eq!(
+            render(diagnostic, &Text("if true\nthen abort\n"), show_trace),
+            expect
+        );
+    }
+
+    #[test]
+    fn without_frames_the_message_comes_first() {
+        let expect = "error: kaboom\n       at /a.nix:1:4:\n            1| if true\n             |    ^\n            2| then abort";
+        check(&failure(Vec::new(), at(1, 4)), false, expect);
+        let mut bare = failure(Vec::new(), None);
+        bare.hints.push("Did you mean boom?".to_owned());
+        check(&bare, false, "error: kaboom\n       Did you mean boom?");
+        bare.message = "two\n\nlines".to_owned();
+        check(
+            &bare,
+            false,
+            "error: two\n\n       lines\n       Did you mean boom?",
+        );
+    }
+
+    #[test]
+    fn frames_come_before_the_message() {
+        let expect = "error:\n       … while calling\n         at /a.nix:2:6:\n            1| if true\n            \
+                      2| then abort\n             |      ^\n            3|\n\n       error: kaboom";
+        check(
+            &failure(vec![frame("while calling", at(2, 6))], None),
+            false,
+            expect,
+        );
+    }
+
+    #[test]
+    fn long_traces_are_cut() {
+        let frames: Vec<Frame> = (0..6)
+            .map(|index| frame(&format!("f{index}"), None))
+            .collect();
+        let expect = "error:\n       … f0\n\n       … f1\n\n       … f2\n\n       … f3\n\n       \
+                      (stack trace truncated; use '--show-trace' to show the full, detailed trace)\n\n       error: kaboom";
+        check(&failure(frames.clone(), None), false, expect);
+        let full = render(&failure(frames, None), &(), true);
+        assert!(
+            full.contains("… f5") && !full.contains("truncated"),
+            "{full}"
+        );
+    }
+
+    #[test]
+    fn repeated_frames_are_counted() {
+        let frames = vec![frame("again", None); 11];
+        let text = render(&failure(frames, None), &(), true);
+        assert_eq!(
+            text,
+            "error:\n       … again\n\n       (10 duplicate frames omitted)\n\n       error: kaboom"
+        );
+        let few = render(&failure(vec![frame("again", None); 3], None), &(), true);
+        assert_eq!(few.matches("… again").count(), 3);
+    }
+}

@@ -1,0 +1,408 @@
+//! POSIX extended regular expressions, as `builtins.match` and `builtins.split` take them: translated
+//! to the `regex` crate, on bytes, in linear time. Patterns that libstdc++ refuses are refused.
+//!
+//! One difference remains: where alternatives of different length match at the same place, [`Regex::split`]
+//! takes the first, POSIX the longest. Whether a whole string matches is the same in both.
+
+use regex::bytes;
+
+/// A repetition count above this is refused.
+const MAX_COUNT: u32 = 100_000;
+/// Groups may nest this deep.
+const MAX_DEPTH: usize = 250;
+/// Memory a compiled pattern may take.
+const MAX_SIZE_BYTES: usize = 10 << 20;
+
+/// Why a pattern is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RegexError {
+    /// It is no POSIX extended regular expression.
+    #[error("invalid regular expression")]
+    Invalid,
+    /// It would take too much memory.
+    #[error("memory limit exceeded by regular expression")]
+    TooLarge,
+}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Regex {
+    whole: bytes::Regex,
+    part: bytes::Regex,
+}
+
+/// The groups of a match; a group that took no part is `None`.
+pub type Groups<'t> = Vec<Option<&'t [u8]>>;
+
+/// A piece of a split string.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Piece<'t> {
+    /// What stands between matches.
+    Text(&'t [u8]),
+    /// The groups of a match.
+    Match(Groups<'t>),
+}
+
+impl Regex {
+    /// Translates and compiles a pattern.
+    pub fn new(pattern: &[u8]) -> Result<Regex, RegexError> {
+        let mut translator = Translator {
+            pattern,
+            at: 0,
+            out: String::new(),
+        };
+        translator.alternatives(0)?;
+        if translator.at < pattern.len() {
+            return Err(RegexError::Invalid);
+        }
+        Ok(Regex {
+            whole: compile(&format!(r"\A(?:{})\z", translator.out))?,
+            part: compile(&translator.out)?,
+        })
+    }
+
+    /// The groups, if all of the text matches.
+    pub fn match_whole<'t>(&self, text: &'t [u8]) -> Option<Groups<'t>> {
+        self.whole.captures(text).map(|captures| groups(&captures))
+    }
+
+    /// The text between matches, and the groups of each, alternately; begins and ends with text.
+    pub fn split<'t>(&self, text: &'t [u8]) -> Vec<Piece<'t>> {
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        let mut last = 0;
+        while from <= text.len()
+            && let Some(captures) = self.part.captures_at(text, from)
+        {
+            let whole = captures.get(0).expect("group 0 is the whole match");
+            pieces.push(Piece::Text(&text[last..whole.start()]));
+            pieces.push(Piece::Match(groups(&captures)));
+            last = whole.end();
+            from = last + whole.is_empty() as usize;
+        }
+        pieces.push(Piece::Text(&text[last..]));
+        pieces
+    }
+}
+
+fn groups<'t>(captures: &bytes::Captures<'t>) -> Groups<'t> {
+    captures
+        .iter()
+        .skip(1)
+        .map(|group| group.map(|found| found.as_bytes()))
+        .collect()
+}
+
+fn compile(pattern: &str) -> Result<bytes::Regex, RegexError> {
+    bytes::RegexBuilder::new(pattern)
+        .unicode(false)
+        .nest_limit(4 * MAX_DEPTH as u32)
+        .size_limit(MAX_SIZE_BYTES)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => RegexError::TooLarge,
+            _ => RegexError::Invalid,
+        })
+}
+
+/// Reads a pattern and writes the same in the crate's syntax.
+struct Translator<'p> {
+    pattern: &'p [u8],
+    at: usize,
+    out: String,
+}
+
+impl Translator<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.pattern.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Result<u8, RegexError> {
+        let byte = self.peek().ok_or(RegexError::Invalid)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// Up to the end or a closing parenthesis, which is left.
+    fn alternatives(&mut self, depth: usize) -> Result<(), RegexError> {
+        if depth > MAX_DEPTH {
+            return Err(RegexError::TooLarge);
+        }
+        while let Some(byte) = self.peek() {
+            match byte {
+                b')' => break,
+                b'|' => {
+                    self.at += 1;
+                    self.out.push('|');
+                }
+                _ => self.term(depth)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// An atom or anchor and the repetitions behind it.
+    fn term(&mut self, depth: usize) -> Result<(), RegexError> {
+        let start = self.out.len();
+        match self.next()? {
+            b'^' => self.out.push_str(r"\A"),
+            b'$' => self.out.push_str(r"\z"),
+            b'.' => self.out.push_str(r"[^\x00]"),
+            b'[' => self.bracket()?,
+            b'(' => {
+                self.out.push('(');
+                self.alternatives(depth + 1)?;
+                if self.next()? != b')' {
+                    return Err(RegexError::Invalid);
+                }
+                self.out.push(')');
+            }
+            b'*' | b'+' | b'?' | b'{' => return Err(RegexError::Invalid),
+            b'\\' => {
+                let byte = self.next()?;
+                if !b".[\\()*+?{|^$".contains(&byte) {
+                    return Err(RegexError::Invalid);
+                }
+                self.literal(byte);
+            }
+            byte => self.literal(byte),
+        }
+        while let Some(byte @ (b'*' | b'+' | b'?' | b'{')) = self.peek() {
+            self.at += 1;
+            // In a group of its own, so that a second sign repeats the first instead of making it lazy.
+            self.out.insert_str(start, "(?:");
+            self.out.push(')');
+            if byte == b'{' {
+                self.counts()?;
+            } else {
+                self.out.push(byte as char);
+            }
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, byte: u8) {
+        self.out.push_str(&format!(r"\x{byte:02x}"));
+    }
+
+    /// `n}`, `n,}` or `n,m}`
+    fn counts(&mut self) -> Result<(), RegexError> {
+        let least = self.count()?.ok_or(RegexError::Invalid)?;
+        let most = match self.next()? {
+            b'}' => Some(least),
+            b',' => {
+                let most = self.count()?;
+                if self.next()? != b'}' || most.is_some_and(|most| most < least) {
+                    return Err(RegexError::Invalid);
+                }
+                most
+            }
+            _ => return Err(RegexError::Invalid),
+        };
+        match most {
+            Some(most) => self.out.push_str(&format!("{{{least},{most}}}")),
+            None => self.out.push_str(&format!("{{{least},}}")),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<Option<u32>, RegexError> {
+        let mut value = None;
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            self.at += 1;
+            let next = value.unwrap_or(0) * 10 + u32::from(digit - b'0');
+            if next > MAX_COUNT {
+                return Err(RegexError::TooLarge);
+            }
+            value = Some(next);
+        }
+        Ok(value)
+    }
+
+    /// A set of bytes, after its opening bracket.
+    fn bracket(&mut self) -> Result<(), RegexError> {
+        let mut set = [false; 256];
+        let negated = self.peek() == Some(b'^');
+        self.at += negated as usize;
+        let mut first = true;
+        loop {
+            let byte = self.next()?;
+            if byte == b']' && !first {
+                break;
+            }
+            first = false;
+            if byte == b'[' && self.peek() == Some(b':') {
+                self.named_class(&mut set)?;
+                continue;
+            }
+            let low = self.element(byte)?;
+            let ranged = self.peek() == Some(b'-')
+                && self
+                    .pattern
+                    .get(self.at + 1)
+                    .is_some_and(|next| *next != b']');
+            let high = if ranged {
+                self.at += 1;
+                let byte = self.next()?;
+                self.element(byte)?
+            } else {
+                low
+            };
+            if high < low {
+                return Err(RegexError::Invalid);
+            }
+            set[low as usize..=high as usize].fill(true);
+        }
+        let mut ranges = String::new();
+        for byte in (0..=255u8).filter(|byte| set[*byte as usize] != negated) {
+            ranges.push_str(&format!(r"\x{byte:02x}"));
+        }
+        // The crate has no empty set but this.
+        let class = if ranges.is_empty() {
+            r"[^\x00-\xff]".to_owned()
+        } else {
+            format!("[{ranges}]")
+        };
+        self.out.push_str(&class);
+        Ok(())
+    }
+
+    /// A byte of a set, perhaps written as `[=a=]` or `[.a.]`.
+    fn element(&mut self, byte: u8) -> Result<u8, RegexError> {
+        match self.peek() {
+            Some(mark @ (b'=' | b'.')) if byte == b'[' => {
+                self.at += 1;
+                let element = self.next()?;
+                if element != b'-' && self.next()? == mark && self.next()? == b']' {
+                    return Ok(element);
+                }
+                Err(RegexError::Invalid)
+            }
+            _ => Ok(byte),
+        }
+    }
+
+    /// `:alpha:]`
+    fn named_class(&mut self, set: &mut [bool; 256]) -> Result<(), RegexError> {
+        let rest = &self.pattern[self.at + 1..];
+        let end = memchr::memmem::find(rest, b":]").ok_or(RegexError::Invalid)?;
+        let belongs: fn(&u8) -> bool = match &rest[..end] {
+            b"alpha" => u8::is_ascii_alphabetic,
+            b"digit" | b"d" => u8::is_ascii_digit,
+            b"alnum" => u8::is_ascii_alphanumeric,
+            b"upper" => u8::is_ascii_uppercase,
+            b"lower" => u8::is_ascii_lowercase,
+            b"punct" => u8::is_ascii_punctuation,
+            b"xdigit" => u8::is_ascii_hexdigit,
+            b"cntrl" => u8::is_ascii_control,
+            b"graph" => u8::is_ascii_graphic,
+            b"print" => |byte| matches!(byte, b' '..=b'~'),
+            b"blank" => |byte| matches!(byte, b' ' | b'\t'),
+            b"space" | b"s" => |byte| matches!(byte, b' ' | b'\t'..=b'\r'),
+            b"w" => |byte| byte.is_ascii_alphanumeric() || *byte == b'_',
+            _ => return Err(RegexError::Invalid),
+        };
+        for byte in (0..=255u8).filter(belongs) {
+            set[byte as usize] = true;
+        }
+        self.at += end + 3;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `no`, `bad`, or the groups joined by `,` with `-` for those that took no part.
+    fn matched(pattern: &str, text: &str) -> String {
+        match Regex::new(pattern.as_bytes()) {
+            Err(_) => "bad".to_owned(),
+            Ok(regex) => regex
+                .match_whole(text.as_bytes())
+                .map_or("no".to_owned(), |groups| shown(&groups)),
+        }
+    }
+
+    fn shown(groups: &Groups<'_>) -> String {
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|group| group.map_or("-".into(), String::from_utf8_lossy))
+            .collect();
+        format!("[{}]", groups.join(","))
+    }
+
+    #[test]
+    fn whole_matches_are_those_of_nix() {
+        for (pattern, text, expect) in [
+            (r"\}", "}", "bad"),
+            (r"\d", "1", "bad"),
+            ("a*?", "aa", "[]"),
+            ("a++", "aa", "[]"),
+            ("(a|ab)(c|bcd)?", "abcd", "[a,bcd]"),
+            (".", "\n", "[]"),
+            ("(?:a)", "a", "bad"),
+            ("*a", "*a", "bad"),
+            ("a||b", "b", "[]"),
+            ("[[:alpha:]-]+", "a-b", "[]"),
+            (r"[\n]", "n", "[]"),
+            ("a{2,1}", "aa", "bad"),
+            ("a{2,3}", "aaa", "[]"),
+            ("a{2}", "aaa", "no"),
+            ("()", "", "[]"),
+            ("(a)|b", "b", "[-]"),
+            ("[a", "a", "bad"),
+            ("(a", "a", "bad"),
+            ("a)", "a)", "bad"),
+            ("a{1", "a{1", "bad"),
+            ("{", "{", "bad"),
+            (r"a\", "a", "bad"),
+            ("[[:foo:]]", "a", "bad"),
+            ("^a$", "a", "[]"),
+            ("a^b", "a^b", "no"),
+            (r"\^", "^", "[]"),
+            ("[]a]", "]", "[]"),
+            ("[^]a]", "b", "[]"),
+            ("[z-a]", "z", "bad"),
+            ("|a", "a", "[]"),
+            ("}", "}", "[]"),
+            ("]", "]", "[]"),
+            ("[a-]", "-", "[]"),
+            ("[[=a=]]", "a", "[]"),
+            ("(.*)-([0-9.]+)", "foo-1.2", "[foo,1.2]"),
+            ("ab", "abc", "no"),
+        ] {
+            assert_eq!(matched(pattern, text), expect, "{pattern} {text}");
+        }
+        assert_eq!(
+            Regex::new(b"(a{1000}){1000}{1000}").unwrap_err(),
+            RegexError::TooLarge
+        );
+        assert_eq!(
+            Regex::new(&b"(".repeat(100_000)).unwrap_err(),
+            RegexError::TooLarge
+        );
+    }
+
+    #[test]
+    fn splits_are_those_of_nix() {
+        for (pattern, text, expect) in [
+            ("a*", "baac", "'' [] 'b' [] '' [] 'c' [] ''"),
+            ("", "ab", "'' [] 'a' [] 'b' [] ''"),
+            ("(^a)", "aaa", "'' [a] 'aa'"),
+            ("(a)|b", "xaybz", "'x' [a] 'y' [-] 'z'"),
+            ("x", "", "''"),
+        ] {
+            let regex = Regex::new(pattern.as_bytes()).unwrap();
+            let pieces: Vec<_> = regex
+                .split(text.as_bytes())
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => format!("'{}'", String::from_utf8_lossy(text)),
+                    Piece::Match(groups) => shown(groups),
+                })
+                .collect();
+            assert_eq!(pieces.join(" "), expect, "{pattern} {text}");
+        }
+    }
+}
