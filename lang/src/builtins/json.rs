@@ -31,27 +31,41 @@ impl Machine {
                 self.list(items.into_iter())
             }
             Json::Object(members) => {
-                let mut last: rustc_hash::FxHashMap<Symbol, Value> = rustc_hash::FxHashMap::default();
+                let mut last: rustc_hash::FxHashMap<Symbol, Value> =
+                    rustc_hash::FxHashMap::default();
                 for (name, value) in members {
                     let value = self.value_of_json(value);
                     last.insert(Symbol::intern(name), value);
                 }
-                let attrs = last.into_iter().map(|(name, value)| Attr::new(name, Loc::NONE, value));
+                let attrs = last
+                    .into_iter()
+                    .map(|(name, value)| Attr::new(name, Loc::NONE, value));
                 self.attrs(attrs.collect())
             }
         }
     }
 
     fn groups(&mut self, groups: &[Option<&[u8]>]) -> Value {
-        let groups: Vec<Value> =
-            groups.iter().map(|group| group.map_or(Value::Null, |text| self.string(text))).collect();
+        let groups: Vec<Value> = groups
+            .iter()
+            .map(|group| group.map_or(Value::Null, |text| self.string(text)))
+            .collect();
         self.list(groups.into_iter())
     }
 }
 
 fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.fromJSON";
-    let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let text = machine
+        .as_text(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
+    // A NUL in a string could pass for a marker; C++ Nix has no such strings either.
+    if memchr::memmem::find(text, b"\\u0000").is_some() || text.contains(&0) {
+        return Err(Error::eval(
+            loc,
+            "JSON text with NUL characters cannot be represented as Nix strings",
+        ));
+    }
     let json = json::parse(text).map_err(|error| {
         Error::eval(loc, error.to_string()).frame(loc, "while decoding a JSON string")
     })?;
@@ -60,23 +74,37 @@ fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn regex(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Regex> {
     let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let pattern = machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?;
+    let pattern = machine
+        .as_text(value, loc)
+        .map_err(|e| e.frame(loc, what))?;
     Regex::new(pattern).map_err(|_| {
-        Error::eval(loc, format!("invalid regular expression '{}'", String::from_utf8_lossy(pattern)))
+        Error::eval(
+            loc,
+            format!(
+                "invalid regular expression '{}'",
+                String::from_utf8_lossy(pattern)
+            ),
+        )
     })
 }
 
 fn match_text(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let regex = regex(machine, args[0], loc, "match")?;
     let what = "while evaluating the second argument passed to builtins.match";
-    let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    Ok(regex.match_whole(text).map_or(Value::Null, |groups| machine.groups(&groups)))
+    let text = machine
+        .as_text_any(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
+    Ok(regex
+        .match_whole(text)
+        .map_or(Value::Null, |groups| machine.groups(&groups)))
 }
 
 fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let regex = regex(machine, args[0], loc, "split")?;
     let what = "while evaluating the second argument passed to builtins.split";
-    let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let text = machine
+        .as_text_any(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut pieces = Vec::new();
     for piece in regex.split(text) {
         pieces.push(match piece {
@@ -89,9 +117,27 @@ fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("fromJSON", 1, 1, from_json, "The value that a JSON text describes."),
-        Prim::new("match", 2, 3, match_text, "The groups of a POSIX extended regular expression, if it matches the whole string; else null."),
-        Prim::new("split", 2, 3, split, "A string cut at the matches of a regular expression, with the groups of each."),
+        Prim::new(
+            "fromJSON",
+            1,
+            1,
+            from_json,
+            "The value that a JSON text describes.",
+        ),
+        Prim::new(
+            "match",
+            2,
+            3,
+            match_text,
+            "The groups of a POSIX extended regular expression, if it matches the whole string; else null.",
+        ),
+        Prim::new(
+            "split",
+            2,
+            3,
+            split,
+            "A string cut at the matches of a regular expression, with the groups of each.",
+        ),
         Prim::new("toJSON", 1, 1, to_json, "A value as JSON text."),
     ]
 }
