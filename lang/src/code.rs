@@ -49,7 +49,6 @@ pub(crate) struct SetCode {
     pub(crate) dynamic: &'static [DynamicBinding],
     /// The index of `__overrides` in a recursive set.
     pub(crate) overrides: Option<u32>,
-    pub(crate) loc: Loc,
 }
 
 #[derive(Clone, Copy)]
@@ -119,19 +118,56 @@ pub(crate) enum Code {
     /// A variable of the innermost frame.
     Local(u32, Loc),
     /// A variable `level` frames out.
-    Up { level: u32, slot: u32, loc: Loc },
+    Up {
+        level: u32,
+        slot: u32,
+        loc: Loc,
+    },
     /// A variable that only a `with` can give; levels of the `with` frames, innermost first.
-    Dynamic { name: Symbol, withs: &'static [u32], loc: Loc },
-    Select { base: Gc<Code>, path: &'static [Name], default: Option<Gc<Code>>, loc: Loc },
-    HasAttr { base: Gc<Code>, path: &'static [Name] },
-    Call { func: Gc<Code>, args: &'static [Lazy], loc: Loc },
+    Dynamic {
+        name: Symbol,
+        withs: &'static [u32],
+        loc: Loc,
+    },
+    Select {
+        base: Gc<Code>,
+        path: &'static [Name],
+        default: Option<Gc<Code>>,
+        loc: Loc,
+    },
+    HasAttr {
+        base: Gc<Code>,
+        path: &'static [Name],
+    },
+    Call {
+        func: Gc<Code>,
+        args: &'static [Lazy],
+        loc: Loc,
+    },
     Lambda(u32),
     Set(Gc<SetCode>),
     RecSet(Gc<SetCode>),
-    Let { frame: Gc<SetCode>, body: Gc<Code> },
-    With { env: Lazy, body: Gc<Code>, loc: Loc },
-    Assert { cond: Gc<Code>, body: Gc<Code>, loc: Loc, end: Loc, cond_loc: Loc },
-    If { cond: Gc<Code>, yes: Gc<Code>, no: Gc<Code>, loc: Loc },
+    Let {
+        frame: Gc<SetCode>,
+        body: Gc<Code>,
+    },
+    With {
+        env: Lazy,
+        body: Gc<Code>,
+    },
+    Assert {
+        cond: Gc<Code>,
+        body: Gc<Code>,
+        loc: Loc,
+        end: Loc,
+        cond_loc: Loc,
+    },
+    If {
+        cond: Gc<Code>,
+        yes: Gc<Code>,
+        no: Gc<Code>,
+        loc: Loc,
+    },
     List(&'static [Lazy]),
     Not(Gc<Code>, Loc),
     And(Pair),
@@ -145,9 +181,18 @@ pub(crate) enum Code {
     Concat(Pair),
     Update(Pair),
     Neg(Gc<Code>, Loc),
-    Interpolated { parts: &'static [PartCode], loc: Loc },
+    Interpolated {
+        parts: &'static [PartCode],
+        loc: Loc,
+    },
     /// An interpolated path.
-    Path { parts: &'static [PartCode], loc: Loc },
+    Path {
+        parts: &'static [PartCode],
+        loc: Loc,
+    },
     /// `<name>` with the global `__findFile` and `__nixPath`.
-    SearchPath { name: &'static [u8], loc: Loc },
+    SearchPath {
+        name: &'static [u8],
+        loc: Loc,
+    },
 }

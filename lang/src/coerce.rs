@@ -28,10 +28,22 @@ pub(crate) struct Coerce {
 }
 
 impl Coerce {
-    pub(crate) const INTERPOLATE: Coerce = Coerce { more: false, copy: true };
-    pub(crate) const PLAIN: Coerce = Coerce { more: false, copy: false };
-    pub(crate) const TO_STRING: Coerce = Coerce { more: true, copy: false };
-    pub(crate) const ENV: Coerce = Coerce { more: true, copy: true };
+    pub(crate) const INTERPOLATE: Coerce = Coerce {
+        more: false,
+        copy: true,
+    };
+    pub(crate) const PLAIN: Coerce = Coerce {
+        more: false,
+        copy: false,
+    };
+    pub(crate) const TO_STRING: Coerce = Coerce {
+        more: true,
+        copy: false,
+    };
+    pub(crate) const ENV: Coerce = Coerce {
+        more: true,
+        copy: true,
+    };
 }
 
 impl From<HostError> for Error {
@@ -114,7 +126,14 @@ impl Machine {
     }
 
     /// Appends a value's text.
-    pub(crate) fn coerce(&mut self, value: Value, mode: Coerce, loc: Loc, out: &mut Vec<u8>, ctx: &mut Ctx) -> Res<()> {
+    pub(crate) fn coerce(
+        &mut self,
+        value: Value,
+        mode: Coerce,
+        loc: Loc,
+        out: &mut Vec<u8>,
+        ctx: &mut Ctx,
+    ) -> Res<()> {
         let value = self.force(value)?;
         match value {
             Value::Str(text) => {
@@ -133,9 +152,12 @@ impl Machine {
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
                     let func = self.force_slot(&to_string.value)?;
                     let text = self.call(func, &[value], loc)?;
-                    return self
-                        .coerce(text, mode, loc, out, ctx)
-                        .map_err(|e| e.frame(loc, "while evaluating the result of the `__toString` attribute"));
+                    return self.coerce(text, mode, loc, out, ctx).map_err(|e| {
+                        e.frame(
+                            loc,
+                            "while evaluating the result of the `__toString` attribute",
+                        )
+                    });
                 }
                 let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) else {
                     return Err(self.cannot_coerce(value, loc));
@@ -167,7 +189,13 @@ impl Machine {
     #[cold]
     fn cannot_coerce(&mut self, value: Value, loc: Loc) -> Error {
         let shown = self.show_error(value);
-        Error::typed(loc, format!("cannot coerce {} to a string: {shown}", self.type_phrase(value)))
+        Error::typed(
+            loc,
+            format!(
+                "cannot coerce {} to a string: {shown}",
+                self.type_phrase(value)
+            ),
+        )
     }
 
     /// A value's text with its context.
@@ -185,16 +213,29 @@ impl Machine {
         }
         if path.ends_with(b".drv") && path.starts_with(b"/nix/store/") {
             let text = String::from_utf8_lossy(path);
-            return Err(Error::eval(loc, format!("file names are not allowed to end in '.drv' ('{text}')")));
+            return Err(Error::eval(
+                loc,
+                format!("file names are not allowed to end in '.drv' ('{text}')"),
+            ));
         }
         let file = os_path(path);
         self.check_allowed(path, loc)?;
-        if self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))?.is_none() {
+        if self
+            .host
+            .file_kind(&self.physical(path))
+            .map_err(|e| Error::from(e).at(loc))?
+            .is_none()
+        {
             return Err(self.no_such_path(path, loc));
         }
         let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
-        let source = Source { name, origin: Origin::Tree(file), method: Method::Nar, expected: None };
+        let source = Source {
+            name,
+            origin: Origin::Tree(file),
+            method: Method::Nar,
+            expected: None,
+        };
         let id = self.graph.add_source(source);
         self.copied.insert(path.to_vec(), id);
         Ok(id)
@@ -202,10 +243,20 @@ impl Machine {
 
     #[cold]
     pub(crate) fn no_such_path(&mut self, path: &[u8], loc: Loc) -> Error {
-        Error::new(ErrorKind::Host, loc, format!("path '{}' does not exist", String::from_utf8_lossy(path)))
+        Error::new(
+            ErrorKind::Host,
+            loc,
+            format!("path '{}' does not exist", String::from_utf8_lossy(path)),
+        )
     }
 
-    fn coerce_source(&mut self, path: Gc<Str>, loc: Loc, out: &mut Vec<u8>, ctx: &mut Ctx) -> Res<()> {
+    fn coerce_source(
+        &mut self,
+        path: Gc<Str>,
+        loc: Loc,
+        out: &mut Vec<u8>,
+        ctx: &mut Ctx,
+    ) -> Res<()> {
         let id = self.copy_to_store(Str::bytes(path), loc)?;
         let own = self.contexts.intern(vec![CtxElem::Source(id)]);
         *ctx = self.contexts.union(*ctx, own);
@@ -213,7 +264,12 @@ impl Machine {
         Ok(())
     }
 
-    pub(crate) fn interpolate(&mut self, parts: &'static [PartCode], env: Gc<Env>, _loc: Loc) -> Res<Value> {
+    pub(crate) fn interpolate(
+        &mut self,
+        parts: &'static [PartCode],
+        env: Gc<Env>,
+        _loc: Loc,
+    ) -> Res<Value> {
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
         for part in parts {
@@ -229,7 +285,12 @@ impl Machine {
         Ok(self.string_with(&out, ctx))
     }
 
-    pub(crate) fn interpolate_path(&mut self, parts: &'static [PartCode], env: Gc<Env>, loc: Loc) -> Res<Value> {
+    pub(crate) fn interpolate_path(
+        &mut self,
+        parts: &'static [PartCode],
+        env: Gc<Env>,
+        loc: Loc,
+    ) -> Res<Value> {
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
         for part in parts {
@@ -246,14 +307,21 @@ impl Machine {
 
     fn path_from(&mut self, bytes: &[u8], ctx: Ctx, loc: Loc) -> Res<Value> {
         if !ctx.is_empty() {
-            return Err(Error::eval(loc, "a string that refers to a store path cannot be appended to a path"));
+            return Err(Error::eval(
+                loc,
+                "a string that refers to a store path cannot be appended to a path",
+            ));
         }
         Ok(self.path(bytes))
     }
 
     /// A path value.
     pub(crate) fn path(&mut self, bytes: &[u8]) -> Value {
-        Value::Path(Str::alloc(&mut self.heap, &paths::normalise(bytes), Ctx::EMPTY))
+        Value::Path(Str::alloc(
+            &mut self.heap,
+            &paths::normalise(bytes),
+            Ctx::EMPTY,
+        ))
     }
 
     pub(crate) fn add_to_path(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
@@ -266,7 +334,11 @@ impl Machine {
     }
 
     pub(crate) fn add_strings(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
-        let mode = if matches!(left, Value::Str(_)) { Coerce::INTERPOLATE } else { Coerce::PLAIN };
+        let mode = if matches!(left, Value::Str(_)) {
+            Coerce::INTERPOLATE
+        } else {
+            Coerce::PLAIN
+        };
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
         for value in [left, right] {
@@ -290,10 +362,17 @@ impl Machine {
     /// A value as the text of an absolute path, with its context.
     pub(crate) fn coerced_path(&mut self, value: Value, loc: Loc) -> Res<(Vec<u8>, Ctx)> {
         let (bytes, ctx) = self.coerced(value, Coerce::PLAIN, loc)?;
-        let bytes = if ctx.is_empty() { bytes } else { self.real_bytes(&bytes)? };
+        let bytes = if ctx.is_empty() {
+            bytes
+        } else {
+            self.real_bytes(&bytes)?
+        };
         if bytes.first() != Some(&b'/') {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            return Err(Error::eval(loc, format!("string '{text}' doesn't represent an absolute path")));
+            return Err(Error::eval(
+                loc,
+                format!("string '{text}' doesn't represent an absolute path"),
+            ));
         }
         Ok((bytes, ctx))
     }
@@ -308,21 +387,29 @@ impl Machine {
         for elem in elems {
             match elem {
                 CtxElem::Source(id) => {
-                    self.host.add_source(self.graph.source(id)).map_err(|e| Error::from(e).at(loc))?;
+                    self.host
+                        .add_source(self.graph.source(id))
+                        .map_err(|e| Error::from(e).at(loc))?;
                 }
                 CtxElem::Path(id) => {
                     let path = self.contexts.path(id).clone();
-                    self.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
+                    self.host
+                        .ensure_path(&path)
+                        .map_err(|e| Error::from(e).at(loc))?;
                 }
                 CtxElem::DrvFile(id) | CtxElem::DrvDeep(id) => {
                     let done = self.graph.derivation(id)?;
-                    self.host.write_derivation(&done.path, &done.drv).map_err(|e| Error::from(e).at(loc))?;
+                    self.host
+                        .write_derivation(&done.path, &done.drv)
+                        .map_err(|e| Error::from(e).at(loc))?;
                 }
                 CtxElem::Output(id, output) => wanted.push((id, output as usize)),
             }
         }
         if !wanted.is_empty() {
-            self.host.realise(&self.graph, &wanted).map_err(|e| Error::from(e).at(loc))?;
+            self.host
+                .realise(&self.graph, &wanted)
+                .map_err(|e| Error::from(e).at(loc))?;
         }
         Ok(())
     }
@@ -330,19 +417,29 @@ impl Machine {
     /// Where a path's bytes can be read.
     pub(crate) fn physical(&self, path: &[u8]) -> PathBuf {
         let path = os_path(path);
-        if path.starts_with(floe_core::path::STORE_DIR) { self.host.physical(&path) } else { path }
+        if path.starts_with(floe_core::path::STORE_DIR) {
+            self.host.physical(&path)
+        } else {
+            path
+        }
     }
 
     /// Fails for paths that restricted evaluation forbids.
     pub(crate) fn check_allowed(&self, path: &[u8], loc: Loc) -> Res<()> {
-        let Some(allowed) = &self.settings.restrict else { return Ok(()) };
+        let Some(allowed) = &self.settings.restrict else {
+            return Ok(());
+        };
         let path = os_path(path);
         let inside = |root: &Path| path.starts_with(root) || root.starts_with(&path);
         if path.starts_with(floe_core::path::STORE_DIR) || allowed.iter().any(|root| inside(root)) {
             return Ok(());
         }
         let text = path.display();
-        Err(Error::new(ErrorKind::Restricted, loc, format!("access to absolute path '{text}' is forbidden in restricted mode")))
+        Err(Error::new(
+            ErrorKind::Restricted,
+            loc,
+            format!("access to absolute path '{text}' is forbidden in restricted mode"),
+        ))
     }
 }
 

@@ -23,7 +23,11 @@ pub struct Wanted {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 /// Splits `a."b.c".d`; `None` for an open quote.
@@ -51,31 +55,51 @@ fn split(path: &str) -> Option<Vec<String>> {
 
 impl Machine {
     /// Follows an attribute path, calling functions on the way.
-    pub(crate) fn follow(&mut self, value: Value, path: &str, args: &[(Symbol, Value)]) -> Res<Value> {
+    pub(crate) fn follow(
+        &mut self,
+        value: Value,
+        path: &str,
+        args: &[(Symbol, Value)],
+    ) -> Res<Value> {
         let Some(parts) = split(path) else {
-            return Err(Error::eval(Loc::NONE, format!("missing closing quote in selection path '{path}'")));
+            return Err(Error::eval(
+                Loc::NONE,
+                format!("missing closing quote in selection path '{path}'"),
+            ));
         };
         let mut value = value;
         for part in parts {
             value = self.auto_call(value, args)?;
             if part.is_empty() {
-                return Err(Error::eval(Loc::NONE, format!("empty attribute name in selection path '{path}'")));
+                return Err(Error::eval(
+                    Loc::NONE,
+                    format!("empty attribute name in selection path '{path}'"),
+                ));
             }
             value = match value {
                 Value::Attrs(attrs) => {
                     let Some(attr) = Attrs::find(attrs, Symbol::intern(&part)) else {
-                        let names = Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name.as_bytes());
+                        let names = Attrs::all(attrs, &mut self.heap)
+                            .iter()
+                            .map(|attr| attr.name.as_bytes());
                         let hint = crate::suggest::did_you_mean(part.as_bytes(), names);
-                        let message = format!("attribute '{part}' in selection path '{path}' not found{hint}");
+                        let message = format!(
+                            "attribute '{part}' in selection path '{path}' not found{hint}"
+                        );
                         return Err(Error::new(ErrorKind::MissingAttribute, Loc::NONE, message));
                     };
-                    self.force_slot(&attr.value)
-                        .map_err(|e| e.frame(attr.loc, format!("while evaluating the attribute '{part}'")))?
+                    self.force_slot(&attr.value).map_err(|e| {
+                        e.frame(attr.loc, format!("while evaluating the attribute '{part}'"))
+                    })?
                 }
                 Value::List(list) => {
-                    let item = part.parse::<usize>().ok().and_then(|index| list.slots().get(index));
+                    let item = part
+                        .parse::<usize>()
+                        .ok()
+                        .and_then(|index| list.slots().get(index));
                     let Some(item) = item else {
-                        let message = format!("list index {part} in selection path '{path}' is out of range");
+                        let message =
+                            format!("list index {part} in selection path '{path}' is out of range");
                         return Err(Error::new(ErrorKind::MissingAttribute, Loc::NONE, message));
                     };
                     self.force_slot(item)?
@@ -122,9 +146,9 @@ impl Machine {
                 all.sort_unstable_by_key(|attr| attr.name.as_bytes());
                 for attr in all {
                     let name = attr.name.to_text();
-                    let value = self
-                        .force_slot(&attr.value)
-                        .map_err(|e| e.frame(attr.loc, format!("while evaluating the attribute '{name}'")))?;
+                    let value = self.force_slot(&attr.value).map_err(|e| {
+                        e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))
+                    })?;
                     // Functions below the top are no packages.
                     if matches!(value, Value::Attrs(_) | Value::List(_)) {
                         self.collect_into(value, &join(path, &name), args, found, false)?;
@@ -140,15 +164,21 @@ impl Machine {
                 Ok(())
             }
             other => {
-                let message = "expression does not evaluate to a derivation (or a set or list of those)";
+                let message =
+                    "expression does not evaluate to a derivation (or a set or list of those)";
                 let shown = self.type_phrase(other);
-                Err(Error::typed(Loc::NONE, format!("{message}, but to {shown}")))
+                Err(Error::typed(
+                    Loc::NONE,
+                    format!("{message}, but to {shown}"),
+                ))
             }
         }
     }
 
     fn recurses(&mut self, attrs: Gc<Attrs>) -> Res<bool> {
-        let Some(attr) = Attrs::find(attrs, Symbol::intern("recurseForDerivations")) else { return Ok(false) };
+        let Some(attr) = Attrs::find(attrs, Symbol::intern("recurseForDerivations")) else {
+            return Ok(false);
+        };
         let value = self.force_slot(&attr.value)?;
         self.as_bool(value, attr.loc)
     }
@@ -170,11 +200,17 @@ impl Machine {
             })
             .collect();
         let &[drv] = &drvs[..] else {
-            return Err(not_one("has a 'drvPath' that names no derivation of this evaluation"));
+            return Err(not_one(
+                "has a 'drvPath' that names no derivation of this evaluation",
+            ));
         };
         let graph = self.graph.clone();
         let node = graph.node(drv);
-        let named = |name: &[u8]| node.outputs.iter().position(|output| output.name.as_str().as_bytes() == name);
+        let named = |name: &[u8]| {
+            node.outputs
+                .iter()
+                .position(|output| output.name.as_str().as_bytes() == name)
+        };
         let mut outputs = Vec::new();
         let name = match Attrs::find(attrs, Symbol::intern("outputName")) {
             Some(attr) => {
@@ -190,13 +226,24 @@ impl Machine {
             outputs.push(named(b"out").unwrap_or(0) as u32);
         }
         let main_program = self.main_program(attrs)?;
-        Ok(Wanted { attr_path: path.to_owned(), drv, outputs, main_program })
+        Ok(Wanted {
+            attr_path: path.to_owned(),
+            drv,
+            outputs,
+            main_program,
+        })
     }
 
     fn main_program(&mut self, attrs: Gc<Attrs>) -> Res<Option<String>> {
-        let Some(meta) = Attrs::find(attrs, Symbol::intern("meta")) else { return Ok(None) };
-        let Value::Attrs(meta) = self.force_slot(&meta.value)? else { return Ok(None) };
-        let Some(main) = Attrs::find(meta, Symbol::intern("mainProgram")) else { return Ok(None) };
+        let Some(meta) = Attrs::find(attrs, Symbol::intern("meta")) else {
+            return Ok(None);
+        };
+        let Value::Attrs(meta) = self.force_slot(&meta.value)? else {
+            return Ok(None);
+        };
+        let Some(main) = Attrs::find(meta, Symbol::intern("mainProgram")) else {
+            return Ok(None);
+        };
         match self.force_slot(&main.value)? {
             Value::Str(text) => Ok(Some(String::from_utf8_lossy(self.text(text)?).into_owned())),
             _ => Ok(None),

@@ -11,7 +11,8 @@ use crate::paths;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::syntax::ast::{
-    Ast, AttrName, AttrNameKind, AttrSet, AttrValue, BinaryOp, Expr, ExprId, LambdaId, Part, PathKind, SetId, Span,
+    Ast, AttrName, AttrNameKind, AttrSet, AttrValue, BinaryOp, Expr, ExprId, LambdaId, Part,
+    PathKind, SetId, Span,
 };
 use crate::value::{Attr, Attrs, List, Str, Value};
 
@@ -56,12 +57,29 @@ struct Compiler<'a> {
 }
 
 /// Compiles a whole tree.
-pub(crate) fn compile(ast: &Ast, heap: &mut Heap, tables: &mut Tables, around: &Surroundings<'_>) -> Res<Gc<Code>> {
+pub(crate) fn compile(
+    ast: &Ast,
+    heap: &mut Heap,
+    tables: &mut Tables,
+    around: &Surroundings<'_>,
+) -> Res<Gc<Code>> {
     let mut scopes = Vec::new();
     if let Some(names) = &around.frame {
-        scopes.push(Scope::Frame(names.iter().zip(0..).map(|(name, slot)| (*name, slot)).collect()));
+        scopes.push(Scope::Frame(
+            names
+                .iter()
+                .zip(0..)
+                .map(|(name, slot)| (*name, slot))
+                .collect(),
+        ));
     }
-    let mut compiler = Compiler { ast, heap, tables, around, scopes };
+    let mut compiler = Compiler {
+        ast,
+        heap,
+        tables,
+        around,
+        scopes,
+    };
     compiler.expr(ast.root())
 }
 
@@ -105,7 +123,11 @@ impl Compiler<'_> {
     fn check_stack(&self, id: ExprId) -> Res<()> {
         let here = 0u8;
         if std::ptr::from_ref(&here).addr() < self.around.stack_limit {
-            return Err(Error::new(ErrorKind::StackOverflow, self.loc(id), "expression is nested too deeply"));
+            return Err(Error::new(
+                ErrorKind::StackOverflow,
+                self.loc(id),
+                "expression is nested too deeply",
+            ));
         }
         Ok(())
     }
@@ -129,11 +151,20 @@ impl Compiler<'_> {
             Expr::SearchPath(text) => return self.search_path(self.ast.text(text), loc),
             Expr::Var(name) => return self.variable(name, loc),
             Expr::CurPos => Code::Const(self.cur_pos(id)),
-            Expr::Select { base, path, default } => {
+            Expr::Select {
+                base,
+                path,
+                default,
+            } => {
                 let base = self.expr(base)?;
                 let path = self.attr_path(self.ast.names(path))?;
                 let default = default.map(|default| self.expr(default)).transpose()?;
-                Code::Select { base, path, default, loc }
+                Code::Select {
+                    base,
+                    path,
+                    default,
+                    loc,
+                }
             }
             Expr::HasAttr { base, path } => {
                 let base = self.expr(base)?;
@@ -147,9 +178,9 @@ impl Compiler<'_> {
                 Code::Call { func, args, loc }
             }
             Expr::Lambda(lambda) => self.lambda(lambda, loc)?,
-            Expr::Set(set) => self.set(set, loc)?,
+            Expr::Set(set) => self.set(set)?,
             Expr::Let { bindings, body } => {
-                let frame = self.frame(bindings, loc)?;
+                let frame = self.frame(bindings)?;
                 let body = self.expr(body);
                 self.scopes.pop();
                 Code::Let { frame, body: body? }
@@ -159,20 +190,33 @@ impl Compiler<'_> {
                 self.scopes.push(Scope::With);
                 let body = self.expr(body);
                 self.scopes.pop();
-                Code::With { env, body: body?, loc }
+                Code::With { env, body: body? }
             }
             Expr::Assert { cond, body } => {
                 let span = self.ast.span(cond);
                 let (cond_loc, end) = (self.start(span), self.offset(span.end));
-                Code::Assert { cond: self.expr(cond)?, body: self.expr(body)?, loc, end, cond_loc }
+                Code::Assert {
+                    cond: self.expr(cond)?,
+                    body: self.expr(body)?,
+                    loc,
+                    end,
+                    cond_loc,
+                }
             }
-            Expr::If { cond, yes, no } => {
-                Code::If { cond: self.expr(cond)?, yes: self.expr(yes)?, no: self.expr(no)?, loc }
-            }
+            Expr::If { cond, yes, no } => Code::If {
+                cond: self.expr(cond)?,
+                yes: self.expr(yes)?,
+                no: self.expr(no)?,
+                loc,
+            },
             Expr::List(items) => {
                 let items = self.ast.exprs(items);
                 let items = self.lazies(items)?;
-                if items.is_empty() { Code::Const(Value::List(List::EMPTY)) } else { Code::List(items) }
+                if items.is_empty() {
+                    Code::Const(Value::List(List::EMPTY))
+                } else {
+                    Code::List(items)
+                }
             }
             Expr::Not(inner) => Code::Not(self.expr(inner)?, loc),
             Expr::Neg(inner) => match self.rebound("__sub") {
@@ -184,13 +228,21 @@ impl Compiler<'_> {
                 }
                 None => Code::Neg(self.expr(inner)?, loc),
             },
-            Expr::Binary { op, at, left, right } => self.binary(op, self.offset(at), left, right)?,
+            Expr::Binary {
+                op,
+                at,
+                left,
+                right,
+            } => self.binary(op, self.offset(at), left, right)?,
         };
         Ok(self.put(code))
     }
 
     fn lazies(&mut self, ids: &[ExprId]) -> Res<&'static [Lazy]> {
-        let lazies = ids.iter().map(|id| self.lazy(*id)).collect::<Res<Vec<_>>>()?;
+        let lazies = ids
+            .iter()
+            .map(|id| self.lazy(*id))
+            .collect::<Res<Vec<_>>>()?;
         Ok(self.heap.alloc_slice(lazies.into_iter()))
     }
 
@@ -202,7 +254,9 @@ impl Compiler<'_> {
                     let bytes = self.ast.text(text);
                     PartCode::Text(self.heap.alloc_slice(bytes.iter().copied()))
                 }
-                Part::Interpolation(expr, span) => PartCode::Expr(self.expr(expr)?, self.start(span)),
+                Part::Interpolation(expr, span) => {
+                    PartCode::Expr(self.expr(expr)?, self.start(span))
+                }
             });
         }
         Ok(self.heap.alloc_slice(codes.into_iter()))
@@ -213,7 +267,9 @@ impl Compiler<'_> {
         for name in names {
             path.push(match name.kind {
                 AttrNameKind::Static(name) => Name::Static(name),
-                AttrNameKind::Dynamic(expr) => Name::Dynamic(self.expr(expr)?, self.start(name.span)),
+                AttrNameKind::Dynamic(expr) => {
+                    Name::Dynamic(self.expr(expr)?, self.start(name.span))
+                }
             });
         }
         Ok(self.heap.alloc_slice(path.into_iter()))
@@ -226,8 +282,11 @@ impl Compiler<'_> {
             match scope {
                 Scope::Frame(names) => {
                     if let Some(&slot) = names.get(&name) {
-                        let code =
-                            if level == 0 { Code::Local(slot, loc) } else { Code::Up { level, slot, loc } };
+                        let code = if level == 0 {
+                            Code::Local(slot, loc)
+                        } else {
+                            Code::Up { level, slot, loc }
+                        };
                         return Ok(self.put(code));
                     }
                 }
@@ -278,7 +337,11 @@ impl Compiler<'_> {
             }
             return Ok(call);
         }
-        let pair = Pair { left: self.expr(left)?, right: self.expr(right)?, loc };
+        let pair = Pair {
+            left: self.expr(left)?,
+            right: self.expr(right)?,
+            loc,
+        };
         Ok(match op {
             BinaryOp::Eq => Code::Eq(pair),
             BinaryOp::Ne => Code::Ne(pair),
@@ -308,8 +371,10 @@ impl Compiler<'_> {
             PathKind::Relative => [self.around.base, b"/", written].concat(),
             PathKind::Home => {
                 let Some(home) = &self.around.home else {
-                    let message =
-                        format!("the path '{}' can not be resolved in pure mode", String::from_utf8_lossy(written));
+                    let message = format!(
+                        "the path '{}' can not be resolved in pure mode",
+                        String::from_utf8_lossy(written)
+                    );
                     return Err(Error::new(ErrorKind::Restricted, loc, message));
                 };
                 [home, &written[1..]].concat()
@@ -334,8 +399,11 @@ impl Compiler<'_> {
 
     fn search_path(&mut self, name: &[u8], loc: Loc) -> Res<Gc<Code>> {
         let name_value = self.string(name);
-        if let Some(func) = self.rebound("__findFile").or_else(|| self.rebound("__nixPath")) {
-            let _ = func;
+        if self
+            .rebound("__findFile")
+            .or_else(|| self.rebound("__nixPath"))
+            .is_some()
+        {
             let entries = self.variable(Symbol::NIX_PATH, loc)?;
             let entries = self.lazy_of(entries);
             let name = self.put(Code::Const(name_value));
@@ -348,10 +416,17 @@ impl Compiler<'_> {
     }
 
     fn cur_pos(&mut self, id: ExprId) -> Value {
-        let Some(file) = self.around.file else { return Value::Null };
+        let Some(file) = self.around.file else {
+            return Value::Null;
+        };
         let before = &self.around.text[..self.ast.span(id).start as usize];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        let column = before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte != b'\n')
+            .count()
+            + 1;
         let attrs = vec![
             Attr::new(Symbol::FILE, Loc::NONE, file),
             Attr::new(Symbol::LINE, Loc::NONE, Value::Int(line as i64)),
@@ -394,15 +469,27 @@ impl Compiler<'_> {
     ) -> Res<LambdaCode> {
         let mut list = Vec::with_capacity(sorted.len());
         for formal in sorted {
-            let default = formal.default.map(|default| self.lazy(default)).transpose()?;
-            list.push(FormalCode { name: formal.name, loc: self.start(formal.span), default });
+            let default = formal
+                .default
+                .map(|default| self.lazy(default))
+                .transpose()?;
+            list.push(FormalCode {
+                name: formal.name,
+                loc: self.start(formal.span),
+                default,
+            });
         }
         let body = self.expr(lambda.body)?;
         let formals = lambda.formals.as_ref().map(|formals| {
             let order: Vec<u32> = formals
                 .list
                 .iter()
-                .map(|f| sorted.iter().position(|s| s.name == f.name).expect("the same names") as u32)
+                .map(|f| {
+                    sorted
+                        .iter()
+                        .position(|s| s.name == f.name)
+                        .expect("the same names") as u32
+                })
                 .collect();
             FormalsCode {
                 list: self.heap.alloc_slice(list.into_iter()),
@@ -411,19 +498,28 @@ impl Compiler<'_> {
                 source_order: self.heap.alloc_slice(order.into_iter()),
             }
         });
-        Ok(LambdaCode { name: lambda.name, loc, body, formals, frame_len })
+        Ok(LambdaCode {
+            name: lambda.name,
+            loc,
+            body,
+            formals,
+            frame_len,
+        })
     }
 
-    fn set(&mut self, id: SetId, loc: Loc) -> Res<Code> {
+    fn set(&mut self, id: SetId) -> Res<Code> {
         let ast = self.ast;
         let set = ast.set(id);
         if set.recursive {
-            let frame = self.frame(id, loc)?;
+            let frame = self.frame(id)?;
             self.scopes.pop();
             return Ok(Code::RecSet(frame));
         }
         if set.attrs.is_empty() && set.dynamic.is_empty() {
-            return Ok(Code::Const(Value::Attrs(Attrs::from_sorted(self.heap, &[]))));
+            return Ok(Code::Const(Value::Attrs(Attrs::from_sorted(
+                self.heap,
+                &[],
+            ))));
         }
         let sources = self.lazies(&set.inherit_from)?;
         let mut bindings = Vec::with_capacity(set.attrs.len());
@@ -437,17 +533,32 @@ impl Compiler<'_> {
                     (self.select(base, attr.name, at), BindingScope::Sources)
                 }
             };
-            bindings.push(Binding { name: attr.name, loc: self.start(attr.span), value, scope });
+            bindings.push(Binding {
+                name: attr.name,
+                loc: self.start(attr.span),
+                value,
+                scope,
+            });
         }
         bindings.sort_unstable_by_key(|binding| binding.name);
         let dynamic = self.dynamic(set)?;
         let bindings = self.heap.alloc_slice(bindings.into_iter());
-        Ok(Code::Set(self.heap.alloc(SetCode { bindings, sources, dynamic, overrides: None, loc })))
+        Ok(Code::Set(self.heap.alloc(SetCode {
+            bindings,
+            sources,
+            dynamic,
+            overrides: None,
+        })))
     }
 
     fn select(&mut self, base: Gc<Code>, name: Symbol, loc: Loc) -> Lazy {
         let path = self.heap.alloc_slice(std::iter::once(Name::Static(name)));
-        let code = self.put(Code::Select { base, path, default: None, loc });
+        let code = self.put(Code::Select {
+            base,
+            path,
+            default: None,
+            loc,
+        });
         self.lazy_of(code)
     }
 
@@ -464,7 +575,7 @@ impl Compiler<'_> {
     }
 
     /// The frame of a recursive set or a `let`. Leaves its scope on the stack for the body.
-    fn frame(&mut self, id: SetId, loc: Loc) -> Res<Gc<SetCode>> {
+    fn frame(&mut self, id: SetId) -> Res<Gc<SetCode>> {
         let ast = self.ast;
         let set = ast.set(id);
         let mut sorted: Vec<_> = set.attrs.iter().collect();
@@ -475,9 +586,13 @@ impl Compiler<'_> {
                 around.insert(attr.name, self.lazy(expr)?);
             }
         }
-        let names = sorted.iter().zip(0..).map(|(attr, slot)| (attr.name, slot)).collect();
+        let names = sorted
+            .iter()
+            .zip(0..)
+            .map(|(attr, slot)| (attr.name, slot))
+            .collect();
         self.scopes.push(Scope::Frame(names));
-        let code = self.frame_inside(set, &sorted, &around, loc);
+        let code = self.frame_inside(set, &sorted, &around);
         if code.is_err() {
             self.scopes.pop();
         }
@@ -489,7 +604,6 @@ impl Compiler<'_> {
         set: &AttrSet,
         sorted: &[&crate::syntax::ast::Attr],
         around: &FxHashMap<Symbol, Lazy>,
-        loc: Loc,
     ) -> Res<SetCode> {
         let mut bindings = Vec::with_capacity(sorted.len());
         for attr in sorted {
@@ -502,16 +616,30 @@ impl Compiler<'_> {
                     (self.select(base, attr.name, at), BindingScope::Inside)
                 }
             };
-            bindings.push(Binding { name: attr.name, loc: at, value, scope });
+            bindings.push(Binding {
+                name: attr.name,
+                loc: at,
+                value,
+                scope,
+            });
         }
         let sources = self.lazies(&set.inherit_from)?;
         let dynamic = self.dynamic(set)?;
         let overrides = set
             .recursive
-            .then(|| bindings.iter().position(|binding| binding.name == Symbol::OVERRIDES))
+            .then(|| {
+                bindings
+                    .iter()
+                    .position(|binding| binding.name == Symbol::OVERRIDES)
+            })
             .flatten()
             .map(|at| at as u32);
         let bindings = self.heap.alloc_slice(bindings.into_iter());
-        Ok(SetCode { bindings, sources, dynamic, overrides, loc })
+        Ok(SetCode {
+            bindings,
+            sources,
+            dynamic,
+            overrides,
+        })
     }
 }

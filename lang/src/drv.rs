@@ -42,12 +42,24 @@ impl Machine {
         let attrs = self.as_attrs(arg, loc).map_err(|e| e.frame(loc, what))?;
         let Some(name_attr) = Attrs::find(attrs, Symbol::NAME) else {
             let error = self.missing_attribute(attrs, Symbol::NAME, loc);
-            return Err(error.frame(loc, "in the attrset passed as argument to builtins.derivationStrict"));
+            return Err(error.frame(
+                loc,
+                "in the attrset passed as argument to builtins.derivationStrict",
+            ));
         };
-        let name = self.force_slot(&name_attr.value).and_then(|name| self.as_text(name, loc)).map_err(|e| {
-            e.frame(loc, "while evaluating the `name` attribute passed to builtins.derivationStrict")
-                .frame(name_attr.loc, "while evaluating the derivation attribute 'name'")
-        })?;
+        let name = self
+            .force_slot(&name_attr.value)
+            .and_then(|name| self.as_text(name, loc))
+            .map_err(|e| {
+                e.frame(
+                    loc,
+                    "while evaluating the `name` attribute passed to builtins.derivationStrict",
+                )
+                .frame(
+                    name_attr.loc,
+                    "while evaluating the derivation attribute 'name'",
+                )
+            })?;
         let name = String::from_utf8_lossy(name).into_owned();
         self.derivation_of(&name, attrs, name_attr.loc, loc).map_err(|error| {
             let at = self.show_loc(name_attr.loc);
@@ -59,20 +71,39 @@ impl Machine {
     }
 
     fn flag(&mut self, attrs: Gc<Attrs>, name: &str, loc: Loc) -> Res<bool> {
-        let Some(attr) = Attrs::find(attrs, Symbol::intern(name)) else { return Ok(false) };
+        let Some(attr) = Attrs::find(attrs, Symbol::intern(name)) else {
+            return Ok(false);
+        };
         let value = self.force_slot(&attr.value)?;
         self.as_bool(value, loc).map_err(|e| {
-            e.frame(loc, format!("while evaluating the `{name}` attribute passed to builtins.derivationStrict"))
+            e.frame(
+                loc,
+                format!(
+                    "while evaluating the `{name}` attribute passed to builtins.derivationStrict"
+                ),
+            )
         })
     }
 
-    fn derivation_of(&mut self, name: &str, attrs: Gc<Attrs>, name_loc: Loc, loc: Loc) -> Res<Value> {
+    fn derivation_of(
+        &mut self,
+        name: &str,
+        attrs: Gc<Attrs>,
+        name_loc: Loc,
+        loc: Loc,
+    ) -> Res<Value> {
         floe_core::path::check_name(name).map_err(|error| {
-            Error::eval(loc, format!("invalid derivation name: {error}. Please pass a different 'name'."))
+            Error::eval(
+                loc,
+                format!("invalid derivation name: {error}. Please pass a different 'name'."),
+            )
         })?;
         let structured = self.flag(attrs, "__structuredAttrs", loc)?;
         let ignore_nulls = self.flag(attrs, "__ignoreNulls", loc)?;
-        let mut draft = Draft { name: name.to_owned(), ..Draft::default() };
+        let mut draft = Draft {
+            name: name.to_owned(),
+            ..Draft::default()
+        };
         if structured {
             draft.json = Some(BTreeMap::new());
         }
@@ -80,12 +111,21 @@ impl Machine {
         let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut self.heap).iter().collect();
         all.sort_unstable_by_key(|attr| attr.name.as_bytes());
         for attr in all {
-            self.derivation_attr(&mut draft, attr, ignore_nulls, &mut ctx, loc).map_err(|error| {
-                error.frame(attr.loc, format!("while evaluating attribute '{}' of derivation '{name}'", attr.name))
-            })?;
+            self.derivation_attr(&mut draft, attr, ignore_nulls, &mut ctx, loc)
+                .map_err(|error| {
+                    error.frame(
+                        attr.loc,
+                        format!(
+                            "while evaluating attribute '{}' of derivation '{name}'",
+                            attr.name
+                        ),
+                    )
+                })?;
         }
         if let Some(json) = draft.json.take() {
-            draft.env.insert(b"__json".to_vec(), crate::json::object(&json));
+            draft
+                .env
+                .insert(b"__json".to_vec(), crate::json::object(&json));
         }
         if draft.builder.is_empty() {
             return Err(Error::eval(loc, "required attribute 'builder' missing"));
@@ -129,7 +169,9 @@ impl Machine {
                     let item = self.force_slot(item)?;
                     let mut arg = Vec::new();
                     self.coerce(item, Coerce::ENV, loc, &mut arg, ctx)
-                        .map_err(|e| e.frame(loc, "while evaluating an element of the argument list"))?;
+                        .map_err(|e| {
+                            e.frame(loc, "while evaluating an element of the argument list")
+                        })?;
                     draft.args.push(arg);
                 }
                 return Ok(());
@@ -145,10 +187,14 @@ impl Machine {
             b"builder" => draft.builder.clone_from(&text),
             b"system" => draft.system.clone_from(&text),
             b"outputHash" => draft.output_hash = Some(self.real_bytes(&text)?),
-            b"outputHashAlgo" => draft.output_hash_algo = HashAlgo::parse(&String::from_utf8_lossy(&text)).ok(),
+            b"outputHashAlgo" => {
+                draft.output_hash_algo = HashAlgo::parse(&String::from_utf8_lossy(&text)).ok()
+            }
             b"outputHashMode" => draft.method = Some(hash_mode(&text, loc)?),
             b"outputs" => {
-                let names = text.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty());
+                let names = text
+                    .split(u8::is_ascii_whitespace)
+                    .filter(|name| !name.is_empty());
                 draft.outputs = Some(output_names(names.map(<[u8]>::to_vec), loc)?);
             }
             _ => {}
@@ -157,13 +203,24 @@ impl Machine {
         Ok(())
     }
 
-    fn structured_attr(&mut self, draft: &mut Draft, key: &[u8], value: Value, ctx: &mut Ctx, loc: Loc) -> Res<()> {
+    fn structured_attr(
+        &mut self,
+        draft: &mut Draft,
+        key: &[u8],
+        value: Value,
+        ctx: &mut Ctx,
+        loc: Loc,
+    ) -> Res<()> {
         if key == b"__structuredAttrs" {
             return Ok(());
         }
         let mut json = Vec::new();
         self.to_json(value, loc, &mut json, ctx)?;
-        draft.json.as_mut().expect("only called for structured attributes").insert(key.to_vec(), json);
+        draft
+            .json
+            .as_mut()
+            .expect("only called for structured attributes")
+            .insert(key.to_vec(), json);
         match key {
             b"builder" => {
                 let text = self.as_str(value, loc)?;
@@ -185,11 +242,19 @@ impl Machine {
                 }
                 draft.outputs = Some(output_names(names.into_iter(), loc)?);
             }
-            b"allowedReferences" | b"allowedRequisites" | b"disallowedReferences" | b"disallowedRequisites"
-            | b"maxSize" | b"maxClosureSize" => {
+            b"allowedReferences"
+            | b"allowedRequisites"
+            | b"disallowedReferences"
+            | b"disallowedRequisites"
+            | b"maxSize"
+            | b"maxClosureSize" => {
                 let key = String::from_utf8_lossy(key);
-                let text = format!("In a derivation named '{}', 'structuredAttrs' disables the effect of the derivation attribute '{key}'; use 'outputChecks.<output>.{key}' instead", draft.name);
-                self.host.message(crate::host::MessageKind::Warning, text.as_bytes());
+                let text = format!(
+                    "In a derivation named '{}', 'structuredAttrs' disables the effect of the derivation attribute '{key}'; use 'outputChecks.<output>.{key}' instead",
+                    draft.name
+                );
+                self.host
+                    .message(crate::host::MessageKind::Warning, text.as_bytes());
             }
             _ => {}
         }
@@ -207,48 +272,76 @@ impl Machine {
         }
         let kind = if let Some(hash) = &draft.output_hash {
             if names != out() {
-                return Err(Error::eval(loc, "multiple outputs are not supported in fixed-output derivations"));
+                return Err(Error::eval(
+                    loc,
+                    "multiple outputs are not supported in fixed-output derivations",
+                ));
             }
             let text = String::from_utf8_lossy(hash);
             let hash = self.parse_hash_allow_empty(&text, draft.output_hash_algo, loc)?;
             OutputKind::Fixed(draft.method.unwrap_or(Method::Flat), hash)
         } else if draft.content_addressed {
             if draft.impure {
-                return Err(Error::eval(loc, "derivation cannot be both content-addressed and impure"));
+                return Err(Error::eval(
+                    loc,
+                    "derivation cannot be both content-addressed and impure",
+                ));
             }
             let algo = draft.output_hash_algo.unwrap_or(HashAlgo::Sha256);
             OutputKind::Floating(draft.method.unwrap_or(Method::Nar), algo)
         } else if draft.impure {
             return Err(Error::eval(
                 loc,
-                format!("derivation '{}' is impure ('__impure'), which floe does not build: make it fixed-output ('outputHash') or content-addressed ('__contentAddressed')", draft.name),
+                format!(
+                    "derivation '{}' is impure ('__impure'), which floe does not build: make it fixed-output ('outputHash') or content-addressed ('__contentAddressed')",
+                    draft.name
+                ),
             ));
         } else {
             OutputKind::InputAddressed
         };
         let mut specs = Vec::with_capacity(names.len());
         for name in &names {
-            let name = OutputName::new(&String::from_utf8_lossy(name)).map_err(|e| Error::eval(loc, e.to_string()))?;
-            specs.push(OutputSpec { name, kind: kind.clone() });
+            let name = OutputName::new(&String::from_utf8_lossy(name))
+                .map_err(|e| Error::eval(loc, e.to_string()))?;
+            specs.push(OutputSpec {
+                name,
+                kind: kind.clone(),
+            });
         }
         Ok(specs)
     }
 
     /// A hash; the empty string is one of zeroes, with a warning.
-    fn parse_hash_allow_empty(&mut self, text: &str, algo: Option<HashAlgo>, loc: Loc) -> Res<Hash> {
+    fn parse_hash_allow_empty(
+        &mut self,
+        text: &str,
+        algo: Option<HashAlgo>,
+        loc: Loc,
+    ) -> Res<Hash> {
         if text.is_empty() {
             let Some(algo) = algo else {
-                return Err(Error::eval(loc, "empty hash requires explicit hash algorithm"));
+                return Err(Error::eval(
+                    loc,
+                    "empty hash requires explicit hash algorithm",
+                ));
             };
             let hash = Hash::zero(algo);
             let warning = format!("found empty hash, assuming '{}'", hash.sri());
-            self.host.message(crate::host::MessageKind::Warning, warning.as_bytes());
+            self.host
+                .message(crate::host::MessageKind::Warning, warning.as_bytes());
             return Ok(hash);
         }
         Hash::parse(text, algo).map_err(|error| Error::eval(loc, error.to_string()))
     }
 
-    fn add_derivation(&mut self, draft: Draft, outputs: Vec<OutputSpec>, ctx: Ctx, name_loc: Loc) -> DrvId {
+    fn add_derivation(
+        &mut self,
+        draft: Draft,
+        outputs: Vec<OutputSpec>,
+        ctx: Ctx,
+        name_loc: Loc,
+    ) -> DrvId {
         let mut input_drvs: BTreeMap<DrvId, BTreeSet<u32>> = BTreeMap::new();
         let mut input_srcs = BTreeSet::new();
         for elem in self.contexts.elems(ctx).to_vec() {
@@ -268,20 +361,31 @@ impl Machine {
                 }
             }
         }
-        let fixed = outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..)));
+        let fixed = outputs
+            .iter()
+            .any(|output| matches!(output.kind, OutputKind::Fixed(..)));
         let graph = &self.graph;
-        let unknown = |(id, _): (&DrvId, &BTreeSet<u32>)| (0..graph.node(*id).outputs.len()).any(|o| graph.is_unknown(*id, o));
+        let unknown = |(id, _): (&DrvId, &BTreeSet<u32>)| {
+            (0..graph.node(*id).outputs.len()).any(|o| graph.is_unknown(*id, o))
+        };
         let deferred = !fixed && input_drvs.iter().any(unknown);
         let node = DrvNode {
             system: self.segments(&draft.system),
             builder: self.segments(&draft.builder),
             args: draft.args.iter().map(|arg| self.segments(arg)).collect(),
-            env: draft.env.iter().map(|(name, value)| (name.as_slice().into(), self.segments(value))).collect(),
+            env: draft
+                .env
+                .iter()
+                .map(|(name, value)| (name.as_slice().into(), self.segments(value)))
+                .collect(),
             name: draft.name,
             outputs: outputs.into(),
             input_drvs: input_drvs
                 .into_iter()
-                .map(|(drv, outputs)| InputDrv { drv, outputs: outputs.into_iter().collect() })
+                .map(|(drv, outputs)| InputDrv {
+                    drv,
+                    outputs: outputs.into_iter().collect(),
+                })
                 .collect(),
             input_srcs: input_srcs.into_iter().collect(),
             pos: self.sources.resolve(name_loc),
@@ -302,7 +406,9 @@ impl Machine {
         while let Some(id) = work.pop() {
             let node = self.graph.node(id);
             srcs.insert(InputSrc::DrvFile(id));
-            drvs.entry(id).or_default().extend(0..node.outputs.len() as u32);
+            drvs.entry(id)
+                .or_default()
+                .extend(0..node.outputs.len() as u32);
             for src in &node.input_srcs {
                 match src {
                     InputSrc::DrvFile(id) => work.extend(seen.insert(*id).then_some(*id)),
@@ -325,7 +431,11 @@ impl Machine {
         let mut attrs = vec![Attr::new(Symbol::DRV_PATH, Loc::NONE, path)];
         for (output, index) in node.outputs.iter().zip(0..) {
             let value = self.output_string(id, index);
-            attrs.push(Attr::new(Symbol::intern(output.name.as_str()), Loc::NONE, value));
+            attrs.push(Attr::new(
+                Symbol::intern(output.name.as_str()),
+                Loc::NONE,
+                value,
+            ));
         }
         self.attrs(attrs)
     }
@@ -337,7 +447,11 @@ impl Machine {
         let token = if graph.is_unknown(id, index as usize) {
             marker::unknown_output(id, index)
         } else {
-            marker::output(id, index, &node.outputs[index as usize].name.path_name(&node.name))
+            marker::output(
+                id,
+                index,
+                &node.outputs[index as usize].name.path_name(&node.name),
+            )
         };
         let ctx = self.contexts.intern(vec![CtxElem::Output(id, index)]);
         self.string_with(&token, ctx)
@@ -351,7 +465,10 @@ fn hash_mode(text: &[u8], loc: Loc) -> Res<Method> {
         b"text" => Ok(Method::Text),
         _ => {
             let text = String::from_utf8_lossy(text);
-            Err(Error::eval(loc, format!("invalid value '{text}' for 'outputHashMode' attribute")))
+            Err(Error::eval(
+                loc,
+                format!("invalid value '{text}' for 'outputHashMode' attribute"),
+            ))
         }
     }
 }
@@ -364,11 +481,17 @@ fn output_names(names: impl Iterator<Item = Vec<u8>>, loc: Loc) -> Res<BTreeSet<
             return Err(Error::eval(loc, "invalid derivation output name 'drvPath'"));
         }
         if !all.insert(name) {
-            return Err(Error::eval(loc, format!("duplicate derivation output '{text}'")));
+            return Err(Error::eval(
+                loc,
+                format!("duplicate derivation output '{text}'"),
+            ));
         }
     }
     if all.is_empty() {
-        return Err(Error::eval(loc, "derivation cannot have an empty set of outputs"));
+        return Err(Error::eval(
+            loc,
+            "derivation cannot have an empty set of outputs",
+        ));
     }
     Ok(all)
 }

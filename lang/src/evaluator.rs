@@ -1,8 +1,8 @@
 //! The public face: [`Evaluator`]. Every entry runs on a large stack of its own and checks that
 //! the values it is given are its own.
 
-use std::path::Path;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,7 +47,10 @@ pub enum Argument {
 impl Evaluator {
     /// A new evaluation.
     pub fn new(host: Arc<dyn Host>, settings: Settings) -> Evaluator {
-        Evaluator { machine: Machine::new(host, settings), id: NEXT.fetch_add(1, Ordering::Relaxed) }
+        Evaluator {
+            machine: Machine::new(host, settings),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// Runs on the large stack; nested uses stay on it.
@@ -56,7 +59,9 @@ impl Evaluator {
         let size = machine.settings.stack_bytes;
         let result = stacker::grow(size, || {
             let here = 0u8;
-            machine.stack_limit = std::ptr::from_ref(&here).addr().saturating_sub(size - STACK_MARGIN_BYTES.min(size / 2));
+            machine.stack_limit = std::ptr::from_ref(&here)
+                .addr()
+                .saturating_sub(size - STACK_MARGIN_BYTES.min(size / 2));
             machine.depth = 0;
             work(machine)
         });
@@ -64,12 +69,18 @@ impl Evaluator {
     }
 
     fn own(&self, value: Handle) -> Value {
-        assert_eq!(value.owner, self.id, "a value was given to an evaluator that did not make it");
+        assert_eq!(
+            value.owner, self.id,
+            "a value was given to an evaluator that did not make it"
+        );
         value.value
     }
 
     fn handle(&self, value: Value) -> Handle {
-        Handle { value, owner: self.id }
+        Handle {
+            value,
+            owner: self.id,
+        }
     }
 
     /// Evaluates a file (of a directory: its `default.nix`).
@@ -90,7 +101,11 @@ impl Evaluator {
     }
 
     /// The values of command line arguments.
-    fn arguments(&mut self, args: &[(String, Argument)], base: &Path) -> Result<Vec<(Symbol, Value)>, EvalError> {
+    fn arguments(
+        &mut self,
+        args: &[(String, Argument)],
+        base: &Path,
+    ) -> Result<Vec<(Symbol, Value)>, EvalError> {
         let base = crate::paths::normalise(base.as_os_str().as_bytes());
         self.run(|machine| {
             let mut values = Vec::with_capacity(args.len());
@@ -98,7 +113,12 @@ impl Evaluator {
                 let value = match arg {
                     Argument::Text(text) => machine.string(text.as_bytes()),
                     Argument::Expr(text) => {
-                        let code = machine.compile(SourceName::Text, text.as_bytes().to_vec(), &base, None)?;
+                        let code = machine.compile(
+                            SourceName::Text,
+                            text.as_bytes().to_vec(),
+                            &base,
+                            None,
+                        )?;
                         machine.suspend(code)
                     }
                 };
@@ -109,7 +129,12 @@ impl Evaluator {
     }
 
     /// Calls a top-level function with the arguments it names; any other value stays as it is.
-    pub fn auto_call(&mut self, value: Handle, args: &[(String, Argument)], base: &Path) -> Result<Handle, EvalError> {
+    pub fn auto_call(
+        &mut self,
+        value: Handle,
+        args: &[(String, Argument)],
+        base: &Path,
+    ) -> Result<Handle, EvalError> {
         let value = self.own(value);
         let args = self.arguments(args, base)?;
         let value = self.run(|machine| machine.auto_call(value, &args))?;
@@ -184,7 +209,8 @@ impl Evaluator {
     pub fn to_text(&mut self, value: Handle) -> Result<Vec<u8>, EvalError> {
         let value = self.own(value);
         self.run(|machine| {
-            let (text, _) = machine.coerced(value, crate::coerce::Coerce::INTERPOLATE, Loc::NONE)?;
+            let (text, _) =
+                machine.coerced(value, crate::coerce::Coerce::INTERPOLATE, Loc::NONE)?;
             machine.real_bytes(&text)
         })
     }

@@ -195,7 +195,12 @@ pub enum GraphError {
 impl DrvGraph {
     /// An empty graph whose sources the host knows.
     pub fn new(host: Arc<dyn Host>) -> DrvGraph {
-        DrvGraph { host, drvs: AppendVec::new(), sources: AppendVec::new(), index: Mutex::default() }
+        DrvGraph {
+            host,
+            drvs: AppendVec::new(),
+            sources: AppendVec::new(),
+            index: Mutex::default(),
+        }
     }
 
     /// How many derivations there are.
@@ -214,11 +219,15 @@ impl DrvGraph {
     }
 
     fn entry(&self, id: DrvId) -> &DrvEntry {
-        self.drvs.get(id.0).expect("a DrvId comes from its own graph")
+        self.drvs
+            .get(id.0)
+            .expect("a DrvId comes from its own graph")
     }
 
     fn source_entry(&self, id: SourceId) -> &SourceEntry {
-        self.sources.get(id.0).expect("a SourceId comes from its own graph")
+        self.sources
+            .get(id.0)
+            .expect("a SourceId comes from its own graph")
     }
 
     /// A derivation.
@@ -243,7 +252,11 @@ impl DrvGraph {
 
     /// Adds a derivation whose inputs are in the graph.
     pub fn add(&self, node: DrvNode) -> DrvId {
-        DrvId(self.drvs.push(DrvEntry { node, done: OnceLock::new(), observed: AtomicBool::new(false) }))
+        DrvId(self.drvs.push(DrvEntry {
+            node,
+            done: OnceLock::new(),
+            observed: AtomicBool::new(false),
+        }))
     }
 
     /// Adds a source; an equal one has one id.
@@ -252,7 +265,10 @@ impl DrvGraph {
         if let Some(&id) = index.sources.get(&source) {
             return id;
         }
-        let id = SourceId(self.sources.push(SourceEntry { source: source.clone(), path: OnceLock::new() }));
+        let id = SourceId(self.sources.push(SourceEntry {
+            source: source.clone(),
+            path: OnceLock::new(),
+        }));
         index.sources.insert(source, id);
         id
     }
@@ -320,7 +336,10 @@ impl DrvGraph {
     }
 
     fn done(&self, id: DrvId) -> &Arc<Instantiated> {
-        self.entry(id).done.get().expect("inputs are computed before users")
+        self.entry(id)
+            .done
+            .get()
+            .expect("inputs are computed before users")
     }
 
     fn instantiate(&self, id: DrvId) -> Result<Instantiated, GraphError> {
@@ -330,7 +349,10 @@ impl DrvGraph {
             let output = match &spec.kind {
                 OutputKind::InputAddressed => Output::Deferred,
                 OutputKind::Fixed(method, hash) => {
-                    let ca = ContentAddress { method: *method, hash: *hash };
+                    let ca = ContentAddress {
+                        method: *method,
+                        hash: *hash,
+                    };
                     Output::fixed(&node.name, &spec.name, ca)?
                 }
                 OutputKind::Floating(method, algo) => Output::Floating(*method, *algo),
@@ -342,8 +364,14 @@ impl DrvGraph {
         for input in &node.input_drvs {
             let names = &self.node(input.drv).outputs;
             let done = self.done(input.drv);
-            let wanted = input.outputs.iter().map(|output| names[*output as usize].name.clone());
-            input_drvs.entry(done.path.clone()).or_default().extend(wanted);
+            let wanted = input
+                .outputs
+                .iter()
+                .map(|output| names[*output as usize].name.clone());
+            input_drvs
+                .entry(done.path.clone())
+                .or_default()
+                .extend(wanted);
             modulos.insert(done.path.clone(), done.modulo);
         }
         let mut input_srcs = BTreeSet::new();
@@ -365,10 +393,16 @@ impl DrvGraph {
             input_srcs,
             system: self.text(&node.system)?,
             builder: self.text(&node.builder)?,
-            args: node.args.iter().map(|arg| self.text(arg)).collect::<Result<_, _>>()?,
+            args: node
+                .args
+                .iter()
+                .map(|arg| self.text(arg))
+                .collect::<Result<_, _>>()?,
             env,
         };
-        let modulo_of = |path: &StorePath| Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred));
+        let modulo_of = |path: &StorePath| {
+            Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred))
+        };
         drv.fill_outputs(modulo_of)?;
         let modulo = drv.modulo(modulo_of)?;
         let path = drv.drv_path()?;
@@ -401,9 +435,15 @@ impl DrvGraph {
     pub fn segment_text(&self, segment: &Segment, out: &mut Vec<u8>) -> Result<(), GraphError> {
         match segment {
             Segment::Text(bytes) => out.extend_from_slice(bytes),
-            Segment::Output(id, output) => out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes()),
-            Segment::DrvPath(id) => out.extend_from_slice(self.derivation(*id)?.path.as_str().as_bytes()),
-            Segment::Source(id) => out.extend_from_slice(self.source_path(*id)?.as_str().as_bytes()),
+            Segment::Output(id, output) => {
+                out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes())
+            }
+            Segment::DrvPath(id) => {
+                out.extend_from_slice(self.derivation(*id)?.path.as_str().as_bytes())
+            }
+            Segment::Source(id) => {
+                out.extend_from_slice(self.source_path(*id)?.as_str().as_bytes())
+            }
         }
         Ok(())
     }
@@ -419,7 +459,12 @@ impl DrvGraph {
 
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
-        self.index.lock().expect("nothing panics while it is held").drv_paths.get(path).copied()
+        self.index
+            .lock()
+            .expect("nothing panics while it is held")
+            .drv_paths
+            .get(path)
+            .copied()
     }
 
     /// The length of the `-name` behind a marker.
@@ -430,7 +475,10 @@ impl DrvGraph {
             Segment::DrvPath(id) => self.node(*id).name.len() + ".drv".len(),
             Segment::Output(id, output) => {
                 let node = self.node(*id);
-                node.outputs[*output as usize].name.path_name(&node.name).len()
+                node.outputs[*output as usize]
+                    .name
+                    .path_name(&node.name)
+                    .len()
             }
         }
     }
@@ -438,6 +486,11 @@ impl DrvGraph {
 
 impl std::fmt::Debug for DrvGraph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "DrvGraph({} derivations, {} sources)", self.drvs.len(), self.sources.len())
+        write!(
+            f,
+            "DrvGraph({} derivations, {} sources)",
+            self.drvs.len(),
+            self.sources.len()
+        )
     }
 }

@@ -114,7 +114,9 @@ impl Heap {
         let layout = Layout::from_size_align(bytes, ALIGN).expect("a sane size");
         // SAFETY: `bytes` is not zero: `size` is at least one unit here, or the chunk size.
         let memory = unsafe { alloc(layout) };
-        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        let Some(memory) = NonNull::new(memory) else {
+            handle_alloc_error(layout)
+        };
         self.chunks.push((memory, layout));
         self.allocated_bytes += bytes as u64;
         if large {
@@ -140,7 +142,10 @@ impl Heap {
     }
 
     /// Moves a row of values into the heap. They are never dropped.
-    pub(crate) fn alloc_slice<T>(&mut self, values: impl ExactSizeIterator<Item = T>) -> &'static [T] {
+    pub(crate) fn alloc_slice<T>(
+        &mut self,
+        values: impl ExactSizeIterator<Item = T>,
+    ) -> &'static [T] {
         const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= ALIGN) };
         let len = values.len();
         if len == 0 {
@@ -177,7 +182,11 @@ mod tests {
         let kept: Vec<_> = (0..100_000u64).map(|i| heap.alloc([i, i + 1])).collect();
         let big = heap.alloc_slice((0..200_000u64).collect::<Vec<_>>().into_iter());
         let after = heap.alloc(7u64);
-        assert!(kept.iter().enumerate().all(|(i, at)| at[0] == i as u64 && at[1] == i as u64 + 1));
+        assert!(
+            kept.iter()
+                .enumerate()
+                .all(|(i, at)| at[0] == i as u64 && at[1] == i as u64 + 1)
+        );
         assert!(big.iter().enumerate().all(|(i, at)| *at == i as u64));
         assert_eq!(*after, 7);
         assert!(heap.used_bytes() >= 100_000 * 16 + 200_000 * 8);

@@ -42,7 +42,9 @@ derivation ({
 impl Machine {
     /// The kind of what is at a path, if anything.
     pub(crate) fn kind(&self, path: &[u8], loc: Loc) -> Res<Option<FileKind>> {
-        self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
+        self.host
+            .file_kind(&self.physical(path))
+            .map_err(|e| Error::from(e).at(loc))
     }
 
     /// A file's content.
@@ -50,7 +52,9 @@ impl Machine {
         if self.kind(path, loc)?.is_none() {
             return Err(self.no_such_path(path, loc));
         }
-        self.host.read_file(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
+        self.host
+            .read_file(&self.physical(path))
+            .map_err(|e| Error::from(e).at(loc))
     }
 
     /// A path whose last component is no symbolic link.
@@ -60,7 +64,10 @@ impl Machine {
             if self.kind(&path, loc)? != Some(FileKind::Symlink) {
                 return Ok(path);
             }
-            let target = self.host.read_link(&self.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
+            let target = self
+                .host
+                .read_link(&self.physical(&path))
+                .map_err(|e| Error::from(e).at(loc))?;
             let target = target.as_os_str().as_bytes();
             path = if target.starts_with(b"/") {
                 paths::normalise(target)
@@ -69,7 +76,11 @@ impl Machine {
             };
         }
         let text = String::from_utf8_lossy(&path).into_owned();
-        Err(Error::new(ErrorKind::Host, loc, format!("too many symbolic links at '{text}'")))
+        Err(Error::new(
+            ErrorKind::Host,
+            loc,
+            format!("too many symbolic links at '{text}'"),
+        ))
     }
 
     /// The file that an import of a path reads.
@@ -86,9 +97,16 @@ impl Machine {
         if let Some(import) = self.imports.get(path) {
             return self.force(import.value);
         }
-        if let Some(name) = path.strip_prefix(BUNDLED_ROOT.as_bytes()).and_then(|rest| rest.strip_prefix(b"/")) {
-            let bundled = BUNDLED.iter().find(|(bundled, _)| bundled.as_bytes() == name);
-            let Some((name, text)) = bundled else { return Err(self.no_such_path(path, loc)) };
+        if let Some(name) = path
+            .strip_prefix(BUNDLED_ROOT.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"/"))
+        {
+            let bundled = BUNDLED
+                .iter()
+                .find(|(bundled, _)| bundled.as_bytes() == name);
+            let Some((name, text)) = bundled else {
+                return Err(self.no_such_path(path, loc));
+            };
             let value = self.eval_builtin_text(name, text)?;
             self.imports.insert(path.to_vec(), Import { value });
             return Ok(value);
@@ -103,7 +121,13 @@ impl Machine {
         self.imports.insert(target.clone(), Import { value });
         self.imports.insert(path.to_vec(), Import { value });
         self.force(value).map_err(|error| {
-            error.frame(Loc::NONE, format!("while evaluating the file '{}':", String::from_utf8_lossy(&target)))
+            error.frame(
+                Loc::NONE,
+                format!(
+                    "while evaluating the file '{}':",
+                    String::from_utf8_lossy(&target)
+                ),
+            )
         })
     }
 
@@ -155,10 +179,18 @@ impl Machine {
             Err(error) => {
                 let locate = |span: syntax::ast::Span| self.show_loc(Loc(start.0 + span.start));
                 let message = error.message(locate);
-                return Err(Error::new(ErrorKind::Syntax, Loc(start.0 + error.span.start), message));
+                return Err(Error::new(
+                    ErrorKind::Syntax,
+                    Loc(start.0 + error.span.start),
+                    message,
+                ));
             }
         };
-        let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
+        let home = if self.settings.pure {
+            None
+        } else {
+            self.host.env_var("HOME")
+        };
         let around = Surroundings {
             globals: &self.globals,
             frame,
@@ -182,7 +214,12 @@ impl Machine {
 
     /// Evaluates an expression that is part of the program.
     pub(crate) fn eval_builtin_text(&mut self, name: &'static str, text: &str) -> Res<Value> {
-        let code = self.compile(SourceName::Builtin(name), text.as_bytes().to_vec(), b"/", None)?;
+        let code = self.compile(
+            SourceName::Builtin(name),
+            text.as_bytes().to_vec(),
+            b"/",
+            None,
+        )?;
         self.eval(code, self.root)
     }
 
@@ -192,7 +229,10 @@ impl Machine {
             Vec::new()
         } else {
             let entry = |entry: &crate::settings::SearchEntry| {
-                (entry.prefix.clone(), entry.path.as_os_str().as_bytes().to_vec())
+                (
+                    entry.prefix.clone(),
+                    entry.path.as_os_str().as_bytes().to_vec(),
+                )
             };
             self.settings.nix_path.iter().map(entry).collect()
         };
@@ -200,7 +240,12 @@ impl Machine {
     }
 
     /// Looks a name up in a search path.
-    pub(crate) fn find_file(&mut self, entries: &[(String, Vec<u8>)], name: &[u8], loc: Loc) -> Res<Value> {
+    pub(crate) fn find_file(
+        &mut self,
+        entries: &[(String, Vec<u8>)],
+        name: &[u8],
+        loc: Loc,
+    ) -> Res<Value> {
         for (prefix, path) in entries {
             let rest = if prefix.is_empty() {
                 name
@@ -211,27 +256,41 @@ impl Machine {
                     _ => continue,
                 }
             };
-            let candidate = if rest.is_empty() { path.clone() } else { [path, &b"/"[..], rest].concat() };
+            let candidate = if rest.is_empty() {
+                path.clone()
+            } else {
+                [path, &b"/"[..], rest].concat()
+            };
             let candidate = paths::normalise(&candidate);
-            if self.check_allowed(&candidate, loc).is_ok() && self.kind(&candidate, loc)?.is_some() {
+            if self.check_allowed(&candidate, loc).is_ok() && self.kind(&candidate, loc)?.is_some()
+            {
                 return Ok(self.path(&candidate));
             }
         }
         if let Some(rest) = name.strip_prefix(b"nix/")
-            && BUNDLED.iter().any(|(bundled, _)| bundled.as_bytes() == rest)
+            && BUNDLED
+                .iter()
+                .any(|(bundled, _)| bundled.as_bytes() == rest)
         {
             return Ok(self.path(&[BUNDLED_ROOT.as_bytes(), b"/", rest].concat()));
         }
         let text = String::from_utf8_lossy(name).into_owned();
         if !self.settings.pure
-            && let Some(path) = self.host.search_path(&text).map_err(|e| Error::from(e).at(loc))?
+            && let Some(path) = self
+                .host
+                .search_path(&text)
+                .map_err(|e| Error::from(e).at(loc))?
         {
             return Ok(self.path(path.as_os_str().as_bytes()));
         }
         let message = if self.settings.pure {
-            format!("cannot look up '<{text}>' in pure evaluation mode (use '--impure' to override)")
+            format!(
+                "cannot look up '<{text}>' in pure evaluation mode (use '--impure' to override)"
+            )
         } else {
-            format!("file '{text}' was not found in the Nix search path (add it using $NIX_PATH or -I)")
+            format!(
+                "file '{text}' was not found in the Nix search path (add it using $NIX_PATH or -I)"
+            )
         };
         Err(Error::new(ErrorKind::Throw, loc, message))
     }

@@ -56,10 +56,18 @@ fn float(x: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"null");
         return;
     }
-    let exponent = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
+    let exponent = if x == 0.0 {
+        0
+    } else {
+        x.abs().log10().floor() as i32
+    };
     let text = if (-5..15).contains(&exponent) {
         let text = format!("{x}");
-        if text.contains('.') { text } else { format!("{text}.0") }
+        if text.contains('.') {
+            text
+        } else {
+            format!("{text}.0")
+        }
     } else {
         let text = format!("{x:e}");
         let (mantissa, exponent) = text.split_once('e').expect("scientific notation");
@@ -83,7 +91,10 @@ impl Machine {
         }
         let rest = &bytes[from..];
         if std::str::from_utf8(rest).is_err() {
-            return Err(Error::eval(Loc::NONE, "cannot convert a string that is not valid UTF-8 to JSON"));
+            return Err(Error::eval(
+                Loc::NONE,
+                "cannot convert a string that is not valid UTF-8 to JSON",
+            ));
         }
         escape(rest, out);
         out.push(b'"');
@@ -91,7 +102,13 @@ impl Machine {
     }
 
     /// Appends a value's JSON, forcing everything below it.
-    pub(crate) fn to_json(&mut self, value: Value, loc: Loc, out: &mut Vec<u8>, ctx: &mut Ctx) -> Res<()> {
+    pub(crate) fn to_json(
+        &mut self,
+        value: Value,
+        loc: Loc,
+        out: &mut Vec<u8>,
+        ctx: &mut Ctx,
+    ) -> Res<()> {
         self.check_stack(loc)?;
         match self.force(value)? {
             Value::Null => out.extend_from_slice(b"null"),
@@ -114,8 +131,12 @@ impl Machine {
                         out.push(b',');
                     }
                     let item = self.force_slot(item)?;
-                    self.to_json(item, loc, out, ctx)
-                        .map_err(|e| e.frame(loc, format!("while evaluating list element at index {index}")))?;
+                    self.to_json(item, loc, out, ctx).map_err(|e| {
+                        e.frame(
+                            loc,
+                            format!("while evaluating list element at index {index}"),
+                        )
+                    })?;
                 }
                 out.push(b']');
             }
@@ -130,7 +151,8 @@ impl Machine {
                     return self.to_json(path, loc, out, ctx);
                 }
                 out.push(b'{');
-                let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut self.heap).iter().collect();
+                let mut all: Vec<&'static Attr> =
+                    Attrs::all(attrs, &mut self.heap).iter().collect();
                 all.sort_unstable_by_key(|attr| attr.name.as_bytes());
                 for (index, attr) in all.into_iter().enumerate() {
                     if index > 0 {
@@ -139,8 +161,12 @@ impl Machine {
                     string(attr.name.as_bytes(), out);
                     out.push(b':');
                     let value = self.force_slot(&attr.value)?;
-                    self.to_json(value, attr.loc, out, ctx)
-                        .map_err(|e| e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name)))?;
+                    self.to_json(value, attr.loc, out, ctx).map_err(|e| {
+                        e.frame(
+                            attr.loc,
+                            format!("while evaluating attribute '{}'", attr.name),
+                        )
+                    })?;
                 }
                 out.push(b'}');
             }

@@ -14,6 +14,8 @@ pub mod diagnostic;
 mod drv;
 pub mod error;
 mod evaluator;
+#[cfg(test)]
+mod evaluator_tests;
 pub mod graph;
 mod heap;
 pub mod host;

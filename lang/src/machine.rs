@@ -70,7 +70,9 @@ impl Machine {
 
     /// A list value.
     pub(crate) fn list(&mut self, items: impl ExactSizeIterator<Item = Value>) -> Value {
-        Value::List(List::from_slots(self.heap.alloc_slice(items.map(Cell::new))))
+        Value::List(List::from_slots(
+            self.heap.alloc_slice(items.map(Cell::new)),
+        ))
     }
 
     /// A set from attributes in any order, each name once.
@@ -184,50 +186,84 @@ impl Machine {
                 Code::Lambda(lambda) => return Ok(Value::Lambda(LambdaRef::new(*lambda, env))),
                 Code::Call { func, args, loc } => return self.eval_call(*func, args, *loc, env),
                 Code::If { cond, yes, no, loc } => {
-                    code = if self.condition(*cond, env, *loc)? { *yes } else { *no };
+                    code = if self.condition(*cond, env, *loc)? {
+                        *yes
+                    } else {
+                        *no
+                    };
                 }
-                Code::Select { base, path, default, loc } => {
-                    match self.select(*base, path, default.is_some(), *loc, env)? {
-                        Some(value) => return Ok(value),
-                        None => code = default.expect("only a selection with a default gives nothing"),
-                    }
-                }
+                Code::Select {
+                    base,
+                    path,
+                    default,
+                    loc,
+                } => match self.select(*base, path, default.is_some(), *loc, env)? {
+                    Some(value) => return Ok(value),
+                    None => code = default.expect("only a selection with a default gives nothing"),
+                },
                 Code::Let { frame, body } => {
                     env = self.frame(*frame, env);
                     code = *body;
                 }
-                Code::With { env: set, body, .. } => {
+                Code::With { env: set, body } => {
                     let inner = Env::alloc(&mut self.heap, Some(env), 1);
                     Env::slot(inner, 0).set(self.delay(set, env));
                     env = inner;
                     code = *body;
                 }
-                Code::Assert { cond, body, loc, end, cond_loc } => {
+                Code::Assert {
+                    cond,
+                    body,
+                    loc,
+                    end,
+                    cond_loc,
+                } => {
                     if !self.assert_condition(*cond, env, *loc)? {
                         return Err(self.assertion_failed(*cond_loc, *end, *loc));
                     }
                     code = *body;
                 }
                 Code::And(pair) => {
-                    if !self.operand(pair.left, env, pair.loc, "in the left operand of the AND (&&) operator")? {
+                    if !self.operand(
+                        pair.left,
+                        env,
+                        pair.loc,
+                        "in the left operand of the AND (&&) operator",
+                    )? {
                         return Ok(Value::Bool(false));
                     }
                     let what = "in the right operand of the AND (&&) operator";
-                    return self.operand(pair.right, env, pair.loc, what).map(Value::Bool);
+                    return self
+                        .operand(pair.right, env, pair.loc, what)
+                        .map(Value::Bool);
                 }
                 Code::Or(pair) => {
-                    if self.operand(pair.left, env, pair.loc, "in the left operand of the OR (||) operator")? {
+                    if self.operand(
+                        pair.left,
+                        env,
+                        pair.loc,
+                        "in the left operand of the OR (||) operator",
+                    )? {
                         return Ok(Value::Bool(true));
                     }
                     let what = "in the right operand of the OR (||) operator";
-                    return self.operand(pair.right, env, pair.loc, what).map(Value::Bool);
+                    return self
+                        .operand(pair.right, env, pair.loc, what)
+                        .map(Value::Bool);
                 }
                 Code::Implies(pair) => {
-                    if !self.operand(pair.left, env, pair.loc, "in the left operand of the IMPL (->) operator")? {
+                    if !self.operand(
+                        pair.left,
+                        env,
+                        pair.loc,
+                        "in the left operand of the IMPL (->) operator",
+                    )? {
                         return Ok(Value::Bool(true));
                     }
                     let what = "in the right operand of the IMPL (->) operator";
-                    return self.operand(pair.right, env, pair.loc, what).map(Value::Bool);
+                    return self
+                        .operand(pair.right, env, pair.loc, what)
+                        .map(Value::Bool);
                 }
                 _ => return self.eval_rest(code, env),
             }
@@ -264,9 +300,9 @@ impl Machine {
                 let equal = self.equal(left, right, pair.loc)?;
                 Ok(Value::Bool(equal == matches!(*code, Code::Eq(_))))
             }
-            Code::Not(inner, loc) => {
-                self.operand(*inner, env, *loc, "in the argument of the not operator").map(|b| Value::Bool(!b))
-            }
+            Code::Not(inner, loc) => self
+                .operand(*inner, env, *loc, "in the argument of the not operator")
+                .map(|b| Value::Bool(!b)),
             Code::Neg(inner, loc) => {
                 let value = self.eval(*inner, env)?;
                 self.arith(Arith::Sub, Value::Int(0), value, *loc)
@@ -274,17 +310,31 @@ impl Machine {
             Code::Update(pair) => {
                 let left = self.eval(pair.left, env)?;
                 let what = "in the left operand of the update (//) operator";
-                let left = self.as_attrs(left, pair.loc).map_err(|e| e.frame(pair.loc, what))?;
+                let left = self
+                    .as_attrs(left, pair.loc)
+                    .map_err(|e| e.frame(pair.loc, what))?;
                 let right = self.eval(pair.right, env)?;
                 let what = "in the right operand of the update (//) operator";
-                let right = self.as_attrs(right, pair.loc).map_err(|e| e.frame(pair.loc, what))?;
+                let right = self
+                    .as_attrs(right, pair.loc)
+                    .map_err(|e| e.frame(pair.loc, what))?;
                 Ok(Value::Attrs(Attrs::update(&mut self.heap, left, right)))
             }
             Code::Concat(pair) => {
                 let left = self.eval(pair.left, env)?;
-                let left = self.as_list(left, pair.loc).map_err(|e| e.frame(pair.loc, "while evaluating one of the elements to concatenate"))?;
+                let left = self.as_list(left, pair.loc).map_err(|e| {
+                    e.frame(
+                        pair.loc,
+                        "while evaluating one of the elements to concatenate",
+                    )
+                })?;
                 let right = self.eval(pair.right, env)?;
-                let right = self.as_list(right, pair.loc).map_err(|e| e.frame(pair.loc, "while evaluating one of the elements to concatenate"))?;
+                let right = self.as_list(right, pair.loc).map_err(|e| {
+                    e.frame(
+                        pair.loc,
+                        "while evaluating one of the elements to concatenate",
+                    )
+                })?;
                 Ok(Value::List(self.concat(left, right)))
             }
             Code::HasAttr { base, path } => self.has_attr(*base, path, env),
@@ -293,7 +343,9 @@ impl Machine {
                 for item in *items {
                     slots.push(Cell::new(self.delay(item, env)));
                 }
-                Ok(Value::List(List::from_slots(self.heap.alloc_slice(slots.into_iter()))))
+                Ok(Value::List(List::from_slots(
+                    self.heap.alloc_slice(slots.into_iter()),
+                )))
             }
             Code::Set(set) => self.plain_set(*set, env),
             Code::RecSet(set) => self.recursive_set(*set, env),
@@ -311,7 +363,9 @@ impl Machine {
     fn condition(&mut self, cond: Gc<Code>, env: Gc<Env>, loc: Loc) -> Res<bool> {
         match self.eval(cond, env)? {
             Value::Bool(value) => Ok(value),
-            other => Err(self.wrong_type("a Boolean", other, loc).frame(loc, "while evaluating a branch condition")),
+            other => Err(self
+                .wrong_type("a Boolean", other, loc)
+                .frame(loc, "while evaluating a branch condition")),
         }
     }
 
@@ -339,20 +393,32 @@ impl Machine {
             }
             None => String::new(),
         };
-        Error::new(ErrorKind::Assertion, loc, format!("assertion '{text}' failed"))
+        Error::new(
+            ErrorKind::Assertion,
+            loc,
+            format!("assertion '{text}' failed"),
+        )
     }
 
     /// A frame with all its bindings, each delayed.
     fn frame(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Gc<Env> {
         let set = set.get();
-        let env = Env::alloc(&mut self.heap, Some(around), set.bindings.len() + set.sources.len());
+        let env = Env::alloc(
+            &mut self.heap,
+            Some(around),
+            set.bindings.len() + set.sources.len(),
+        );
         let behind = set.bindings.len() as u32;
         for (source, at) in set.sources.iter().zip(behind..) {
             let value = self.delay(source, env);
             Env::slot(env, at).set(value);
         }
         for (binding, at) in set.bindings.iter().zip(0..) {
-            let scope = if binding.scope == BindingScope::Around { around } else { env };
+            let scope = if binding.scope == BindingScope::Around {
+                around
+            } else {
+                env
+            };
             let value = self.delay(&binding.value, scope);
             Env::slot(env, at).set(value);
         }
@@ -372,7 +438,11 @@ impl Machine {
             inner
         };
         let delayed = |machine: &mut Self, binding: &Binding| {
-            let scope = if binding.scope == BindingScope::Sources { inner } else { env };
+            let scope = if binding.scope == BindingScope::Sources {
+                inner
+            } else {
+                env
+            };
             let value = machine.delay(&binding.value, scope);
             Attr::new(binding.name, binding.loc, value)
         };
@@ -383,7 +453,8 @@ impl Machine {
                 *to = Some(delayed(self, binding));
             }
             let mut rest = few.into_iter();
-            let filled = (0..set.bindings.len()).map(|_| rest.next().flatten().expect("filled above"));
+            let filled =
+                (0..set.bindings.len()).map(|_| rest.next().flatten().expect("filled above"));
             let own = self.heap.alloc_slice(filled);
             return Ok(Value::Attrs(Attrs::from_sorted(&mut self.heap, own)));
         }
@@ -407,7 +478,10 @@ impl Machine {
             let overrides = self.force_slot(Env::slot(env, at))?;
             let overrides = self.as_attrs(overrides, set.bindings[at as usize].loc)?;
             for attr in Attrs::all(overrides, &mut self.heap) {
-                if let Ok(at) = set.bindings.binary_search_by_key(&attr.name, |binding| binding.name) {
+                if let Ok(at) = set
+                    .bindings
+                    .binary_search_by_key(&attr.name, |binding| binding.name)
+                {
                     Env::slot(env, at as u32).set(attr.value.get());
                     attrs[at] = attr.copy();
                 } else {
@@ -426,7 +500,9 @@ impl Machine {
                 continue;
             }
             let what = "while evaluating the name of a dynamic attribute";
-            let name = self.attr_name(name, dynamic.loc).map_err(|e| e.frame(dynamic.loc, what))?;
+            let name = self
+                .attr_name(name, dynamic.loc)
+                .map_err(|e| e.frame(dynamic.loc, what))?;
             if let Some(other) = attrs.iter().find(|attr| attr.name == name) {
                 let at = self.show_loc(other.loc);
                 let message = format!("dynamic attribute '{name}' already defined at {at}");
@@ -456,7 +532,8 @@ impl Machine {
             Name::Static(name) => Ok(name),
             Name::Dynamic(code, loc) => {
                 let value = self.eval(code, env)?;
-                self.attr_name(value, loc).map_err(|e| e.frame(loc, "while evaluating an attribute name"))
+                self.attr_name(value, loc)
+                    .map_err(|e| e.frame(loc, "while evaluating an attribute name"))
             }
         }
     }
@@ -489,7 +566,9 @@ impl Machine {
                 Ok(value) => value,
                 Err(error) => {
                     let path = show_path(&path[..=index], symbol);
-                    return Err(error.frame(attr.loc, format!("while evaluating the attribute '{path}'")));
+                    return Err(
+                        error.frame(attr.loc, format!("while evaluating the attribute '{path}'"))
+                    );
                 }
             };
         }
@@ -501,24 +580,41 @@ impl Machine {
         let (last, before) = path.split_last().expect("an attribute path has a name");
         for name in before {
             let symbol = self.name(name, env)?;
-            let Value::Attrs(attrs) = value else { return Ok(Value::Bool(false)) };
-            let Some(attr) = Attrs::find(attrs, symbol) else { return Ok(Value::Bool(false)) };
+            let Value::Attrs(attrs) = value else {
+                return Ok(Value::Bool(false));
+            };
+            let Some(attr) = Attrs::find(attrs, symbol) else {
+                return Ok(Value::Bool(false));
+            };
             value = self.force_slot(&attr.value)?;
         }
         let symbol = self.name(last, env)?;
-        let Value::Attrs(attrs) = value else { return Ok(Value::Bool(false)) };
+        let Value::Attrs(attrs) = value else {
+            return Ok(Value::Bool(false));
+        };
         Ok(Value::Bool(Attrs::find(attrs, symbol).is_some()))
     }
 
     #[cold]
     pub(crate) fn missing_attribute(&mut self, attrs: Gc<Attrs>, name: Symbol, loc: Loc) -> Error {
-        let names = Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name);
+        let names = Attrs::all(attrs, &mut self.heap)
+            .iter()
+            .map(|attr| attr.name);
         let mut message = format!("attribute '{name}' missing");
-        message.push_str(&crate::suggest::did_you_mean(name.as_bytes(), names.map(Symbol::as_bytes)));
+        message.push_str(&crate::suggest::did_you_mean(
+            name.as_bytes(),
+            names.map(Symbol::as_bytes),
+        ));
         Error::new(ErrorKind::MissingAttribute, loc, message)
     }
 
-    fn dynamic_variable(&mut self, name: Symbol, withs: &'static [u32], env: Gc<Env>, loc: Loc) -> Res<Value> {
+    fn dynamic_variable(
+        &mut self,
+        name: Symbol,
+        withs: &'static [u32],
+        env: Gc<Env>,
+        loc: Loc,
+    ) -> Res<Value> {
         for level in withs {
             let slot = Env::slot(Env::up(env, *level), 0);
             let set = self.force_slot(slot)?;
@@ -528,10 +624,20 @@ impl Machine {
                 return self.force_slot(&attr.value).map_err(|error| error.at(loc));
             }
         }
-        Err(Error::new(ErrorKind::UndefinedVariable, loc, format!("undefined variable '{name}'")))
+        Err(Error::new(
+            ErrorKind::UndefinedVariable,
+            loc,
+            format!("undefined variable '{name}'"),
+        ))
     }
 
-    fn eval_call(&mut self, func: Gc<Code>, args: &'static [Lazy], loc: Loc, env: Gc<Env>) -> Res<Value> {
+    fn eval_call(
+        &mut self,
+        func: Gc<Code>,
+        args: &'static [Lazy],
+        loc: Loc,
+        env: Gc<Env>,
+    ) -> Res<Value> {
         let func = self.eval(func, env)?;
         if let ([arg], Value::Lambda(lambda)) = (args, func) {
             let arg = self.delay(arg, env);
@@ -567,7 +673,9 @@ impl Machine {
         self.check_stack(loc)?;
         match (prim.run)(self, args, loc) {
             Ok(value) => self.force(value),
-            Err(error) => Err(error.frame(loc, format!("while calling the '{}' builtin", prim.shown()))),
+            Err(error) => {
+                Err(error.frame(loc, format!("while calling the '{}' builtin", prim.shown())))
+            }
         }
     }
 
@@ -585,7 +693,9 @@ impl Machine {
                     let prim = &self.prims[index as usize];
                     if rest.len() < prim.arity {
                         let args = self.heap.alloc_slice(rest.iter().copied());
-                        return Ok(Value::PrimApp(self.heap.alloc(PrimApp { prim: index, args })));
+                        return Ok(Value::PrimApp(
+                            self.heap.alloc(PrimApp { prim: index, args }),
+                        ));
                     }
                     let (now, behind) = rest.split_at(prim.arity);
                     func = self.call_prim(prim, now, loc)?;
@@ -599,7 +709,10 @@ impl Machine {
                     let all: Vec<Value> = app.args.iter().chain(now).copied().collect();
                     if taken < wanted {
                         let args = self.heap.alloc_slice(all.into_iter());
-                        return Ok(Value::PrimApp(self.heap.alloc(PrimApp { prim: app.prim, args })));
+                        return Ok(Value::PrimApp(self.heap.alloc(PrimApp {
+                            prim: app.prim,
+                            args,
+                        })));
                     }
                     func = self.call_prim(prim, &all, loc)?;
                     rest = behind;
@@ -623,8 +736,10 @@ impl Machine {
     #[cold]
     fn not_a_function(&mut self, value: Value, loc: Loc) -> Error {
         let shown = self.show_error(value);
-        let message =
-            format!("attempt to call something which is not a function but {}: {shown}", self.type_phrase(value));
+        let message = format!(
+            "attempt to call something which is not a function but {}: {shown}",
+            self.type_phrase(value)
+        );
         Error::typed(loc, message)
     }
 
@@ -662,7 +777,9 @@ impl Machine {
     ) -> Res<()> {
         let forced = self.force(arg)?;
         let what = "while evaluating the value passed for the lambda argument";
-        let attrs = self.as_attrs(forced, code.loc).map_err(|e| e.frame(loc, what))?;
+        let attrs = self
+            .as_attrs(forced, code.loc)
+            .map_err(|e| e.frame(loc, what))?;
         let first = u32::from(formals.at_name.is_some());
         if formals.at_name.is_some() {
             Env::slot(env, 0).set(forced);
@@ -683,14 +800,22 @@ impl Machine {
                 if !matches!(slot.get(), Value::Unset) {
                     continue;
                 }
-                let Some(default) = &formal.default else { continue };
+                let Some(default) = &formal.default else {
+                    continue;
+                };
                 let value = self.delay(default, env);
                 slot.set(value);
             }
             for &index in formals.source_order {
                 let formal = &formals.list[index as usize];
-                if formal.default.is_none() && matches!(Env::slot(env, first + index).get(), Value::Unset) {
-                    let message = format!("function '{}' called without required argument '{}'", shown_name(code), formal.name);
+                if formal.default.is_none()
+                    && matches!(Env::slot(env, first + index).get(), Value::Unset)
+                {
+                    let message = format!(
+                        "function '{}' called without required argument '{}'",
+                        shown_name(code),
+                        formal.name
+                    );
                     return Err(Error::typed(code.loc, message).frame(loc, "from call site"));
                 }
             }
@@ -709,13 +834,22 @@ impl Machine {
         attrs: Gc<Attrs>,
         loc: Loc,
     ) -> Error {
-        let mut names: Vec<Symbol> = Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name).collect();
+        let mut names: Vec<Symbol> = Attrs::all(attrs, &mut self.heap)
+            .iter()
+            .map(|attr| attr.name)
+            .collect();
         names.sort_unstable_by_key(|name| name.as_bytes());
         let known = |name: &Symbol| formals.list.iter().any(|formal| formal.name == *name);
-        let extra = names.into_iter().find(|name| !known(name)).expect("more attributes than names");
+        let extra = names
+            .into_iter()
+            .find(|name| !known(name))
+            .expect("more attributes than names");
         let candidates = formals.list.iter().map(|formal| formal.name.as_bytes());
         let hint = crate::suggest::did_you_mean(extra.as_bytes(), candidates);
-        let message = format!("function '{}' called with unexpected argument '{extra}'{hint}", shown_name(code));
+        let message = format!(
+            "function '{}' called with unexpected argument '{extra}'{hint}",
+            shown_name(code)
+        );
         Error::typed(code.loc, message).frame(loc, "from call site")
     }
 
@@ -723,17 +857,26 @@ impl Machine {
     pub(crate) fn auto_call(&mut self, func: Value, args: &[(Symbol, Value)]) -> Res<Value> {
         let func = self.force(func)?;
         if let Value::Attrs(attrs) = func {
-            let Some(functor) = Attrs::find(attrs, Symbol::FUNCTOR) else { return Ok(func) };
+            let Some(functor) = Attrs::find(attrs, Symbol::FUNCTOR) else {
+                return Ok(func);
+            };
             let functor = self.force_slot(&functor.value)?;
             let inner = self.call(functor, &[func], Loc::NONE)?;
             return self.auto_call(inner, args);
         }
-        let Value::Lambda(lambda) = func else { return Ok(func) };
+        let Value::Lambda(lambda) = func else {
+            return Ok(func);
+        };
         let code = self.tables.lambdas[lambda.code as usize].get();
-        let Some(formals) = &code.formals else { return Ok(func) };
+        let Some(formals) = &code.formals else {
+            return Ok(func);
+        };
         let mut attrs = Vec::new();
         if formals.ellipsis {
-            attrs.extend(args.iter().map(|(name, value)| Attr::new(*name, Loc::NONE, *value)));
+            attrs.extend(
+                args.iter()
+                    .map(|(name, value)| Attr::new(*name, Loc::NONE, *value)),
+            );
         } else {
             for formal in formals.list {
                 if let Some((_, value)) = args.iter().find(|(name, _)| *name == formal.name) {
@@ -765,16 +908,25 @@ fn settled(value: Value) -> Value {
 
 #[cold]
 fn stack_overflow(loc: Loc) -> Error {
-    Error::new(ErrorKind::StackOverflow, loc, "stack overflow; max-call-depth exceeded")
+    Error::new(
+        ErrorKind::StackOverflow,
+        loc,
+        "stack overflow; max-call-depth exceeded",
+    )
 }
 
 #[cold]
 fn infinite_recursion() -> Error {
-    Error::new(ErrorKind::InfiniteRecursion, Loc::NONE, "infinite recursion encountered")
+    Error::new(
+        ErrorKind::InfiniteRecursion,
+        Loc::NONE,
+        "infinite recursion encountered",
+    )
 }
 
 fn shown_name(code: &LambdaCode) -> String {
-    code.name.map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_string())
+    code.name
+        .map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_string())
 }
 
 #[cold]
@@ -784,7 +936,11 @@ fn called(code: &LambdaCode, error: Error, loc: Loc) -> Error {
         None => "while calling anonymous lambda".to_owned(),
     };
     let error = error.frame(code.loc, text);
-    if loc == Loc::NONE { error } else { error.frame(loc, "from call site") }
+    if loc == Loc::NONE {
+        error
+    } else {
+        error.frame(loc, "from call site")
+    }
 }
 
 fn show_path(path: &[Name], last: Symbol) -> String {

@@ -63,10 +63,16 @@ pub(crate) struct Token {
 }
 
 /// The next token from `from` on. `name_len` gives the length of the `-name` part.
-pub(crate) fn next(bytes: &[u8], from: usize, name_len: &dyn Fn(&Segment) -> usize) -> Option<Token> {
+pub(crate) fn next(
+    bytes: &[u8],
+    from: usize,
+    name_len: &dyn Fn(&Segment) -> usize,
+) -> Option<Token> {
     let at = from + memchr::memchr(0, &bytes[from..])?;
     let hex = |range: std::ops::Range<usize>| {
-        std::str::from_utf8(&bytes[range]).ok().and_then(|text| u32::from_str_radix(text, 16).ok())
+        std::str::from_utf8(&bytes[range])
+            .ok()
+            .and_then(|text| u32::from_str_radix(text, 16).ok())
     };
     let id = hex(at + 2..at + 10)?;
     let index = hex(at + 10..at + 18)?;
@@ -77,6 +83,14 @@ pub(crate) fn next(bytes: &[u8], from: usize, name_len: &dyn Fn(&Segment) -> usi
         b'o' => (Segment::Output(DrvId(id), index), prefix, DIGEST_LEN),
         _ => (Segment::Output(DrvId(id), index), 1, PLACEHOLDER_LEN),
     };
-    let name = if width == DIGEST_LEN { name_len(&segment) } else { 0 };
-    Some(Token { segment, start: at - prefix, end: at + width + name })
+    let name = if width == DIGEST_LEN {
+        name_len(&segment)
+    } else {
+        0
+    };
+    Some(Token {
+        segment,
+        start: at - prefix,
+        end: at + width + name,
+    })
 }

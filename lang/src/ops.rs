@@ -41,9 +41,15 @@ impl Machine {
             Value::List(_) => "a list".into(),
             Value::Attrs(_) => "a set".into(),
             Value::Lambda(_) => "a function".into(),
-            Value::Prim(prim) => format!("the built-in function '{}'", self.prims[prim as usize].shown()),
+            Value::Prim(prim) => format!(
+                "the built-in function '{}'",
+                self.prims[prim as usize].shown()
+            ),
             Value::PrimApp(app) => {
-                format!("the partially applied built-in function '{}'", self.prims[app.prim as usize].shown())
+                format!(
+                    "the partially applied built-in function '{}'",
+                    self.prims[app.prim as usize].shown()
+                )
             }
             Value::Thunk(_) | Value::Unset => "a thunk".into(),
         }
@@ -53,7 +59,13 @@ impl Machine {
     #[cold]
     pub(crate) fn wrong_type(&mut self, expected: &str, found: Value, loc: Loc) -> Error {
         let shown = self.show_error(found);
-        Error::typed(loc, format!("expected {expected} but found {}: {shown}", self.type_phrase(found)))
+        Error::typed(
+            loc,
+            format!(
+                "expected {expected} but found {}: {shown}",
+                self.type_phrase(found)
+            ),
+        )
     }
 
     #[inline]
@@ -122,7 +134,10 @@ impl Machine {
         let what = self.show_elem(first)?;
         Err(Error::eval(
             loc,
-            format!("the string '{}' is not allowed to refer to a store path (such as '{what}')", String::from_utf8_lossy(real)),
+            format!(
+                "the string '{}' is not allowed to refer to a store path (such as '{what}')",
+                String::from_utf8_lossy(real)
+            ),
         ))
     }
 
@@ -144,7 +159,9 @@ impl Machine {
                 Arith::Div if b == 0 => return Err(Error::eval(loc, "division by zero")),
                 Arith::Div => a.checked_div(b),
             };
-            return result.map(Value::Int).ok_or_else(|| overflow(op, a, b, loc));
+            return result
+                .map(Value::Int)
+                .ok_or_else(|| overflow(op, a, b, loc));
         }
         let (noun, is_div) = match op {
             Arith::Sub => ("subtraction", false),
@@ -161,7 +178,12 @@ impl Machine {
                 other if is_float => Err(machine.wrong_type("a float", other, loc)),
                 other => Err(machine.wrong_type("an integer", other, loc)),
             };
-            result.map_err(|e| e.frame(loc, format!("while evaluating the {which} {first} of the {noun}")))
+            result.map_err(|e| {
+                e.frame(
+                    loc,
+                    format!("while evaluating the {which} {first} of the {noun}"),
+                )
+            })
         };
         let any_float = left_is_float || right_is_float || is_div;
         let (a, b) = if is_div {
@@ -171,7 +193,10 @@ impl Machine {
             }
             (number(self, left, any_float, "first")?, b)
         } else {
-            (number(self, left, any_float, "first")?, number(self, right, any_float, "second")?)
+            (
+                number(self, left, any_float, "first")?,
+                number(self, right, any_float, "second")?,
+            )
         };
         Ok(Value::Float(match op {
             Arith::Sub => a - b,
@@ -182,28 +207,41 @@ impl Machine {
 
     pub(crate) fn add(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
         match (left, right) {
-            (Value::Int(a), Value::Int(b)) => a.checked_add(b).map(Value::Int).ok_or_else(|| {
-                Error::eval(loc, format!("integer overflow in adding {a} + {b}"))
-            }),
+            (Value::Int(a), Value::Int(b)) => a
+                .checked_add(b)
+                .map(Value::Int)
+                .ok_or_else(|| Error::eval(loc, format!("integer overflow in adding {a} + {b}"))),
             (Value::Float(a), Value::Float(b)) => Ok(Value::Float(a + b)),
             (Value::Int(a), Value::Float(b)) => Ok(Value::Float(a as f64 + b)),
             (Value::Float(a), Value::Int(b)) => Ok(Value::Float(a + b as f64)),
-            (Value::Int(_), other) => {
-                Err(Error::eval(loc, format!("cannot add {} to an integer", self.type_phrase(other))))
-            }
-            (Value::Float(_), other) => {
-                Err(Error::eval(loc, format!("cannot add {} to a float", self.type_phrase(other))))
-            }
+            (Value::Int(_), other) => Err(Error::eval(
+                loc,
+                format!("cannot add {} to an integer", self.type_phrase(other)),
+            )),
+            (Value::Float(_), other) => Err(Error::eval(
+                loc,
+                format!("cannot add {} to a float", self.type_phrase(other)),
+            )),
             (Value::Str(a), Value::Str(b)) => {
                 let ctx = self.contexts.union(a.ctx, b.ctx);
-                Ok(Value::Str(Str::concat(&mut self.heap, &[Str::bytes(a), Str::bytes(b)], ctx)))
+                Ok(Value::Str(Str::concat(
+                    &mut self.heap,
+                    &[Str::bytes(a), Str::bytes(b)],
+                    ctx,
+                )))
             }
             (Value::Path(_), _) => self.add_to_path(left, right, loc),
             _ => self.add_strings(left, right, loc),
         }
     }
 
-    pub(crate) fn less_than(&mut self, left: Value, right: Value, loc: Loc, _what: &str) -> Res<bool> {
+    pub(crate) fn less_than(
+        &mut self,
+        left: Value,
+        right: Value,
+        loc: Loc,
+        _what: &str,
+    ) -> Res<bool> {
         match (left, right) {
             (Value::Int(a), Value::Int(b)) => Ok(a < b),
             (Value::Float(a), Value::Float(b)) => Ok(a < b),
@@ -218,11 +256,18 @@ impl Machine {
                 self.check_stack(loc)?;
                 let (a, b) = (a.slots(), b.slots());
                 for (index, right) in b.iter().enumerate() {
-                    let Some(left) = a.get(index) else { return Ok(true) };
+                    let Some(left) = a.get(index) else {
+                        return Ok(true);
+                    };
                     let left = self.force_slot(left)?;
                     let right = self.force_slot(right)?;
                     if !self.equal(left, right, loc)? {
-                        return self.less_than(left, right, loc, "while comparing two list elements");
+                        return self.less_than(
+                            left,
+                            right,
+                            loc,
+                            "while comparing two list elements",
+                        );
                     }
                 }
                 Ok(false)
@@ -231,7 +276,9 @@ impl Machine {
                 let (a, b) = (self.show_error(left), self.show_error(right));
                 let (ta, tb) = (self.type_phrase(left), self.type_phrase(right));
                 let message = if type_name(left) == type_name(right) {
-                    format!("cannot compare {ta} with {tb}; values of that type are incomparable (values are {a} and {b})")
+                    format!(
+                        "cannot compare {ta} with {tb}; values of that type are incomparable (values are {a} and {b})"
+                    )
                 } else {
                     format!("cannot compare {ta} with {tb}; values are {a} and {b}")
                 };
@@ -280,7 +327,9 @@ impl Machine {
         match (left, right) {
             (Value::Int(a), Value::Int(b)) => Ok(a == b),
             (Value::Float(a), Value::Float(b)) => Ok(a == b),
-            (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => Ok(a as f64 == b),
+            (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => {
+                Ok(a as f64 == b)
+            }
             (Value::Null, Value::Null) => Ok(true),
             (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
             (Value::Str(a), Value::Str(b)) => self.equal_strings(a, b),
@@ -303,7 +352,10 @@ impl Machine {
                     return Ok(true);
                 }
                 if self.is_derivation(a)? && self.is_derivation(b)? {
-                    let (x, y) = (Attrs::find(a, Symbol::OUT_PATH), Attrs::find(b, Symbol::OUT_PATH));
+                    let (x, y) = (
+                        Attrs::find(a, Symbol::OUT_PATH),
+                        Attrs::find(b, Symbol::OUT_PATH),
+                    );
                     if let (Some(x), Some(y)) = (x, y) {
                         return self.equal_slots(&x.value, &y.value, loc);
                     }
@@ -328,7 +380,9 @@ impl Machine {
 
     /// Whether a set has `type = "derivation"`.
     pub(crate) fn is_derivation(&mut self, attrs: Gc<Attrs>) -> Res<bool> {
-        let Some(kind) = Attrs::find(attrs, Symbol::TYPE) else { return Ok(false) };
+        let Some(kind) = Attrs::find(attrs, Symbol::TYPE) else {
+            return Ok(false);
+        };
         match self.force_slot(&kind.value)? {
             Value::Str(text) => Ok(Str::bytes(text) == b"derivation"),
             _ => Ok(false),

@@ -30,17 +30,27 @@ impl OsHost {
 
     /// Keeps messages for [`OsHost::messages`] instead of writing them.
     pub fn quiet() -> OsHost {
-        OsHost { quiet: true, ..OsHost::default() }
+        OsHost {
+            quiet: true,
+            ..OsHost::default()
+        }
     }
 
     /// The messages kept so far.
     pub fn messages(&self) -> Vec<(MessageKind, String)> {
-        self.messages.lock().expect("nothing panics while it is held").clone()
+        self.messages
+            .lock()
+            .expect("nothing panics while it is held")
+            .clone()
     }
 }
 
 fn io<T>(action: &'static str, path: &Path, result: std::io::Result<T>) -> Result<T, HostError> {
-    result.map_err(|source| HostError::Io { action, path: path.to_path_buf(), source })
+    result.map_err(|source| HostError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn kind_of(metadata: &fs::Metadata) -> FileKind {
@@ -50,7 +60,9 @@ fn kind_of(metadata: &fs::Metadata) -> FileKind {
     } else if kind.is_symlink() {
         FileKind::Symlink
     } else if kind.is_file() {
-        FileKind::Regular { executable: metadata.permissions().mode() & 0o100 != 0 }
+        FileKind::Regular {
+            executable: metadata.permissions().mode() & 0o100 != 0,
+        }
     } else {
         FileKind::Unknown
     }
@@ -58,7 +70,10 @@ fn kind_of(metadata: &fs::Metadata) -> FileKind {
 
 fn no_store(what: &str) -> HostError {
     let why = "this evaluation is read-only and has no store".to_owned();
-    HostError::Unsupported { what: what.to_owned(), why }
+    HostError::Unsupported {
+        what: what.to_owned(),
+        why,
+    }
 }
 
 impl Host for OsHost {
@@ -120,7 +135,12 @@ impl Host for OsHost {
         if let Some(expected) = source.expected
             && expected != ca.hash
         {
-            let text = format!("store path mismatch in (possibly filtered) path added as '{}': expected hash {}, got {}", source.name, expected.sri(), ca.hash.sri());
+            let text = format!(
+                "store path mismatch in (possibly filtered) path added as '{}': expected hash {}, got {}",
+                source.name,
+                expected.sri(),
+                ca.hash.sri()
+            );
             return Err(HostError::Failed(text));
         }
         ca::fixed_path(&source.name, &ca, &Refs::default()).map_err(|error| failed(&error))
@@ -138,8 +158,15 @@ impl Host for OsHost {
         Err(no_store(&format!("writing '{path}'")))
     }
 
-    fn realise(&self, graph: &DrvGraph, wanted: &[(DrvId, usize)]) -> Result<Vec<StorePath>, HostError> {
-        let names: Vec<_> = wanted.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();
+    fn realise(
+        &self,
+        graph: &DrvGraph,
+        wanted: &[(DrvId, usize)],
+    ) -> Result<Vec<StorePath>, HostError> {
+        let names: Vec<_> = wanted
+            .iter()
+            .map(|(id, _)| graph.node(*id).name.as_str())
+            .collect();
         Err(no_store(&format!("building '{}'", names.join("', '"))))
     }
 
@@ -154,7 +181,10 @@ impl Host for OsHost {
     fn message(&self, kind: MessageKind, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         if self.quiet {
-            self.messages.lock().expect("nothing panics while it is held").push((kind, text.into_owned()));
+            self.messages
+                .lock()
+                .expect("nothing panics while it is held")
+                .push((kind, text.into_owned()));
         } else {
             match kind {
                 MessageKind::Trace => eprintln!("trace: {text}"),
@@ -165,7 +195,12 @@ impl Host for OsHost {
 }
 
 impl OsHost {
-    fn address(&self, path: &Path, kept: Option<&[PathBuf]>, method: Method) -> Result<ContentAddress, HostError> {
+    fn address(
+        &self,
+        path: &Path,
+        kept: Option<&[PathBuf]>,
+        method: Method,
+    ) -> Result<ContentAddress, HostError> {
         let hash = match method {
             Method::Nar => {
                 let mut hasher = Hasher::new(HashAlgo::Sha256);
@@ -178,7 +213,13 @@ impl OsHost {
         Ok(ContentAddress { method, hash })
     }
 
-    fn node(&self, out: &mut Hasher, root: &Path, path: &Path, kept: Option<&[PathBuf]>) -> Result<(), HostError> {
+    fn node(
+        &self,
+        out: &mut Hasher,
+        root: &Path,
+        path: &Path,
+        kept: Option<&[PathBuf]>,
+    ) -> Result<(), HostError> {
         text(out, b"(");
         text(out, b"type");
         match self.file_kind(path)? {
@@ -198,12 +239,18 @@ impl OsHost {
             }
             Some(FileKind::Directory) => {
                 text(out, b"directory");
-                let mut names: Vec<_> = self.read_dir(path)?.into_iter().map(|(name, _)| name).collect();
+                let mut names: Vec<_> = self
+                    .read_dir(path)?
+                    .into_iter()
+                    .map(|(name, _)| name)
+                    .collect();
                 names.sort();
                 for name in names {
                     let child = path.join(std::ffi::OsStr::from_bytes(&name));
                     let inside = child.strip_prefix(root).unwrap_or(&child);
-                    if kept.is_some_and(|kept| kept.binary_search_by(|k| k.as_path().cmp(inside)).is_err()) {
+                    if kept.is_some_and(|kept| {
+                        kept.binary_search_by(|k| k.as_path().cmp(inside)).is_err()
+                    }) {
                         continue;
                     }
                     text(out, b"entry");
@@ -216,7 +263,10 @@ impl OsHost {
                 }
             }
             _ => {
-                let message = format!("file '{}' has an unsupported type or is missing", path.display());
+                let message = format!(
+                    "file '{}' has an unsupported type or is missing",
+                    path.display()
+                );
                 return Err(HostError::Failed(message));
             }
         }

@@ -30,13 +30,18 @@ pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-const KEYWORDS: [&[u8]; 9] =
-    [b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit"];
+const KEYWORDS: [&[u8]; 9] = [
+    b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit",
+];
 
 /// Whether a name needs no quotes.
 pub(crate) fn is_plain_name(name: &[u8]) -> bool {
-    let first = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
-    let rest = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-'".contains(byte));
+    let first = name
+        .first()
+        .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    let rest = name
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-'".contains(byte));
     first && rest && !KEYWORDS.contains(&name)
 }
 
@@ -51,19 +56,33 @@ fn attr_name(name: &[u8], out: &mut Vec<u8>) {
 /// A number as C's `%g` prints it.
 pub(crate) fn float_g(x: f64) -> String {
     if x.is_nan() {
-        return if x.is_sign_negative() { "-nan".into() } else { "nan".into() };
+        return if x.is_sign_negative() {
+            "-nan".into()
+        } else {
+            "nan".into()
+        };
     }
     if x.is_infinite() {
         return if x < 0.0 { "-inf".into() } else { "inf".into() };
     }
     if x == 0.0 {
-        return if x.is_sign_negative() { "-0".into() } else { "0".into() };
+        return if x.is_sign_negative() {
+            "-0".into()
+        } else {
+            "0".into()
+        };
     }
     let scientific = format!("{x:.5e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("scientific notation has an exponent");
+    let (mantissa, exponent) = scientific
+        .split_once('e')
+        .expect("scientific notation has an exponent");
     let exponent: i32 = exponent.parse().expect("an exponent is a number");
     let trim = |text: &str| {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
     };
     if (-4..6).contains(&exponent) {
         return trim(&format!("{x:.*}", (5 - exponent) as usize));
@@ -91,7 +110,12 @@ impl Machine {
         Ok(out)
     }
 
-    fn print_into(&mut self, value: Value, out: &mut Vec<u8>, seen: &mut FxHashSet<usize>) -> Res<()> {
+    fn print_into(
+        &mut self,
+        value: Value,
+        out: &mut Vec<u8>,
+        seen: &mut FxHashSet<usize>,
+    ) -> Res<()> {
         self.check_stack(Loc::NONE)?;
         match Self::peek(value) {
             Value::Null => out.extend_from_slice(b"null"),
@@ -216,7 +240,9 @@ impl Machine {
                 out.extend_from_slice(text.as_bytes());
             }
             Value::Prim(prim) => {
-                out.extend_from_slice(format!("«primop {}»", self.prims[prim as usize].shown()).as_bytes());
+                out.extend_from_slice(
+                    format!("«primop {}»", self.prims[prim as usize].shown()).as_bytes(),
+                );
             }
             Value::PrimApp(app) => {
                 let name = self.prims[app.prim as usize].shown();
@@ -232,8 +258,12 @@ impl Machine {
     }
 
     fn is_plain_derivation(&self, value: Value) -> bool {
-        let Value::Attrs(attrs) = value else { return false };
-        let Some(kind) = Attrs::find(attrs, crate::symbol::Symbol::TYPE) else { return false };
+        let Value::Attrs(attrs) = value else {
+            return false;
+        };
+        let Some(kind) = Attrs::find(attrs, crate::symbol::Symbol::TYPE) else {
+            return false;
+        };
         matches!(Self::peek(kind.value.get()), Value::Str(text) if Str::bytes(text) == b"derivation")
     }
 
@@ -251,7 +281,10 @@ impl Machine {
                     }
                     for attr in Attrs::all(attrs, &mut self.heap) {
                         let value = self.force_slot(&attr.value).map_err(|error| {
-                            error.frame(attr.loc, format!("while evaluating the attribute '{}'", attr.name))
+                            error.frame(
+                                attr.loc,
+                                format!("while evaluating the attribute '{}'", attr.name),
+                            )
                         })?;
                         work.push(value);
                     }

@@ -39,8 +39,12 @@ pub(crate) struct Sources {
 impl Sources {
     /// Adds a text; `None` when there are more than 4 GiB of them.
     pub(crate) fn add(&mut self, name: SourceName, text: Vec<u8>) -> Option<FileId> {
-        let base = self.texts.last().map_or(1, |last| last.base + last.text.len() as u32 + 1);
-        base.checked_add(u32::try_from(text.len()).ok()?)?.checked_add(1)?;
+        let base = self
+            .texts
+            .last()
+            .map_or(1, |last| last.base + last.text.len() as u32 + 1);
+        base.checked_add(u32::try_from(text.len()).ok()?)?
+            .checked_add(1)?;
         self.texts.push(SourceText { name, text, base });
         Some(FileId(self.texts.len() as u32 - 1))
     }
@@ -58,7 +62,10 @@ impl Sources {
         if loc == Loc::NONE {
             return None;
         }
-        let at = self.texts.partition_point(|text| text.base <= loc.0).checked_sub(1)?;
+        let at = self
+            .texts
+            .partition_point(|text| text.base <= loc.0)
+            .checked_sub(1)?;
         let text = &self.texts[at];
         Some((text, (loc.0 - text.base) as usize))
     }
@@ -87,7 +94,8 @@ impl Sources {
 
     /// The text of a file that was read.
     pub(crate) fn by_path(&self, path: &Path) -> Option<&[u8]> {
-        let same = |source: &&SourceText| matches!(&source.name, SourceName::File(file) if file == path);
+        let same =
+            |source: &&SourceText| matches!(&source.name, SourceName::File(file) if file == path);
         self.texts.iter().find(same).map(|source| &source.text[..])
     }
 

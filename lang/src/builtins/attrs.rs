@@ -12,16 +12,28 @@ use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::value::{Attr, Attrs, List, Slot, Value};
 
-fn set_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<Gc<Attrs>> {
-    machine
-        .as_attrs(value, loc)
-        .map_err(|e| e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}")))
+fn set_arg(
+    machine: &mut Machine,
+    value: Value,
+    loc: Loc,
+    which: &str,
+    name: &str,
+) -> Res<Gc<Attrs>> {
+    machine.as_attrs(value, loc).map_err(|e| {
+        e.frame(
+            loc,
+            format!("while evaluating the {which} argument passed to builtins.{name}"),
+        )
+    })
 }
 
 fn name_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<Symbol> {
-    machine
-        .attr_name(value, loc)
-        .map_err(|e| e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}")))
+    machine.attr_name(value, loc).map_err(|e| {
+        e.frame(
+            loc,
+            format!("while evaluating the {which} argument passed to builtins.{name}"),
+        )
+    })
 }
 
 /// Attributes in the order of their names' text.
@@ -42,7 +54,10 @@ fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn attr_values(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[0], loc, "first", "attrValues")?;
-    let values: Vec<Value> = by_text(machine, attrs).into_iter().map(|attr| attr.value.get()).collect();
+    let values: Vec<Value> = by_text(machine, attrs)
+        .into_iter()
+        .map(|attr| attr.value.get())
+        .collect();
     Ok(machine.list(values.into_iter()))
 }
 
@@ -81,24 +96,33 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.listToAttrs";
-    let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine
+        .as_list(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut seen = FxHashSet::default();
     let mut attrs = Vec::with_capacity(list.len());
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine
+            .as_attrs(item, loc)
+            .map_err(|e| e.frame(loc, what))?;
         let what = "in a {name=...; value=...;} pair";
         let Some(name) = Attrs::find(set, Symbol::NAME) else {
-            return Err(machine.missing_attribute(set, Symbol::NAME, loc).frame(loc, what));
+            return Err(machine
+                .missing_attribute(set, Symbol::NAME, loc)
+                .frame(loc, what));
         };
         let value = machine.force_slot(&name.value)?;
-        let what_name =
-            "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
-        let symbol = machine.attr_name(value, name.loc).map_err(|e| e.frame(loc, what_name))?;
+        let what_name = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
+        let symbol = machine
+            .attr_name(value, name.loc)
+            .map_err(|e| e.frame(loc, what_name))?;
         if seen.insert(symbol) {
             let Some(value) = Attrs::find(set, Symbol::VALUE) else {
-                return Err(machine.missing_attribute(set, Symbol::VALUE, loc).frame(loc, what));
+                return Err(machine
+                    .missing_attribute(set, Symbol::VALUE, loc)
+                    .frame(loc, what));
             };
             attrs.push(Attr::new(symbol, value.loc, value.value.get()));
         }
@@ -116,7 +140,11 @@ fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
         }
     } else {
         let all = Attrs::all(right, &mut machine.heap);
-        out.extend(all.iter().filter(|attr| Attrs::find(left, attr.name).is_some()).map(Attr::copy));
+        out.extend(
+            all.iter()
+                .filter(|attr| Attrs::find(left, attr.name).is_some())
+                .map(Attr::copy),
+        );
     }
     let own = machine.heap.alloc_slice(out.into_iter());
     Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
@@ -125,17 +153,27 @@ fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
 fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[0], loc, "first", "removeAttrs")?;
     let what = "while evaluating the second argument passed to builtins.removeAttrs";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine
+        .as_list(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut names = Vec::with_capacity(list.len());
     for item in list.slots() {
         let item = machine.force_slot(item)?;
-        let what = "while evaluating the values of the second argument passed to builtins.removeAttrs";
-        names.push(machine.attr_name(item, loc).map_err(|e| e.frame(loc, what))?);
+        let what =
+            "while evaluating the values of the second argument passed to builtins.removeAttrs";
+        names.push(
+            machine
+                .attr_name(item, loc)
+                .map_err(|e| e.frame(loc, what))?,
+        );
     }
     names.sort_unstable();
     let all = Attrs::all(attrs, &mut machine.heap);
-    let kept: Vec<Attr> =
-        all.iter().filter(|attr| names.binary_search(&attr.name).is_err()).map(Attr::copy).collect();
+    let kept: Vec<Attr> = all
+        .iter()
+        .filter(|attr| names.binary_search(&attr.name).is_err())
+        .map(Attr::copy)
+        .collect();
     if kept.len() == all.len() {
         return Ok(Value::Attrs(attrs));
     }
@@ -146,12 +184,16 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "catAttrs")?;
     let what = "while evaluating the second argument passed to builtins.catAttrs";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine
+        .as_list(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut out = Vec::new();
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating an element in the list passed as second argument to builtins.catAttrs";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine
+            .as_attrs(item, loc)
+            .map_err(|e| e.frame(loc, what))?;
         out.extend(Attrs::find(set, name).map(|attr| attr.value.get()));
     }
     Ok(machine.list(out.into_iter()))
@@ -163,33 +205,55 @@ fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
         Value::Lambda(lambda) => {
             let code = machine.tables.lambdas[lambda.code as usize].get();
             for formal in code.formals.iter().flat_map(|formals| formals.list) {
-                attrs.push(Attr::new(formal.name, formal.loc, Value::Bool(formal.default.is_some())));
+                attrs.push(Attr::new(
+                    formal.name,
+                    formal.loc,
+                    Value::Bool(formal.default.is_some()),
+                ));
             }
         }
         Value::Prim(_) | Value::PrimApp(_) => {}
-        _ => return Err(crate::error::Error::typed(loc, "'functionArgs' requires a function")),
+        _ => {
+            return Err(crate::error::Error::typed(
+                loc,
+                "'functionArgs' requires a function",
+            ));
+        }
     }
     Ok(machine.attrs(attrs))
 }
 
 fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let func = machine
-        .as_function(args[0], loc)
-        .map_err(|e| e.frame(loc, "while evaluating the first argument passed to builtins.zipAttrsWith"))?;
+    let func = machine.as_function(args[0], loc).map_err(|e| {
+        e.frame(
+            loc,
+            "while evaluating the first argument passed to builtins.zipAttrsWith",
+        )
+    })?;
     let what = "while evaluating the second argument passed to builtins.zipAttrsWith";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine
+        .as_list(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut values: FxHashMap<Symbol, (Loc, Vec<Slot>)> = FxHashMap::default();
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine
+            .as_attrs(item, loc)
+            .map_err(|e| e.frame(loc, what))?;
         for attr in Attrs::all(set, &mut machine.heap) {
-            values.entry(attr.name).or_insert_with(|| (attr.loc, Vec::new())).1.push(attr.value.clone());
+            values
+                .entry(attr.name)
+                .or_insert_with(|| (attr.loc, Vec::new()))
+                .1
+                .push(attr.value.clone());
         }
     }
     let mut attrs = Vec::with_capacity(values.len());
     for (name, (at, items)) in values {
-        let items = Value::List(List::from_slots(machine.heap.alloc_slice(items.into_iter())));
+        let items = Value::List(List::from_slots(
+            machine.heap.alloc_slice(items.into_iter()),
+        ));
         let text = machine.string(name.as_bytes());
         let value = machine.delay_call2(func, text, items);
         attrs.push(Attr::new(name, at, value));
@@ -200,15 +264,21 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
 fn attr_pos(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "unsafeGetAttrPos")?;
     let attrs = set_arg(machine, args[1], loc, "second", "unsafeGetAttrPos")?;
-    let Some(attr) = Attrs::find(attrs, name) else { return Ok(Value::Null) };
+    let Some(attr) = Attrs::find(attrs, name) else {
+        return Ok(Value::Null);
+    };
     Ok(machine.position(attr.loc))
 }
 
 impl Machine {
     /// A place as a set of file, line and column, or null.
     pub(crate) fn position(&mut self, loc: Loc) -> Value {
-        let Some((source, line, column)) = self.sources.line_column(loc) else { return Value::Null };
-        let crate::source::SourceName::File(file) = &source.name else { return Value::Null };
+        let Some((source, line, column)) = self.sources.line_column(loc) else {
+            return Value::Null;
+        };
+        let crate::source::SourceName::File(file) = &source.name else {
+            return Value::Null;
+        };
         let file = std::os::unix::ffi::OsStrExt::as_bytes(file.as_os_str()).to_vec();
         let file = self.string(&file);
         self.attrs(vec![
@@ -227,16 +297,76 @@ impl Machine {
 pub(super) fn prims() -> Vec<Prim> {
     vec![
         Prim::new("attrNames", 1, 1, attr_names, "The names of a set, sorted."),
-        Prim::new("attrValues", 1, 1, attr_values, "The values of a set, in the order of their names."),
+        Prim::new(
+            "attrValues",
+            1,
+            1,
+            attr_values,
+            "The values of a set, in the order of their names.",
+        ),
         Prim::new("getAttr", 2, 3, get_attr, "The attribute of a given name."),
-        Prim::new("hasAttr", 2, 3, has_attr, "Whether a set has an attribute of a given name."),
-        Prim::new("mapAttrs", 2, 2, map_attrs, "Applies a function to each name and value of a set."),
-        Prim::new("listToAttrs", 1, 1, list_to_attrs, "A set from a list of sets with name and value; the first of equal names wins."),
-        Prim::new("intersectAttrs", 2, 3, intersect_attrs, "The attributes of the second set whose names are in the first."),
-        Prim::new("removeAttrs", 2, 3, remove_attrs, "A set without the attributes of given names."),
-        Prim::new("catAttrs", 2, 3, cat_attrs, "The values that a list of sets has for a name."),
-        Prim::new("functionArgs", 1, 1, function_args, "The names in a function's set pattern, and whether each has a default."),
-        Prim::new("zipAttrsWith", 2, 2, zip_attrs_with, "Merges a list of sets: a function makes each value from the name and the list of values."),
-        Prim::new("unsafeGetAttrPos", 2, 3, attr_pos, "Where an attribute was defined."),
+        Prim::new(
+            "hasAttr",
+            2,
+            3,
+            has_attr,
+            "Whether a set has an attribute of a given name.",
+        ),
+        Prim::new(
+            "mapAttrs",
+            2,
+            2,
+            map_attrs,
+            "Applies a function to each name and value of a set.",
+        ),
+        Prim::new(
+            "listToAttrs",
+            1,
+            1,
+            list_to_attrs,
+            "A set from a list of sets with name and value; the first of equal names wins.",
+        ),
+        Prim::new(
+            "intersectAttrs",
+            2,
+            3,
+            intersect_attrs,
+            "The attributes of the second set whose names are in the first.",
+        ),
+        Prim::new(
+            "removeAttrs",
+            2,
+            3,
+            remove_attrs,
+            "A set without the attributes of given names.",
+        ),
+        Prim::new(
+            "catAttrs",
+            2,
+            3,
+            cat_attrs,
+            "The values that a list of sets has for a name.",
+        ),
+        Prim::new(
+            "functionArgs",
+            1,
+            1,
+            function_args,
+            "The names in a function's set pattern, and whether each has a default.",
+        ),
+        Prim::new(
+            "zipAttrsWith",
+            2,
+            2,
+            zip_attrs_with,
+            "Merges a list of sets: a function makes each value from the name and the list of values.",
+        ),
+        Prim::new(
+            "unsafeGetAttrPos",
+            2,
+            3,
+            attr_pos,
+            "Where an attribute was defined.",
+        ),
     ]
 }

@@ -13,20 +13,26 @@ use crate::value::{Attr, Attrs, Str, Value};
 
 fn discard(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
-    let (text, _) = machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, _) = machine
+        .coerced(args[0], Coerce::INTERPOLATE, loc)
+        .map_err(|e| e.frame(loc, what))?;
     let text = machine.real_bytes(&text)?;
     Ok(machine.string(&text))
 }
 
 fn has_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.hasContext";
-    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let text = machine
+        .as_str(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     Ok(Value::Bool(!text.ctx.is_empty()))
 }
 
 fn discard_output_dependency(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
-    let (text, ctx) = machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine
+        .coerced(args[0], Coerce::INTERPOLATE, loc)
+        .map_err(|e| e.frame(loc, what))?;
     let elems = machine.contexts.elems(ctx).iter().map(|elem| match *elem {
         CtxElem::DrvDeep(id) => CtxElem::DrvFile(id),
         elem => elem,
@@ -38,17 +44,26 @@ fn discard_output_dependency(machine: &mut Machine, args: &[Value], loc: Loc) ->
 
 fn add_output_dependencies(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
-    let (text, ctx) = machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine
+        .coerced(args[0], Coerce::INTERPOLATE, loc)
+        .map_err(|e| e.frame(loc, what))?;
     let elems = machine.contexts.elems(ctx).to_vec();
     let id = match elems[..] {
         [CtxElem::DrvFile(id) | CtxElem::DrvDeep(id)] => id,
         [_] => {
             let real = machine.real_bytes(&text)?;
-            let message = format!("path '{}' is not a derivation", String::from_utf8_lossy(&real));
+            let message = format!(
+                "path '{}' is not a derivation",
+                String::from_utf8_lossy(&real)
+            );
             return Err(Error::eval(loc, message));
         }
         _ => {
-            let message = format!("context of string '{}' must have exactly one element, but has {}", String::from_utf8_lossy(&text), elems.len());
+            let message = format!(
+                "context of string '{}' must have exactly one element, but has {}",
+                String::from_utf8_lossy(&text),
+                elems.len()
+            );
             return Err(Error::eval(loc, message));
         }
     };
@@ -66,19 +81,45 @@ struct Info {
 
 fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.getContext";
-    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let text = machine
+        .as_str(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let graph = machine.graph.clone();
     let mut infos: std::collections::BTreeMap<String, Info> = std::collections::BTreeMap::new();
     for elem in machine.contexts.elems(text.ctx).to_vec() {
         match elem {
-            CtxElem::Source(id) => infos.entry(graph.source_path(id)?.to_string()).or_default().path = true,
-            CtxElem::Path(id) => infos.entry(machine.contexts.path(id).to_string()).or_default().path = true,
-            CtxElem::DrvFile(id) => infos.entry(graph.drv_path(id)?.to_string()).or_default().path = true,
-            CtxElem::DrvDeep(id) => infos.entry(graph.drv_path(id)?.to_string()).or_default().all_outputs = true,
+            CtxElem::Source(id) => {
+                infos
+                    .entry(graph.source_path(id)?.to_string())
+                    .or_default()
+                    .path = true
+            }
+            CtxElem::Path(id) => {
+                infos
+                    .entry(machine.contexts.path(id).to_string())
+                    .or_default()
+                    .path = true
+            }
+            CtxElem::DrvFile(id) => {
+                infos
+                    .entry(graph.drv_path(id)?.to_string())
+                    .or_default()
+                    .path = true
+            }
+            CtxElem::DrvDeep(id) => {
+                infos
+                    .entry(graph.drv_path(id)?.to_string())
+                    .or_default()
+                    .all_outputs = true
+            }
             CtxElem::Output(id, output) => {
                 graph.observe(id);
                 let name = graph.node(id).outputs[output as usize].name.to_string();
-                infos.entry(graph.drv_path(id)?.to_string()).or_default().outputs.push(name);
+                infos
+                    .entry(graph.drv_path(id)?.to_string())
+                    .or_default()
+                    .outputs
+                    .push(name);
             }
         }
     }
@@ -89,11 +130,19 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             fields.push(Attr::new(Symbol::PATH, Loc::NONE, Value::Bool(true)));
         }
         if info.all_outputs {
-            fields.push(Attr::new(Symbol::intern("allOutputs"), Loc::NONE, Value::Bool(true)));
+            fields.push(Attr::new(
+                Symbol::intern("allOutputs"),
+                Loc::NONE,
+                Value::Bool(true),
+            ));
         }
         if !info.outputs.is_empty() {
             info.outputs.sort();
-            let names: Vec<Value> = info.outputs.iter().map(|name| machine.string(name.as_bytes())).collect();
+            let names: Vec<Value> = info
+                .outputs
+                .iter()
+                .map(|name| machine.string(name.as_bytes()))
+                .collect();
             let names = machine.list(names.into_iter());
             fields.push(Attr::new(Symbol::OUTPUTS, Loc::NONE, names));
         }
@@ -105,27 +154,41 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.appendContext";
-    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let text = machine
+        .as_str(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the second argument passed to builtins.appendContext";
-    let set = machine.as_attrs(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let set = machine
+        .as_attrs(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut elems = machine.contexts.elems(text.ctx).to_vec();
     for attr in super::attrs::by_text(machine, set) {
         let name = attr.name.to_text();
-        let path = StorePath::parse(&name)
-            .map_err(|_| Error::eval(attr.loc, format!("context key '{name}' is not a store path")))?;
+        let path = StorePath::parse(&name).map_err(|_| {
+            Error::eval(
+                attr.loc,
+                format!("context key '{name}' is not a store path"),
+            )
+        })?;
         let value = machine.force_slot(&attr.value)?;
         let info = machine
             .as_attrs(value, attr.loc)
             .map_err(|e| e.frame(attr.loc, "while evaluating the value of a string context"))?;
         let drv = machine.graph.by_path(&path);
         let flag = |machine: &mut Machine, name: &str| -> Res<bool> {
-            let Some(attr) = Attrs::find(info, Symbol::intern(name)) else { return Ok(false) };
+            let Some(attr) = Attrs::find(info, Symbol::intern(name)) else {
+                return Ok(false);
+            };
             let value = machine.force_slot(&attr.value)?;
             let what = format!("while evaluating the `{name}` attribute of a string context");
-            machine.as_bool(value, attr.loc).map_err(|e| e.frame(attr.loc, what))
+            machine
+                .as_bool(value, attr.loc)
+                .map_err(|e| e.frame(attr.loc, what))
         };
         let needs_drv = |what: &str| {
-            let message = format!("tried to add {what} context of {name}, which is not a derivation of this evaluation, to a string");
+            let message = format!(
+                "tried to add {what} context of {name}, which is not a derivation of this evaluation, to a string"
+            );
             Error::eval(attr.loc, message)
         };
         if flag(machine, "path")? {
@@ -135,20 +198,34 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
             });
         }
         if flag(machine, "allOutputs")? {
-            elems.push(CtxElem::DrvDeep(drv.ok_or_else(|| needs_drv("all-outputs"))?));
+            elems.push(CtxElem::DrvDeep(
+                drv.ok_or_else(|| needs_drv("all-outputs"))?,
+            ));
         }
         if let Some(outputs) = Attrs::find(info, Symbol::OUTPUTS) {
             let list = machine.force_slot(&outputs.value)?;
             let what = "while evaluating the `outputs` attribute of a string context";
-            let list = machine.as_list(list, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;
+            let list = machine
+                .as_list(list, outputs.loc)
+                .map_err(|e| e.frame(outputs.loc, what))?;
             for item in list.slots() {
                 let id = drv.ok_or_else(|| needs_drv("derivation output"))?;
                 let item = machine.force_slot(item)?;
                 let what = "while evaluating an output name within a string context";
-                let output = machine.as_text(item, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;
-                let known = machine.graph.node(id).outputs.iter().position(|o| o.name.as_str().as_bytes() == output);
+                let output = machine
+                    .as_text(item, outputs.loc)
+                    .map_err(|e| e.frame(outputs.loc, what))?;
+                let known = machine
+                    .graph
+                    .node(id)
+                    .outputs
+                    .iter()
+                    .position(|o| o.name.as_str().as_bytes() == output);
                 let Some(index) = known else {
-                    let message = format!("derivation '{name}' has no output '{}'", String::from_utf8_lossy(output));
+                    let message = format!(
+                        "derivation '{name}' has no output '{}'",
+                        String::from_utf8_lossy(output)
+                    );
                     return Err(Error::eval(outputs.loc, message));
                 };
                 elems.push(CtxElem::Output(id, index as u32));
@@ -161,13 +238,19 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
 
 fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     if machine.settings.pure {
-        return Err(Error::new(crate::error::ErrorKind::Restricted, loc, "'builtins.storePath' is not allowed in pure evaluation mode"));
+        return Err(Error::new(
+            crate::error::ErrorKind::Restricted,
+            loc,
+            "'builtins.storePath' is not allowed in pure evaluation mode",
+        ));
     }
     let what = "while evaluating the first argument passed to 'builtins.storePath'";
     let value = machine.force(args[0])?;
     let (mut text, ctx) = match value {
         Value::Path(path) => (Str::bytes(path).to_vec(), Ctx::EMPTY),
-        value => machine.coerced_path(value, loc).map_err(|e| e.frame(loc, what))?,
+        value => machine
+            .coerced_path(value, loc)
+            .map_err(|e| e.frame(loc, what))?,
     };
     if !text.starts_with(b"/nix/store/") {
         text = machine.resolve_symlinks(&text, loc)?;
@@ -175,7 +258,10 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let shown = String::from_utf8_lossy(&text).into_owned();
     let (path, _) = StorePath::parse_prefix(&shown)
         .map_err(|_| Error::eval(loc, format!("path '{shown}' is not in the Nix store")))?;
-    machine.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
+    machine
+        .host
+        .ensure_path(&path)
+        .map_err(|e| Error::from(e).at(loc))?;
     let own = match machine.graph.by_path(&path) {
         Some(id) => CtxElem::DrvFile(id),
         None => machine.contexts.path_elem(&path),
@@ -187,12 +273,54 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("unsafeDiscardStringContext", 1, 1, discard, "A string without its context."),
-        Prim::new("hasContext", 1, 1, has_context, "Whether a string has a context."),
-        Prim::new("unsafeDiscardOutputDependency", 1, 1, discard_output_dependency, "A string that depends on derivations' files, but not on their outputs."),
-        Prim::new("addDrvOutputDependencies", 1, 1, add_output_dependencies, "The inverse of unsafeDiscardOutputDependency."),
-        Prim::new("getContext", 1, 1, get_context, "A string's context as a set."),
-        Prim::new("appendContext", 2, 3, append_context, "A string with more context."),
-        Prim::new("storePath", 1, 1, store_path, "A path in the store as a string that depends on it."),
+        Prim::new(
+            "unsafeDiscardStringContext",
+            1,
+            1,
+            discard,
+            "A string without its context.",
+        ),
+        Prim::new(
+            "hasContext",
+            1,
+            1,
+            has_context,
+            "Whether a string has a context.",
+        ),
+        Prim::new(
+            "unsafeDiscardOutputDependency",
+            1,
+            1,
+            discard_output_dependency,
+            "A string that depends on derivations' files, but not on their outputs.",
+        ),
+        Prim::new(
+            "addDrvOutputDependencies",
+            1,
+            1,
+            add_output_dependencies,
+            "The inverse of unsafeDiscardOutputDependency.",
+        ),
+        Prim::new(
+            "getContext",
+            1,
+            1,
+            get_context,
+            "A string's context as a set.",
+        ),
+        Prim::new(
+            "appendContext",
+            2,
+            3,
+            append_context,
+            "A string with more context.",
+        ),
+        Prim::new(
+            "storePath",
+            1,
+            1,
+            store_path,
+            "A path in the store as a string that depends on it.",
+        ),
     ]
 }

@@ -17,9 +17,12 @@ use crate::value::{Attr, Attrs, Str, Value};
 use crate::{marker, paths};
 
 fn path_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Vec<u8>> {
-    let path = machine
-        .as_path(value, loc)
-        .map_err(|e| e.frame(loc, format!("while realising the context of a path given to builtins.{name}")))?;
+    let path = machine.as_path(value, loc).map_err(|e| {
+        e.frame(
+            loc,
+            format!("while realising the context of a path given to builtins.{name}"),
+        )
+    })?;
     machine.check_allowed(&path, loc)?;
     Ok(path)
 }
@@ -31,7 +34,9 @@ fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.scopedImport";
-    let scope = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let scope = machine
+        .as_attrs(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let path = path_arg(machine, args[1], loc, "scopedImport")?;
     machine.scoped_import(scope, &path, loc)
 }
@@ -47,8 +52,13 @@ fn path_exists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::Bool(false));
     }
     if wants_dir {
-        let Ok(real) = machine.resolve_symlinks(&path, loc) else { return Ok(Value::Bool(false)) };
-        return Ok(Value::Bool(matches!(machine.kind(&real, loc), Ok(Some(FileKind::Directory)))));
+        let Ok(real) = machine.resolve_symlinks(&path, loc) else {
+            return Ok(Value::Bool(false));
+        };
+        return Ok(Value::Bool(matches!(
+            machine.kind(&real, loc),
+            Ok(Some(FileKind::Directory))
+        )));
     }
     Ok(Value::Bool(matches!(machine.kind(&path, loc), Ok(Some(_)))))
 }
@@ -81,7 +91,10 @@ fn kind_name(kind: FileKind) -> &'static str {
 
 fn read_dir(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let path = path_arg(machine, args[0], loc, "readDir")?;
-    let entries = machine.host.read_dir(&machine.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
+    let entries = machine
+        .host
+        .read_dir(&machine.physical(&path))
+        .map_err(|e| Error::from(e).at(loc))?;
     let mut attrs = Vec::with_capacity(entries.len());
     for (name, kind) in entries {
         let value = machine.string(kind_name(kind).as_bytes());
@@ -108,17 +121,23 @@ fn hash_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn to_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
     let what = "while evaluating the first argument passed to builtins.toPath";
-    let (text, ctx) = machine.coerced_path(value, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine
+        .coerced_path(value, loc)
+        .map_err(|e| e.frame(loc, what))?;
     let text = paths::normalise(&text);
     Ok(machine.string_with(&text, ctx))
 }
 
 fn to_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.toFile";
-    let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let name = machine
+        .as_text(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let name = String::from_utf8_lossy(name).into_owned();
     let what = "while evaluating the second argument passed to builtins.toFile";
-    let text = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let text = machine
+        .as_str(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut refs = Vec::new();
     for elem in machine.contexts.elems(text.ctx).to_vec() {
         match elem {
@@ -137,7 +156,12 @@ fn to_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
     let bytes = machine.text(text)?.to_vec();
     refs.sort();
-    let source = Source { name, origin: Origin::Text(bytes, refs), method: Method::Text, expected: None };
+    let source = Source {
+        name,
+        origin: Origin::Text(bytes, refs),
+        method: Method::Text,
+        expected: None,
+    };
     Ok(machine.source_string(source))
 }
 
@@ -160,10 +184,18 @@ impl Machine {
     }
 
     fn add_path(&mut self, wanted: Wanted, loc: Loc) -> Res<Value> {
-        let Wanted { path, name, filter, method, expected } = wanted;
+        let Wanted {
+            path,
+            name,
+            filter,
+            method,
+            expected,
+        } = wanted;
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
         self.check_allowed(&path, loc)?;
-        let Some(kind) = self.kind(&path, loc)? else { return Err(self.no_such_path(&path, loc)) };
+        let Some(kind) = self.kind(&path, loc)? else {
+            return Err(self.no_such_path(&path, loc));
+        };
         let root = self.physical(&path);
         let origin = match filter {
             Some(filter) if kind == FileKind::Directory => {
@@ -174,7 +206,12 @@ impl Machine {
             }
             _ => Origin::Tree(root),
         };
-        Ok(self.source_string(Source { name, origin, method, expected }))
+        Ok(self.source_string(Source {
+            name,
+            origin,
+            method,
+            expected,
+        }))
     }
 
     /// Collects the entries that a filter keeps, relative to the root.
@@ -188,7 +225,10 @@ impl Machine {
     ) -> Res<()> {
         self.check_stack(loc)?;
         let folder = [root, inside].concat();
-        let mut entries = self.host.read_dir(&self.physical(&folder)).map_err(|e| Error::from(e).at(loc))?;
+        let mut entries = self
+            .host
+            .read_dir(&self.physical(&folder))
+            .map_err(|e| Error::from(e).at(loc))?;
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, kind) in entries {
             let before = inside.len();
@@ -211,11 +251,15 @@ impl Machine {
 
     /// The context of a file read from the store: those of its own references that it names.
     fn references_in(&mut self, bytes: &[u8], from: Value) -> Res<Ctx> {
-        let Value::Str(text) = self.force(from)? else { return Ok(Ctx::EMPTY) };
+        let Value::Str(text) = self.force(from)? else {
+            return Ok(Ctx::EMPTY);
+        };
         let mut found = Vec::new();
         for elem in self.contexts.elems(text.ctx).to_vec() {
             let CtxElem::Source(id) = elem else { continue };
-            let Origin::Text(_, refs) = &self.graph.source(id).origin.clone() else { continue };
+            let Origin::Text(_, refs) = &self.graph.source(id).origin.clone() else {
+                continue;
+            };
             for path in refs {
                 if memchr::memmem::find(bytes, path.digest_text().as_bytes()).is_some() {
                     found.push(self.contexts.path_elem(path));
@@ -228,21 +272,45 @@ impl Machine {
 
 fn filter_source(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
-    let path = machine.as_path(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let path = machine
+        .as_path(args[1], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the first argument passed to builtins.filterSource";
-    let filter = machine.as_function(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let filter = machine
+        .as_function(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
-    machine.add_path(Wanted { path, name, filter: Some(filter), method: Method::Nar, expected: None }, loc)
+    machine.add_path(
+        Wanted {
+            path,
+            name,
+            filter: Some(filter),
+            method: Method::Nar,
+            expected: None,
+        },
+        loc,
+    )
 }
 
 fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to 'builtins.path'";
-    let attrs = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let attrs = machine
+        .as_attrs(args[0], loc)
+        .map_err(|e| e.frame(loc, what))?;
     let mut path = None;
-    let mut wanted = Wanted { path: Vec::new(), name: String::new(), filter: None, method: Method::Nar, expected: None };
+    let mut wanted = Wanted {
+        path: Vec::new(),
+        name: String::new(),
+        filter: None,
+        method: Method::Nar,
+        expected: None,
+    };
     for attr in Attrs::all(attrs, &mut machine.heap) {
         let value = machine.force_slot(&attr.value)?;
-        let what = format!("while evaluating the '{}' attribute passed to builtins.path", attr.name);
+        let what = format!(
+            "while evaluating the '{}' attribute passed to builtins.path",
+            attr.name
+        );
         let framed = |e: Error| e.frame(attr.loc, what);
         match attr.name.as_bytes() {
             b"path" => path = Some(machine.as_path(value, attr.loc).map_err(framed)?),
@@ -250,7 +318,9 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
                 let text = machine.as_text(value, attr.loc).map_err(framed)?;
                 wanted.name = String::from_utf8_lossy(text).into_owned();
             }
-            b"filter" => wanted.filter = Some(machine.as_function(value, attr.loc).map_err(framed)?),
+            b"filter" => {
+                wanted.filter = Some(machine.as_function(value, attr.loc).map_err(framed)?)
+            }
             b"recursive" => {
                 let recursive = machine.as_bool(value, attr.loc).map_err(framed)?;
                 wanted.method = if recursive { Method::Nar } else { Method::Flat };
@@ -258,16 +328,23 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             b"sha256" => {
                 let text = machine.as_text(value, attr.loc).map_err(framed)?;
                 let hash = Hash::parse(&String::from_utf8_lossy(text), Some(HashAlgo::Sha256));
-                wanted.expected = Some(hash.map_err(|error| Error::eval(attr.loc, error.to_string()))?);
+                wanted.expected =
+                    Some(hash.map_err(|error| Error::eval(attr.loc, error.to_string()))?);
             }
             other => {
                 let other = String::from_utf8_lossy(other);
-                return Err(Error::eval(attr.loc, format!("unsupported argument '{other}' to 'builtins.path'")));
+                return Err(Error::eval(
+                    attr.loc,
+                    format!("unsupported argument '{other}' to 'builtins.path'"),
+                ));
             }
         }
     }
     let Some(path) = path else {
-        return Err(Error::eval(loc, "missing required 'path' attribute in the first argument to 'builtins.path'"));
+        return Err(Error::eval(
+            loc,
+            "missing required 'path' attribute in the first argument to 'builtins.path'",
+        ));
     };
     if wanted.name.is_empty() {
         wanted.name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
@@ -278,16 +355,70 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("import", 1, 1, import, "The value of the expression in a file."),
-        Prim::new("scopedImport", 2, 3, scoped_import, "Like import, with more names in scope."),
-        Prim::new("pathExists", 1, 1, path_exists, "Whether there is something at a path."),
+        Prim::new(
+            "import",
+            1,
+            1,
+            import,
+            "The value of the expression in a file.",
+        ),
+        Prim::new(
+            "scopedImport",
+            2,
+            3,
+            scoped_import,
+            "Like import, with more names in scope.",
+        ),
+        Prim::new(
+            "pathExists",
+            1,
+            1,
+            path_exists,
+            "Whether there is something at a path.",
+        ),
         Prim::new("readFile", 1, 1, read_file, "The content of a file."),
-        Prim::new("readDir", 1, 1, read_dir, "The entries of a directory and their kinds."),
-        Prim::new("readFileType", 1, 1, read_file_type, "The kind of what is at a path."),
-        Prim::new("hashFile", 2, 3, hash_file, "The hash of a file, in base 16."),
-        Prim::new("toPath", 1, 1, to_path, "An absolute path, normalised, as a string."),
+        Prim::new(
+            "readDir",
+            1,
+            1,
+            read_dir,
+            "The entries of a directory and their kinds.",
+        ),
+        Prim::new(
+            "readFileType",
+            1,
+            1,
+            read_file_type,
+            "The kind of what is at a path.",
+        ),
+        Prim::new(
+            "hashFile",
+            2,
+            3,
+            hash_file,
+            "The hash of a file, in base 16.",
+        ),
+        Prim::new(
+            "toPath",
+            1,
+            1,
+            to_path,
+            "An absolute path, normalised, as a string.",
+        ),
         Prim::new("toFile", 2, 3, to_file, "Puts text into the store."),
-        Prim::new("filterSource", 2, 3, filter_source, "Copies a tree to the store, without what a function rejects."),
-        Prim::new("path", 1, 1, path, "Copies a path to the store, with a name, a filter, a hash."),
+        Prim::new(
+            "filterSource",
+            2,
+            3,
+            filter_source,
+            "Copies a tree to the store, without what a function rejects.",
+        ),
+        Prim::new(
+            "path",
+            1,
+            1,
+            path,
+            "Copies a path to the store, with a name, a filter, a hash.",
+        ),
     ]
 }

@@ -18,8 +18,17 @@ fn add(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     let float = matches!(left, Value::Float(_)) || matches!(right, Value::Float(_));
     let check = |machine: &mut Machine, value: Value, which: &str| {
-        let checked = if float { machine.as_float(value, loc).map(drop) } else { machine.as_int(value, loc).map(drop) };
-        checked.map_err(|e| e.frame(loc, format!("while evaluating the {which} argument of the addition")))
+        let checked = if float {
+            machine.as_float(value, loc).map(drop)
+        } else {
+            machine.as_int(value, loc).map(drop)
+        };
+        checked.map_err(|e| {
+            e.frame(
+                loc,
+                format!("while evaluating the {which} argument of the addition"),
+            )
+        })
     };
     check(machine, left, "first")?;
     check(machine, right, "second")?;
@@ -61,15 +70,28 @@ bits!(bit_and, "bitAnd", &);
 bits!(bit_or, "bitOr", |);
 bits!(bit_xor, "bitXor", ^);
 
-fn rounded(machine: &mut Machine, args: &[Value], loc: Loc, name: &str, round: fn(f64) -> f64) -> Res<Value> {
+fn rounded(
+    machine: &mut Machine,
+    args: &[Value],
+    loc: Loc,
+    name: &str,
+    round: fn(f64) -> f64,
+) -> Res<Value> {
     let value = machine.force(args[0])?;
     if let Value::Int(n) = value {
         return Ok(Value::Int(n));
     }
     let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let x = round(machine.as_float(value, loc).map_err(|e| e.frame(loc, what))?);
+    let x = round(
+        machine
+            .as_float(value, loc)
+            .map_err(|e| e.frame(loc, what))?,
+    );
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x) {
-        return Err(Error::eval(loc, format!("NixInt overflow in builtins.{name}: the float {x} is no integer in range")));
+        return Err(Error::eval(
+            loc,
+            format!("NixInt overflow in builtins.{name}: the float {x} is no integer in range"),
+        ));
     }
     Ok(Value::Int(x as i64))
 }
@@ -87,12 +109,30 @@ pub(super) fn prims() -> Vec<Prim> {
         Prim::new("add", 2, 3, add, "The sum of two numbers."),
         Prim::new("sub", 2, 3, sub, "The difference of two numbers."),
         Prim::new("mul", 2, 3, mul, "The product of two numbers."),
-        Prim::new("div", 2, 3, div, "The quotient of two numbers; of integers, rounded towards zero."),
-        Prim::new("lessThan", 2, 3, less_than, "Whether the first value orders before the second."),
+        Prim::new(
+            "div",
+            2,
+            3,
+            div,
+            "The quotient of two numbers; of integers, rounded towards zero.",
+        ),
+        Prim::new(
+            "lessThan",
+            2,
+            3,
+            less_than,
+            "Whether the first value orders before the second.",
+        ),
         Prim::new("bitAnd", 2, 3, bit_and, "The bitwise AND of two integers."),
         Prim::new("bitOr", 2, 3, bit_or, "The bitwise OR of two integers."),
         Prim::new("bitXor", 2, 3, bit_xor, "The bitwise XOR of two integers."),
         Prim::new("ceil", 1, 1, ceil, "The least integer not below a number."),
-        Prim::new("floor", 1, 1, floor, "The greatest integer not above a number."),
+        Prim::new(
+            "floor",
+            1,
+            1,
+            floor,
+            "The greatest integer not above a number.",
+        ),
     ]
 }

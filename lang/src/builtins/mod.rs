@@ -38,8 +38,20 @@ pub(crate) struct Prim {
 }
 
 impl Prim {
-    const fn new(name: &'static str, arity: usize, strict: u8, run: Run, doc: &'static str) -> Prim {
-        Prim { name, arity, strict, doc, run }
+    const fn new(
+        name: &'static str,
+        arity: usize,
+        strict: u8,
+        run: Run,
+        doc: &'static str,
+    ) -> Prim {
+        Prim {
+            name,
+            arity,
+            strict,
+            doc,
+            run,
+        }
     }
 
     /// The name for messages.
@@ -50,9 +62,28 @@ impl Prim {
 
 /// Names that programs may use without `builtins.`; all others get two underscores.
 const UNPREFIXED: &[&str] = &[
-    "abort", "baseNameOf", "break", "derivation", "derivationStrict", "dirOf", "false", "fetchGit",
-    "fetchMercurial", "fetchTarball", "fetchTree", "fromTOML", "import", "isNull", "map", "null", "placeholder",
-    "removeAttrs", "scopedImport", "throw", "toString", "true",
+    "abort",
+    "baseNameOf",
+    "break",
+    "derivation",
+    "derivationStrict",
+    "dirOf",
+    "false",
+    "fetchGit",
+    "fetchMercurial",
+    "fetchTarball",
+    "fetchTree",
+    "fromTOML",
+    "import",
+    "isNull",
+    "map",
+    "null",
+    "placeholder",
+    "removeAttrs",
+    "scopedImport",
+    "throw",
+    "toString",
+    "true",
 ];
 
 static TABLE: LazyLock<Vec<Prim>> = LazyLock::new(|| {
@@ -95,7 +126,10 @@ pub(crate) fn register(machine: &mut Machine) {
     all.push(("null", Value::Null));
     all.push(("langVersion", Value::Int(LANG_VERSION)));
     all.push(("nixVersion", machine.string(NIX_VERSION.as_bytes())));
-    all.push(("storeDir", machine.string(floe_core::path::STORE_DIR.as_bytes())));
+    all.push((
+        "storeDir",
+        machine.string(floe_core::path::STORE_DIR.as_bytes()),
+    ));
     if !machine.settings.pure {
         let system = machine.host.current_system();
         all.push(("currentSystem", machine.string(system.as_bytes())));
@@ -103,14 +137,16 @@ pub(crate) fn register(machine: &mut Machine) {
     }
     let path = control::nix_path(machine);
     all.push(("nixPath", path));
-    let derivation = machine.derivation_global();
-    all.push(("derivation", derivation));
     let own = machine.delay_call(Value::Null, Value::Null);
     all.push(("builtins", own));
     let mut attrs = Vec::with_capacity(all.len());
     for &(name, value) in &all {
         attrs.push(Attr::new(Symbol::intern(name), Loc::NONE, value));
-        let global = if UNPREFIXED.contains(&name) || name == "builtins" { name.to_owned() } else { format!("__{name}") };
+        let global = if UNPREFIXED.contains(&name) || name == "builtins" {
+            name.to_owned()
+        } else {
+            format!("__{name}")
+        };
         machine.globals.insert(Symbol::intern(global), value);
     }
     let builtins = machine.attrs(attrs);

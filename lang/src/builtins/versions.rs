@@ -11,19 +11,28 @@ use crate::value::{Attr, Value};
 
 /// Cuts the next component off: digits, or anything else up to a digit, dot or dash.
 fn component<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let skip = rest.iter().take_while(|byte| matches!(byte, b'.' | b'-')).count();
+    let skip = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'.' | b'-'))
+        .count();
     let text = &rest[skip..];
     let len = if text.first().is_some_and(u8::is_ascii_digit) {
         text.iter().take_while(|byte| byte.is_ascii_digit()).count()
     } else {
-        text.iter().take_while(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'-')).count()
+        text.iter()
+            .take_while(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b'-'))
+            .count()
     };
     *rest = &text[len..];
     &text[..len]
 }
 
 fn component_less(a: &[u8], b: &[u8]) -> bool {
-    let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|text| text.parse::<i32>().ok());
+    let number = |text: &[u8]| {
+        std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.parse::<i32>().ok())
+    };
     match (number(a), number(b)) {
         (Some(a), Some(b)) => a < b,
         (left, right) => {
@@ -57,10 +66,19 @@ pub(crate) fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
     Ordering::Equal
 }
 
-fn text(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<&'static [u8]> {
-    machine
-        .as_text(value, loc)
-        .map_err(|e| e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}")))
+fn text(
+    machine: &mut Machine,
+    value: Value,
+    loc: Loc,
+    which: &str,
+    name: &str,
+) -> Res<&'static [u8]> {
+    machine.as_text(value, loc).map_err(|e| {
+        e.frame(
+            loc,
+            format!("while evaluating the {which} argument passed to builtins.{name}"),
+        )
+    })
 }
 
 fn compare_versions(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -71,7 +89,8 @@ fn compare_versions(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Valu
 
 fn parse_drv_name(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let all = text(machine, args[0], loc, "first", "parseDrvName")?;
-    let dash = (0..all.len().saturating_sub(1)).find(|&at| all[at] == b'-' && !all[at + 1].is_ascii_alphabetic());
+    let dash = (0..all.len().saturating_sub(1))
+        .find(|&at| all[at] == b'-' && !all[at + 1].is_ascii_alphabetic());
     let (name, version) = dash.map_or((all, &b""[..]), |at| (&all[..at], &all[at + 1..]));
     let name = machine.string(name);
     let version = machine.string(version);
@@ -96,8 +115,26 @@ fn split_version(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("compareVersions", 2, 3, compare_versions, "-1, 0 or 1 as the first version is older than, equal to or newer than the second."),
-        Prim::new("parseDrvName", 1, 1, parse_drv_name, "Splits a package's name from its version."),
-        Prim::new("splitVersion", 1, 1, split_version, "The components of a version."),
+        Prim::new(
+            "compareVersions",
+            2,
+            3,
+            compare_versions,
+            "-1, 0 or 1 as the first version is older than, equal to or newer than the second.",
+        ),
+        Prim::new(
+            "parseDrvName",
+            1,
+            1,
+            parse_drv_name,
+            "Splits a package's name from its version.",
+        ),
+        Prim::new(
+            "splitVersion",
+            1,
+            1,
+            split_version,
+            "The components of a version.",
+        ),
     ]
 }

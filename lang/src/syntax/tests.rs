@@ -542,7 +542,7 @@ fn some_expression(depth: usize, random: &mut dyn FnMut(usize) -> usize) -> (Str
         9 => (format!("[({a})({b})]"), format!("[ ({pa}) ({pb}) ]")),
         10 => (format!("x: {a}"), format!("(x: {pa})")),
         11 => (
-            format!("{{y?{a},z,...}}@x: {b}"),
+            format!("{{y?{a} ,z,...}}@x: {b}"),
             format!("({{ y ? {pa}, z, ... }} @ x: {pb})"),
         ),
         12 => (
@@ -554,7 +554,7 @@ fn some_expression(depth: usize, random: &mut dyn FnMut(usize) -> usize) -> (Str
             format!("(let m = {{ n = {pa}; }}; o = {pb}; in m)"),
         ),
         14 => (
-            format!("rec{{inherit ({a}) c;d={b};}}"),
+            format!("rec{{inherit ({a}) c;d={b} ;}}"),
             format!("rec {{ inherit ({pa}) c; d = {pb}; }}"),
         ),
         _ => (
