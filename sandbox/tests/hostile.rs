@@ -483,6 +483,11 @@ fn compilers_work_in_a_seed() {
         make -s -j2\n\
         perl -e 'print \"perl\\n\"; mkdir \"d\"; rename \"m.c\", \"d/m.c\" or die'\n\
         tar -cf x.tar d && tar -xf x.tar && cp -a d e && install -m 755 m /nix/store/30-m\n\
+        if command -v cmake >/dev/null; then\n\
+          printf 'cmake_minimum_required(VERSION 3.10)\nproject(p C)\nadd_executable(p d/m.c)\n' > CMakeLists.txt\n\
+          (cmake -S . -B o && cmake --build o) > cmake.log 2>&1 || { cat cmake.log; exit 1; }\n\
+          test \"$(o/p)\" = made\n\
+        fi\n\
         if command -v python3 >/dev/null; then python3 -c 'import subprocess; subprocess.run([\"true\"], check=True)'; fi\n";
     let mut spec = world.script("a", script);
     spec.root = RootFs::Seed(seed);
