@@ -1,5 +1,6 @@
 //! The steps that put up a sandbox, as data: built in the parent, where memory may be allocated,
-//! and carried out by `child.rs`, where it may not. No system call here.
+//! and carried out by `child.rs`, where it may not. No system call here;
+//! the one `unsafe` is a promise about the array that execve takes.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;

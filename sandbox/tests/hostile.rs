@@ -4,14 +4,17 @@
 mod common;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use common::{World, again_without_privilege, processes_with};
-use floe_sandbox::{Bind, End, EnterSpec, Layers, Network, Policy, RootFs, SandboxError, enter};
+use common::{World, again_without_privilege, marker, processes_with};
+use floe_sandbox::{
+    Bind, End, EnterSpec, Layer, Layers, Network, Policy, RootFs, SandboxError, enter,
+};
 
 #[test]
 fn everything_again_without_privilege() {
@@ -196,13 +199,16 @@ fn a_fork_bomb_that_ignores_sigterm_ends_at_the_timeout() {
     let world = World::new();
     let mut spec = world.script(
         "a",
-        "trap '' TERM INT HUP; while :; do sleep 31415 & sleep 0.01; done",
+        &format!(
+            "trap '' TERM INT HUP; while :; do sleep {} & sleep 0.01; done",
+            marker("31415")
+        ),
     );
     spec.limits.timeout = Some(Duration::from_secs(1));
     let (outcome, _) = world.run(&spec);
     assert_eq!(outcome.end, End::TimedOut(Duration::from_secs(1)));
     assert!(outcome.wall < Duration::from_secs(20), "{outcome:?}");
-    assert_eq!(processes_with("31415"), 0);
+    assert_eq!(processes_with(&marker("31415")), 0);
 }
 
 #[test]
@@ -234,13 +240,16 @@ fn orphans_die_with_their_builder() {
     let world = World::new();
     let mut spec = world.script(
         "a",
-        "/nix/store/01-attack daemon 27182; sleep 27182 & echo end",
+        &format!(
+            "/nix/store/01-attack daemon {0}; sleep {0} & echo end",
+            marker("27182")
+        ),
     );
     spec.inputs = world.attack("b", "").inputs;
     let (outcome, log) = world.run(&spec);
     assert!(outcome.end.is_success(), "{outcome:?}");
     assert_eq!(log, "left\nend\n");
-    assert_eq!(processes_with("27182"), 0);
+    assert_eq!(processes_with(&marker("27182")), 0);
 }
 
 #[test]
@@ -248,7 +257,7 @@ fn a_kill_and_a_drop_leave_nothing() {
     let world = World::new();
     let running = world
         .spawner
-        .spawn(&world.script("a", "sleep 16180 & sleep 16180"))
+        .spawn(&world.script("a", &format!("sleep {0} & sleep {0}", marker("16180"))))
         .expect("a build");
     let killer = running.killer();
     let stopper = std::thread::spawn(move || {
@@ -258,14 +267,115 @@ fn a_kill_and_a_drop_leave_nothing() {
     let outcome = running.wait(&mut |_| {}).expect("an outcome");
     stopper.join().expect("the stopper");
     assert_eq!(outcome.end, End::Killed);
-    assert_eq!(processes_with("16180"), 0);
+    assert_eq!(processes_with(&marker("16180")), 0);
     drop(
         world
             .spawner
-            .spawn(&world.script("b", "sleep 16180 & sleep 16180"))
+            .spawn(&world.script("b", &format!("sleep {0} & sleep {0}", marker("16180"))))
             .expect("a build"),
     );
-    assert_eq!(processes_with("16180"), 0);
+    assert_eq!(processes_with(&marker("16180")), 0);
+}
+
+#[test]
+fn a_killed_parent_takes_its_builds_along() {
+    const NAME: &str = "a_killed_parent_takes_its_builds_along";
+    if inner() {
+        let world = World::new();
+        let running = world
+            .spawner
+            .spawn(&world.script("a", &format!("sleep {0} & sleep {0}", marker("14142"))));
+        println!("{}", world.path().display());
+        // The outer test kills us here.
+        drop(running.expect("a build").wait(&mut |_| {}));
+        return;
+    }
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    let mut parent = with_arguments(&mut command, NAME)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program again");
+    let lines = BufReader::new(parent.stdout.take().expect("its output")).lines();
+    let place = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.find('/').map(|at| line[at..].to_owned()))
+        .expect("the place of its build");
+    eventually("the build runs", || processes_with(&marker("14142")) > 1);
+    parent.kill().expect("SIGKILL");
+    parent.wait().expect("its end");
+    eventually("no process is left", || {
+        processes_with(&marker("14142")) == 0
+    });
+    fs::remove_dir_all(place).expect("its directories");
+}
+
+#[test]
+fn a_masked_proc_is_refused_unless_the_policy_allows_it() {
+    const NAME: &str = "a_masked_proc_is_refused_unless_the_policy_allows_it";
+    if !inner() {
+        // As in a container: a part of /proc is covered, so no namespace may mount it afresh.
+        let script = "mount -t tmpfs none /proc/sys && exec \"$0\" \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+        command.arg(std::env::current_exe().expect("this program"));
+        let output = with_arguments(&mut command, NAME)
+            .output()
+            .expect("unshare (util-linux)");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}\n{errors}");
+        return;
+    }
+    let world = World::new();
+    let mut spec = world.script("a", ":");
+    let text = world.try_run(&spec).expect_err("refused").to_string();
+    assert!(
+        text.contains("/proc") && text.contains("unmasked"),
+        "{text}"
+    );
+    let proc = Layer::PrivateProc;
+    let found = floe_sandbox::probe();
+    let missing: Vec<Layer> = found
+        .iter()
+        .filter(|s| !s.available)
+        .map(|s| s.layer)
+        .collect();
+    assert_eq!(missing, [proc]);
+
+    let outer = std::process::id();
+    let script = format!(
+        "test -e /proc/self/status && cat /proc/{outer}/environ /proc/{outer}/root/etc/passwd; \
+         (echo x > /proc/self/comm) 2>/dev/null || echo kept"
+    );
+    spec = world.script("b", &script);
+    spec.policy = Policy::strict().allow_missing(proc);
+    let (outcome, log) = world.run(&spec);
+    assert_eq!(outcome.layers, Layers::all().without(proc));
+    let denied = log
+        .lines()
+        .filter(|line| line.contains("Permission denied"))
+        .count();
+    assert_eq!((denied, log.lines().last()), (2, Some("kept")), "{log}");
+}
+
+/// Whether this process was started by one of its own tests.
+fn inner() -> bool {
+    std::env::var_os("FLOE_TEST_INNER").is_some()
+}
+
+/// The arguments that run one test of this program.
+fn with_arguments<'a>(command: &'a mut Command, name: &str) -> &'a mut Command {
+    command
+        .args(["--exact", name, "--nocapture"])
+        .env("FLOE_TEST_INNER", "1")
+}
+
+fn eventually(what: &str, test: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !test() {
+        assert!(Instant::now() < deadline, "{what}: not within 20 seconds");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
@@ -328,7 +438,7 @@ fn the_hosts_network_is_by_policy_only_and_recorded() {
         world.try_run(&spec),
         Err(SandboxError::LayerMissing { .. })
     ));
-    let net = floe_sandbox::Layer::NetNamespace;
+    let net = Layer::NetNamespace;
     spec = world.script("b", ":");
     spec.network = Network::Host;
     spec.policy = Policy::strict().allow_missing(net);
@@ -373,6 +483,11 @@ fn compilers_work_in_a_seed() {
         make -s -j2\n\
         perl -e 'print \"perl\\n\"; mkdir \"d\"; rename \"m.c\", \"d/m.c\" or die'\n\
         tar -cf x.tar d && tar -xf x.tar && cp -a d e && install -m 755 m /nix/store/30-m\n\
+        if command -v cmake >/dev/null; then\n\
+          printf 'cmake_minimum_required(VERSION 3.10)\nproject(p C)\nadd_executable(p d/m.c)\n' > CMakeLists.txt\n\
+          (cmake -S . -B o && cmake --build o) > cmake.log 2>&1 || { cat cmake.log; exit 1; }\n\
+          test \"$(o/p)\" = made\n\
+        fi\n\
         if command -v python3 >/dev/null; then python3 -c 'import subprocess; subprocess.run([\"true\"], check=True)'; fi\n";
     let mut spec = world.script("a", script);
     spec.root = RootFs::Seed(seed);

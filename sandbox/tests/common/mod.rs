@@ -112,6 +112,12 @@ fn busybox() -> PathBuf {
         .expect("these tests need a static busybox: apt install busybox-static")
 }
 
+/// A word for command lines that differs between the run with and the one without privilege.
+pub fn marker(word: &str) -> String {
+    let unprivileged = std::env::var_os("FLOE_TEST_UNPRIVILEGED").is_some();
+    format!("{word}{}", u8::from(unprivileged))
+}
+
 /// How many processes on the host have this word in their command line.
 pub fn processes_with(word: &str) -> usize {
     let entries = fs::read_dir("/proc").expect("/proc");
