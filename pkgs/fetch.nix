@@ -15,7 +15,6 @@ in
   # A published crate's archive, the very bytes that the `checksum` of a Cargo.lock names.
   fetchCrate = { crate, version, sha256 }:
     fetcher "fetchcrate" {
-      # A store path's name takes "+" but the file is known by the whole of it.
       name = "${crate}-${version}.crate";
       inherit crate version sha256;
     };
@@ -24,9 +23,9 @@ in
   fetchurl = { url, sha256, name ? baseNameOf url }:
     fetcher "fetchurl" { inherit name url sha256; };
 
-  # A package of the two other registries that publish immutable archives.
+  # A Python package's wheel, and the archive of an npm package.
   fetchPypi = { package, version, sha256 }:
-    fetcher "fetchpypi" { name = "${package}-${version}.tar.gz"; inherit package version sha256; };
+    fetcher "fetchpypi" { name = "${package}-${version}.whl"; inherit package version sha256; };
   fetchNpm = { package, version, sha256 }:
     fetcher "fetchnpm" { name = "${baseNameOf package}-${version}.tgz"; inherit package version sha256; };
 }

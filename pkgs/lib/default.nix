@@ -1,6 +1,6 @@
 # Pure functions that the package set is made with. Nothing here knows a package or a compiler.
 let
-  inherit (builtins) attrNames elem filter foldl' functionArgs intersectAttrs isFunction;
+  inherit (builtins) elem foldl' functionArgs intersectAttrs isFunction;
 in
 rec {
   # The fixed point of a function from a set to itself, and one more layer upon such a function.
@@ -29,9 +29,6 @@ rec {
     let f = if isFunction file then file else import file;
     in makeOverridable f (intersectAttrs (functionArgs f) scope // extra);
 
-  # Conditional parts.
-  optional = yes: x: if yes then [ x ] else [ ];
-  optionals = yes: xs: if yes then xs else [ ];
   optionalAttrs = yes: set: if yes then set else { };
 
   # All that a list of libraries needs to be compiled and linked against: they and what they propagate.
@@ -46,7 +43,4 @@ rec {
 
   # The output of a package that holds its headers, its libraries, its documents.
   outputOf = wanted: drv: drv.${wanted} or drv.out or drv;
-
-  isDerivation = x: builtins.isAttrs x && x.type or null == "derivation";
-  derivationsOf = set: removeAttrs set (filter (name: !isDerivation set.${name}) (attrNames set));
 }
