@@ -119,7 +119,11 @@ struct NixInstantiate {
 
 impl Common {
     fn global(&self) -> Global {
-        Global { root: std::env::var_os("FLOE_ROOT").map(PathBuf::from), no_wait: false, quiet: self.quiet }
+        Global {
+            root: std::env::var_os("FLOE_ROOT").map(PathBuf::from),
+            no_wait: false,
+            quiet: self.quiet,
+        }
     }
 
     /// A source for each file or expression.
@@ -139,7 +143,9 @@ impl Common {
             .map(|word| {
                 if word == "-" {
                     let mut text = String::new();
-                    std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+                    std::io::stdin()
+                        .read_to_string(&mut text)
+                        .context("cannot read standard input")?;
                     return Ok(Source { expr: Some(text), ..base.clone() });
                 }
                 Ok(match self.expr {
@@ -171,7 +177,8 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
     let mut all = Vec::new();
     let mut engine = None;
     for source in args.common.sources()? {
-        let progress = Progress::start(Style { quiet: global.quiet, logs: building.print_build_logs });
+        let progress =
+            Progress::start(Style { quiet: global.quiet, logs: building.print_build_logs });
         let mut this = command::engine(&global, progress.events())?;
         let (drvs, targets) = evaluate(&this, &source, &args.common.attrs)?;
         let options = options(&building, args.dry_run, false)?;
@@ -231,7 +238,8 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
                 command::instantiate(&engine, evaluation.graph(), drv)?;
             }
             for output in &target.wanted.outputs {
-                let suffix = if output.as_str() == "out" { String::new() } else { format!("!{output}") };
+                let suffix =
+                    if output.as_str() == "out" { String::new() } else { format!("!{output}") };
                 writeln!(out, "{}{suffix}", made.path)?;
             }
         }

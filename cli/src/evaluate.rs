@@ -37,7 +37,8 @@ impl Evaluation {
         let args = pairs(&source.arg, Argument::Expr)
             .chain(pairs(&source.argstr, Argument::Text))
             .collect::<Vec<_>>();
-        let settings = Settings { nix_path: search_path(&source.include, &base), ..Settings::default() };
+        let settings =
+            Settings { nix_path: search_path(&source.include, &base), ..Settings::default() };
         let mut evaluator = Evaluator::new(host, settings);
         let top = match (&source.expr, &source.file) {
             (Some(text), _) => evaluator.eval_expr(text, &base),
@@ -93,8 +94,11 @@ impl Evaluation {
                     (None, below) => below.to_owned(),
                 };
                 let node = self.graph().node(found.drv);
-                let outputs: Vec<OutputName> =
-                    found.outputs.iter().map(|&at| node.outputs[at as usize].name.clone()).collect();
+                let outputs: Vec<OutputName> = found
+                    .outputs
+                    .iter()
+                    .map(|&at| node.outputs[at as usize].name.clone())
+                    .collect();
                 targets.push(Target {
                     wanted: Wanted { attr, drv: found.drv, outputs },
                     main_program: found.main_program,
@@ -115,9 +119,11 @@ impl Evaluation {
 
     /// Forces a value, deeply if asked.
     pub fn force(&mut self, value: Handle, deep: bool) -> Result<Handle> {
-        self.try_with(|evaluator| {
-            if deep { evaluator.force_deep(value) } else { evaluator.force(value) }
-        })
+        self.try_with(
+            |evaluator| {
+                if deep { evaluator.force_deep(value) } else { evaluator.force(value) }
+            },
+        )
     }
 
     /// A value as JSON.

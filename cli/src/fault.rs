@@ -52,7 +52,9 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
     let text_of = |pos: &SourcePos| {
         evaluator.source_text(&pos.file).map(|text| String::from_utf8_lossy(text).into_owned())
     };
-    let mut group = Level::ERROR.primary_title(error.message.clone()).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
+    let mut group = Level::ERROR
+        .primary_title(error.message.clone())
+        .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
     if let Some(pos) = &error.pos
         && let Some(text) = text_of(pos)
         && let Some(at) = offset(&text, pos)

@@ -110,9 +110,14 @@ impl View {
                 self.planned = certain + possible;
                 if self.planned > 0 {
                     let certain = format!("{certain} to build");
-                    let possible =
-                        if possible > 0 { format!(", {possible} more may follow") } else { String::new() };
-                    self.say(&format!("floe: {total} derivations, {done} known; {certain}{possible}"));
+                    let possible = if possible > 0 {
+                        format!(", {possible} more may follow")
+                    } else {
+                        String::new()
+                    };
+                    self.say(&format!(
+                        "floe: {total} derivations, {done} known; {certain}{possible}"
+                    ));
                 }
             }
             Event::Started { job, name } => {

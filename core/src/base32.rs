@@ -87,9 +87,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base32Error> {
                 Some(slot) => *slot |= part,
                 None if part == 0 => {}
                 None => {
-                    return Err(Base32Error::Surplus {
-                        text: text.to_owned(),
-                    });
+                    return Err(Base32Error::Surplus { text: text.to_owned() });
                 }
             }
         }
@@ -116,19 +114,8 @@ mod tests {
 
     #[test]
     fn refuses_other_letters() {
-        for bad in [
-            "e",
-            "o",
-            "t",
-            "u",
-            "A",
-            "-",
-            "kpcd173cq987hw957sx6m0868wv3x6d/",
-        ] {
-            assert!(
-                matches!(decode(bad), Err(Base32Error::Digit { .. })),
-                "{bad}"
-            );
+        for bad in ["e", "o", "t", "u", "A", "-", "kpcd173cq987hw957sx6m0868wv3x6d/"] {
+            assert!(matches!(decode(bad), Err(Base32Error::Digit { .. })), "{bad}");
         }
         // 52 digits have 260 bits: the four above 256 must be zero.
         let surplus = "2".to_owned() + &"0".repeat(51);

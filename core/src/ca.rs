@@ -95,22 +95,17 @@ pub struct ContentAddress {
 impl ContentAddress {
     /// Reads Nix's text form, `text:sha256:...` or `fixed:[r:]algo:...`.
     pub fn parse(text: &str) -> Result<ContentAddress, CaError> {
-        let form = || CaError::Form {
-            text: text.to_owned(),
-        };
+        let form = || CaError::Form { text: text.to_owned() };
         let (kind, rest) = text.split_once(':').ok_or_else(form)?;
         let (method, rest) = match kind {
             "text" => (Method::Text, rest),
-            "fixed" => rest
-                .strip_prefix("r:")
-                .map_or((Method::Flat, rest), |rest| (Method::Nar, rest)),
+            "fixed" => {
+                rest.strip_prefix("r:").map_or((Method::Flat, rest), |rest| (Method::Nar, rest))
+            }
             _ => return Err(form()),
         };
         let (algo, digits) = rest.split_once(':').ok_or_else(form)?;
-        Ok(ContentAddress {
-            method,
-            hash: Hash::parse_digits(digits, HashAlgo::parse(algo)?)?,
-        })
+        Ok(ContentAddress { method, hash: Hash::parse_digits(digits, HashAlgo::parse(algo)?)? })
     }
 
     /// `r:sha256`, `sha256` or `text:sha256`: method and algorithm as in a derivation.
@@ -165,11 +160,7 @@ impl Refs {
 /// The root of all naming: the path of a kind (`source`, `text:...`, `output:out`), a hash
 /// and a name.
 pub fn make_store_path(kind: &str, hash: &Hash, name: &str) -> Result<StorePath, PathError> {
-    let text = format!(
-        "{kind}:{}:{}:{STORE_DIR}:{name}",
-        hash.algo(),
-        hash.base16()
-    );
+    let text = format!("{kind}:{}:{}:{STORE_DIR}:{name}", hash.algo(), hash.base16());
     StorePath::new(&Hash::of(HashAlgo::Sha256, text.as_bytes()).fold(), name)
 }
 
@@ -202,24 +193,19 @@ pub fn text_path(
 /// The path of an object whose content address is known.
 pub fn fixed_path(name: &str, ca: &ContentAddress, refs: &Refs) -> Result<StorePath, CaError> {
     match (ca.method, ca.hash.algo()) {
-        (Method::Text, _) if refs.this => Err(CaError::TextRefersToItself {
-            name: name.to_owned(),
-        }),
+        (Method::Text, _) if refs.this => {
+            Err(CaError::TextRefersToItself { name: name.to_owned() })
+        }
         (Method::Text, HashAlgo::Sha256) => {
             let kind = kind_with_refs("text", &refs.others, false);
             Ok(make_store_path(&kind, &ca.hash, name)?)
         }
-        (Method::Text, algo) => Err(CaError::TextAlgo {
-            name: name.to_owned(),
-            algo,
-        }),
+        (Method::Text, algo) => Err(CaError::TextAlgo { name: name.to_owned(), algo }),
         (Method::Nar, HashAlgo::Sha256) => {
             let kind = kind_with_refs("source", &refs.others, refs.this);
             Ok(make_store_path(&kind, &ca.hash, name)?)
         }
-        _ if !refs.is_empty() => Err(CaError::References {
-            name: name.to_owned(),
-        }),
+        _ if !refs.is_empty() => Err(CaError::References { name: name.to_owned() }),
         _ => {
             let inner = format!("fixed:out:{}:{}:", ca.method_algo(), ca.hash.base16());
             let hash = Hash::of(HashAlgo::Sha256, inner.as_bytes());
@@ -234,11 +220,7 @@ pub fn output_path(
     modulo: &Hash,
     drv_name: &str,
 ) -> Result<StorePath, PathError> {
-    make_store_path(
-        &format!("output:{output}"),
-        modulo,
-        &output.path_name(drv_name),
-    )
+    make_store_path(&format!("output:{output}"), modulo, &output.path_name(drv_name))
 }
 
 #[cfg(test)]
@@ -251,54 +233,24 @@ mod tests {
     #[test]
     fn known_paths() {
         let none = BTreeSet::new();
-        assert_eq!(
-            text_path("a.txt", b"hello\n", &none).unwrap().as_str(),
-            TEXT
-        );
+        assert_eq!(text_path("a.txt", b"hello\n", &none).unwrap().as_str(), TEXT);
         let first = BTreeSet::from([StorePath::parse(TEXT).unwrap()]);
-        assert_eq!(
-            text_path("b.txt", TEXT.as_bytes(), &first)
-                .unwrap()
-                .as_str(),
-            TEXT_WITH_REF
-        );
+        assert_eq!(text_path("b.txt", TEXT.as_bytes(), &first).unwrap().as_str(), TEXT_WITH_REF);
         for (method, algo, path) in FIXED {
-            let ca = ContentAddress {
-                method,
-                hash: Hash::of(algo, b"hello\n"),
-            };
-            assert_eq!(
-                fixed_path("a.txt", &ca, &Refs::default()).unwrap().as_str(),
-                path
-            );
+            let ca = ContentAddress { method, hash: Hash::of(algo, b"hello\n") };
+            assert_eq!(fixed_path("a.txt", &ca, &Refs::default()).unwrap().as_str(), path);
         }
     }
 
     #[test]
     fn where_references_are_allowed() {
-        let refs = Refs {
-            others: BTreeSet::new(),
-            this: true,
-        };
+        let refs = Refs { others: BTreeSet::new(), this: true };
         let path = |method, algo| {
-            fixed_path(
-                "x",
-                &ContentAddress {
-                    method,
-                    hash: Hash::zero(algo),
-                },
-                &refs,
-            )
+            fixed_path("x", &ContentAddress { method, hash: Hash::zero(algo) }, &refs)
         };
         assert!(path(Method::Nar, HashAlgo::Sha256).is_ok());
-        assert!(matches!(
-            path(Method::Nar, HashAlgo::Sha1),
-            Err(CaError::References { .. })
-        ));
-        assert!(matches!(
-            path(Method::Flat, HashAlgo::Sha256),
-            Err(CaError::References { .. })
-        ));
+        assert!(matches!(path(Method::Nar, HashAlgo::Sha1), Err(CaError::References { .. })));
+        assert!(matches!(path(Method::Flat, HashAlgo::Sha256), Err(CaError::References { .. })));
         assert!(matches!(
             path(Method::Text, HashAlgo::Sha256),
             Err(CaError::TextRefersToItself { .. })
@@ -326,25 +278,9 @@ mod tests {
     const TEXT: &str = "/nix/store/8hb1zapwkfr1j7zmxj7s7wj2pgci7zjm-a.txt";
     const TEXT_WITH_REF: &str = "/nix/store/r25ak71wkppfmdiibarvvvnc9cyjjkhh-b.txt";
     const FIXED: [(Method, HashAlgo, &str); 4] = [
-        (
-            Method::Flat,
-            HashAlgo::Sha256,
-            "/nix/store/fdwm55r4skpypx1gwzb7x69ckav1rv09-a.txt",
-        ),
-        (
-            Method::Nar,
-            HashAlgo::Sha256,
-            "/nix/store/kgcxv5w2qgaiplbdrb8hlb7bmgfas0xs-a.txt",
-        ),
-        (
-            Method::Flat,
-            HashAlgo::Sha1,
-            "/nix/store/ai1nh82p4c5ylq44c5yqamdsl6s74p63-a.txt",
-        ),
-        (
-            Method::Nar,
-            HashAlgo::Sha512,
-            "/nix/store/06fgyzfi0c753p70fvz0cdvbiajdhmb5-a.txt",
-        ),
+        (Method::Flat, HashAlgo::Sha256, "/nix/store/fdwm55r4skpypx1gwzb7x69ckav1rv09-a.txt"),
+        (Method::Nar, HashAlgo::Sha256, "/nix/store/kgcxv5w2qgaiplbdrb8hlb7bmgfas0xs-a.txt"),
+        (Method::Flat, HashAlgo::Sha1, "/nix/store/ai1nh82p4c5ylq44c5yqamdsl6s74p63-a.txt"),
+        (Method::Nar, HashAlgo::Sha512, "/nix/store/06fgyzfi0c753p70fvz0cdvbiajdhmb5-a.txt"),
     ];
 }

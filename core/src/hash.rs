@@ -27,13 +27,8 @@ pub enum HashAlgo {
 
 impl HashAlgo {
     /// Every algorithm.
-    pub const ALL: [HashAlgo; 5] = [
-        HashAlgo::Md5,
-        HashAlgo::Sha1,
-        HashAlgo::Sha256,
-        HashAlgo::Sha512,
-        HashAlgo::Blake3,
-    ];
+    pub const ALL: [HashAlgo; 5] =
+        [HashAlgo::Md5, HashAlgo::Sha1, HashAlgo::Sha256, HashAlgo::Sha512, HashAlgo::Blake3];
 
     /// Length of a digest in bytes.
     pub const fn size(self) -> usize {
@@ -61,9 +56,7 @@ impl HashAlgo {
         HashAlgo::ALL
             .into_iter()
             .find(|algo| algo.name() == name)
-            .ok_or_else(|| HashError::Algo {
-                name: name.to_owned(),
-            })
+            .ok_or_else(|| HashError::Algo { name: name.to_owned() })
     }
 }
 
@@ -141,10 +134,7 @@ impl Hash {
 
     /// The digest of all zeros: what Nix assumes for an empty hash.
     pub const fn zero(algo: HashAlgo) -> Hash {
-        Hash {
-            algo,
-            bytes: [0; 64],
-        }
+        Hash { algo, bytes: [0; 64] }
     }
 
     fn copy_of(algo: HashAlgo, digest: &[u8]) -> Hash {
@@ -204,32 +194,20 @@ impl Hash {
         };
         let algo = match (named, algo) {
             (None, None) => {
-                return Err(HashError::NoAlgo {
-                    text: text.to_owned(),
-                });
+                return Err(HashError::NoAlgo { text: text.to_owned() });
             }
             (Some(named), Some(expected)) if named != expected => {
-                return Err(HashError::OtherAlgo {
-                    text: text.to_owned(),
-                    expected,
-                });
+                return Err(HashError::OtherAlgo { text: text.to_owned(), expected });
             }
             (Some(algo), _) | (None, Some(algo)) => algo,
         };
-        if sri {
-            Hash::parse_base64(digits, algo)
-        } else {
-            Hash::parse_digits(digits, algo)
-        }
+        if sri { Hash::parse_base64(digits, algo) } else { Hash::parse_digits(digits, algo) }
     }
 
     /// Reads bare digits; their number tells the encoding.
     pub fn parse_digits(digits: &str, algo: HashAlgo) -> Result<Hash, HashError> {
         let size = algo.size();
-        let wrong = |encoding| HashError::Digits {
-            text: digits.to_owned(),
-            encoding,
-        };
+        let wrong = |encoding| HashError::Digits { text: digits.to_owned(), encoding };
         if digits.len() == size * 2 {
             let bytes = base16_decode(digits).ok_or_else(|| wrong("base 16"))?;
             Ok(Hash::copy_of(algo, &bytes))
@@ -239,22 +217,15 @@ impl Hash {
         } else if digits.len() == size.div_ceil(3) * 4 {
             Hash::parse_base64(digits, algo)
         } else {
-            Err(HashError::Length {
-                text: digits.to_owned(),
-                algo,
-            })
+            Err(HashError::Length { text: digits.to_owned(), algo })
         }
     }
 
     fn parse_base64(digits: &str, algo: HashAlgo) -> Result<Hash, HashError> {
-        let bytes = base64_decode(digits).ok_or_else(|| HashError::Digits {
-            text: digits.to_owned(),
-            encoding: "base 64",
-        })?;
-        Hash::from_bytes(algo, &bytes).ok_or_else(|| HashError::Length {
-            text: digits.to_owned(),
-            algo,
-        })
+        let bytes = base64_decode(digits)
+            .ok_or_else(|| HashError::Digits { text: digits.to_owned(), encoding: "base 64" })?;
+        Hash::from_bytes(algo, &bytes)
+            .ok_or_else(|| HashError::Length { text: digits.to_owned(), algo })
     }
 }
 
@@ -406,10 +377,7 @@ fn base16_decode(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-    digits
-        .chunks_exact(2)
-        .map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?))
-        .collect()
+    digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?)).collect()
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -466,23 +434,14 @@ mod tests {
         let cases = [
             (HashAlgo::Md5, "b1946ac92492d2347c6235b4d2611184"),
             (HashAlgo::Sha1, "f572d396fae9206628714fb2ce00f72e94f2258f"),
-            (
-                HashAlgo::Sha256,
-                "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
-            ),
+            (HashAlgo::Sha256, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"),
         ];
         for (algo, base16) in cases {
             assert_eq!(Hash::of(algo, b"hello\n").base16(), base16);
         }
         let hash = Hash::of(HashAlgo::Sha256, b"hello\n");
-        assert_eq!(
-            hash.base32(),
-            "00xyyr3fi8l6hb839bv3f7yb86yjv7xi1cgh1xnhipym4asvb4aq"
-        );
-        assert_eq!(
-            hash.sri(),
-            "sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="
-        );
+        assert_eq!(hash.base32(), "00xyyr3fi8l6hb839bv3f7yb86yjv7xi1cgh1xnhipym4asvb4aq");
+        assert_eq!(hash.sri(), "sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=");
         assert_eq!(
             Hash::of(HashAlgo::Blake3, b"").base16(),
             "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
@@ -504,16 +463,8 @@ mod tests {
             None,
             "unknown hash algorithm 'md6', expect 'blake3', 'md5', 'sha1', 'sha256' or 'sha512'",
         );
-        check(
-            "md5:abc",
-            None,
-            "hash 'abc' has wrong length for hash algorithm 'md5'",
-        );
-        check(
-            "sha256-abcd",
-            None,
-            "hash 'abcd' has wrong length for hash algorithm 'sha256'",
-        );
+        check("md5:abc", None, "hash 'abc' has wrong length for hash algorithm 'md5'");
+        check("sha256-abcd", None, "hash 'abcd' has wrong length for hash algorithm 'sha256'");
         check(
             "md5:b1946ac92492d2347c6235b4d2611184",
             Some(HashAlgo::Sha1),
@@ -529,14 +480,8 @@ mod tests {
     #[test]
     fn upper_case_base16_and_unpadded_sri_are_read() {
         let hash = Hash::of(HashAlgo::Sha256, b"hello\n");
-        assert_eq!(
-            Hash::parse(&hash.base16().to_uppercase(), Some(HashAlgo::Sha256)),
-            Ok(hash)
-        );
-        assert_eq!(
-            Hash::parse(hash.sri().trim_end_matches('='), None),
-            Ok(hash)
-        );
+        assert_eq!(Hash::parse(&hash.base16().to_uppercase(), Some(HashAlgo::Sha256)), Ok(hash));
+        assert_eq!(Hash::parse(hash.sri().trim_end_matches('='), None), Ok(hash));
     }
 
     proptest! {

@@ -73,20 +73,13 @@ pub fn check_name(name: &str) -> Result<(), PathError> {
         return Err(PathError::Empty);
     }
     if name.len() > MAX_NAME_LEN {
-        return Err(PathError::Long {
-            name: name.to_owned(),
-        });
+        return Err(PathError::Long { name: name.to_owned() });
     }
     if matches!(name.split('-').next(), Some("." | "..")) {
-        return Err(PathError::Dots {
-            name: name.to_owned(),
-        });
+        return Err(PathError::Dots { name: name.to_owned() });
     }
     match name.chars().find(|&c| !allowed(c)) {
-        Some(found) => Err(PathError::Character {
-            name: name.to_owned(),
-            found,
-        }),
+        Some(found) => Err(PathError::Character { name: name.to_owned(), found }),
         None => Ok(()),
     }
 }
@@ -110,12 +103,8 @@ impl StorePath {
 
     /// Reads a full path, `/nix/store/<digest>-<name>` and nothing below it.
     pub fn parse(text: &str) -> Result<StorePath, PathError> {
-        let outside = || PathError::Outside {
-            text: text.to_owned(),
-        };
-        let base = text
-            .strip_prefix(STORE_DIR)
-            .and_then(|rest| rest.strip_prefix('/'));
+        let outside = || PathError::Outside { text: text.to_owned() };
+        let base = text.strip_prefix(STORE_DIR).and_then(|rest| rest.strip_prefix('/'));
         let base = base.ok_or_else(outside)?;
         if base.is_empty() || base.contains('/') {
             return Err(outside());
@@ -133,10 +122,8 @@ impl StorePath {
     /// Reads the store path at the start of `text`, and returns what follows it: empty, or
     /// starting with a slash.
     pub fn parse_prefix(text: &str) -> Result<(StorePath, &str), PathError> {
-        let end = text
-            .get(BASE..)
-            .and_then(|rest| rest.find('/'))
-            .map_or(text.len(), |at| BASE + at);
+        let end =
+            text.get(BASE..).and_then(|rest| rest.find('/')).map_or(text.len(), |at| BASE + at);
         let (path, rest) = text.split_at(end);
         Ok((StorePath::parse(path)?, rest))
     }
@@ -163,9 +150,7 @@ impl StorePath {
 
     /// The digest's 20 bytes.
     pub fn digest(&self) -> [u8; 20] {
-        let bytes = base32::decode(self.digest_text())
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok());
+        let bytes = base32::decode(self.digest_text()).ok().and_then(|bytes| bytes.try_into().ok());
         bytes.expect("32 digits, checked when the path was made, write 20 bytes")
     }
 
@@ -179,13 +164,9 @@ fn check_base(base: &str) -> Result<(), PathError> {
     let bytes = base.as_bytes();
     let whole = bytes.len() > DIGEST_LEN
         && bytes[DIGEST_LEN] == b'-'
-        && bytes[..DIGEST_LEN]
-            .iter()
-            .all(|&byte| base32::is_digit(byte));
+        && bytes[..DIGEST_LEN].iter().all(|&byte| base32::is_digit(byte));
     if !whole {
-        return Err(PathError::Digest {
-            text: base.to_owned(),
-        });
+        return Err(PathError::Digest { text: base.to_owned() });
     }
     check_name(&base[DIGEST_LEN + 1..])
 }
@@ -247,11 +228,7 @@ impl OutputName {
 
     /// The name of the store path that this output of a derivation called `drv_name` has.
     pub fn path_name(&self, drv_name: &str) -> String {
-        if &*self.0 == "out" {
-            drv_name.to_owned()
-        } else {
-            format!("{drv_name}-{}", self.0)
-        }
+        if &*self.0 == "out" { drv_name.to_owned() } else { format!("{drv_name}-{}", self.0) }
     }
 }
 
@@ -299,14 +276,8 @@ mod tests {
         assert_eq!(path.to_string(), HELLO);
         assert_eq!(path.name(), "hello-2.12");
         assert_eq!(path.digest_text(), "0c3vm4yrz5mxb3jpfqlqv3ircz9w4gl7");
-        assert_eq!(
-            StorePath::from_base_name(path.base_name()),
-            Ok(path.clone())
-        );
-        assert_eq!(
-            StorePath::new(&path.digest(), path.name()),
-            Ok(path.clone())
-        );
+        assert_eq!(StorePath::from_base_name(path.base_name()), Ok(path.clone()));
+        assert_eq!(StorePath::new(&path.digest(), path.name()), Ok(path.clone()));
         let below = format!("{HELLO}/bin/hello");
         let (prefix, rest) = StorePath::parse_prefix(&below).unwrap();
         assert_eq!((prefix, rest), (path, "/bin/hello"));
@@ -329,33 +300,11 @@ mod tests {
         ] {
             assert!(StorePath::parse(bad).is_err(), "{bad}");
         }
-        for bad in [
-            "",
-            ".",
-            "..",
-            ".-x",
-            "..-x",
-            "a b",
-            "a/b",
-            "ä",
-            "a\0",
-            &"x".repeat(212),
-        ] {
+        for bad in ["", ".", "..", ".-x", "..-x", "a b", "a/b", "ä", "a\0", &"x".repeat(212)] {
             assert!(check_name(bad).is_err(), "{bad}");
-            assert!(
-                StorePath::from_base_name(&format!("{digest}-{bad}")).is_err(),
-                "{bad}"
-            );
+            assert!(StorePath::from_base_name(&format!("{digest}-{bad}")).is_err(), "{bad}");
         }
-        for good in [
-            ".x",
-            "...",
-            "..a",
-            ".a-b",
-            "-",
-            "a?b=c+d_e",
-            &"x".repeat(211),
-        ] {
+        for good in [".x", "...", "..a", ".a-b", "-", "a?b=c+d_e", &"x".repeat(211)] {
             assert!(check_name(good).is_ok(), "{good}");
         }
     }

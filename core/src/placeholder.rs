@@ -32,10 +32,7 @@ pub fn upstream(drv_path: &StorePath, output: &OutputName) -> String {
 pub fn computed(inner: &str, output: &OutputName) -> Option<String> {
     let digest = Hash::parse_digits(inner.strip_prefix('/')?, HashAlgo::Sha256).ok()?;
     let folded: [u8; 20] = digest.fold();
-    Some(render(&format!(
-        "nix-computed-output:{}:{output}",
-        crate::base32::encode(&folded)
-    )))
+    Some(render(&format!("nix-computed-output:{}:{output}", crate::base32::encode(&folded))))
 }
 
 #[cfg(test)]
@@ -45,17 +42,11 @@ mod tests {
     /// Values that Nix's own unit tests and `builtins.placeholder` give.
     #[test]
     fn known_values() {
-        assert_eq!(
-            output("out"),
-            "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9"
-        );
+        assert_eq!(output("out"), "/1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9");
         assert_eq!(output("out").len(), LEN);
         let drv = StorePath::from_base_name("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo.drv").unwrap();
         let upstream = upstream(&drv, &OutputName::out());
-        assert_eq!(
-            upstream,
-            "/0c6rn30q4frawknapgwq386zq358m8r6msvywcvc89n6m5p2dgbz"
-        );
+        assert_eq!(upstream, "/0c6rn30q4frawknapgwq386zq358m8r6msvywcvc89n6m5p2dgbz");
         let dynamic =
             StorePath::from_base_name("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo.drv.drv").unwrap();
         let inner = super::upstream(&dynamic, &OutputName::out());

@@ -39,21 +39,13 @@ in rec {
 /// Instantiates the expression into a store of its own; `None` without Nix.
 fn instantiate(dir: &Path) -> Option<BTreeMap<StorePath, Vec<u8>>> {
     let output = Command::new("nix-instantiate")
-        .args([
-            "--option",
-            "experimental-features",
-            "nix-command ca-derivations",
-        ])
+        .args(["--option", "experimental-features", "nix-command ca-derivations"])
         .args(["--option", "build-users-group", "", "--store"])
         .arg(dir)
         .args(["-E", EXPRESSION])
         .output()
         .ok()?;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut texts = BTreeMap::new();
     for entry in std::fs::read_dir(dir.join("nix/store")).unwrap() {
         let entry = entry.unwrap();
@@ -80,10 +72,7 @@ fn derivations_are_those_of_nix() {
     let mut memo = ModuloMemo::new();
     for (path, text) in &texts {
         let drv = parse(path, text);
-        assert!(
-            drv.to_aterm() == *text,
-            "{path} is not written as it was read"
-        );
+        assert!(drv.to_aterm() == *text, "{path} is not written as it was read");
         assert_eq!(drv.drv_path().unwrap(), *path);
 
         let mut again = drv.clone();
@@ -98,14 +87,9 @@ fn derivations_are_those_of_nix() {
             again.env.remove(name.as_str().as_bytes());
         }
         let read = |path: &StorePath| Ok::<_, ModuloError>(parse(path, &texts[path]));
-        again
-            .fill_outputs(|input| hash_modulo(input, &mut memo, read))
-            .unwrap();
+        again.fill_outputs(|input| hash_modulo(input, &mut memo, read)).unwrap();
         assert_eq!(again, drv, "{path}");
     }
-    let deferred = memo
-        .values()
-        .filter(|modulo| **modulo == Modulo::Deferred)
-        .count();
+    let deferred = memo.values().filter(|modulo| **modulo == Modulo::Deferred).count();
     assert!(deferred >= 2, "nothing deferred among {memo:?}");
 }

@@ -138,9 +138,12 @@ impl View<'_> {
                 };
                 (Decision::Reused, None, reason.to_owned(), None)
             }
-            State::Blocked(_) | State::Ready | State::Running | State::Cancelled => {
-                (Decision::Cancelled, None, "the request ended before it could run".to_owned(), None)
-            }
+            State::Blocked(_) | State::Ready | State::Running | State::Cancelled => (
+                Decision::Cancelled,
+                None,
+                "the request ended before it could run".to_owned(),
+                None,
+            ),
         }
     }
 
@@ -152,7 +155,8 @@ impl View<'_> {
         let node = self.graph.node(ix);
         for (dep, (task, old)) in node.deps.iter().zip(&former.inputs) {
             let new = self.outcome.outputs[dep.index()].as_ref();
-            let new: Vec<&StorePath> = new.map(|outputs| outputs.values().collect()).unwrap_or_default();
+            let new: Vec<&StorePath> =
+                new.map(|outputs| outputs.values().collect()).unwrap_or_default();
             if *task == *self.tasks[dep.index()] && old.iter().ne(new.iter().copied()) {
                 let pair = old.iter().zip(new).find(|(old, new)| old != new);
                 let file = pair.and_then(|(old, new)| self.past.first_difference(old, new));
@@ -193,7 +197,10 @@ impl View<'_> {
         let node = self.graph.node(ix);
         let resolved = self.outcome.keys[ix.index()];
         if former.is_some_and(|former| former.resolved.is_some() && former.resolved != resolved) {
-            return ("the build trace knows this resolved derivation from an earlier build".to_owned(), None);
+            return (
+                "the build trace knows this resolved derivation from an earlier build".to_owned(),
+                None,
+            );
         }
         let changed = node.deps.iter().find(|dep| {
             let former = self.former[dep.index()].as_ref();
@@ -205,7 +212,9 @@ impl View<'_> {
                 let reason = format!("its input '{task}' came out byte for byte as before");
                 (reason, Some(DecidedBy { input: task, file: None }))
             }
-            None => ("its outputs are addressed by content that was given up front".to_owned(), None),
+            None => {
+                ("its outputs are addressed by content that was given up front".to_owned(), None)
+            }
         }
     }
 }

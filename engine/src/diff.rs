@@ -34,7 +34,11 @@ enum Same {
 
 fn same(a: &Path, b: &Path) -> io::Result<Same> {
     let (Ok(ma), Ok(mb)) = (fs::symlink_metadata(a), fs::symlink_metadata(b)) else {
-        return Ok(if a.symlink_metadata().is_ok() == b.symlink_metadata().is_ok() { Same::Yes } else { Same::No });
+        return Ok(if a.symlink_metadata().is_ok() == b.symlink_metadata().is_ok() {
+            Same::Yes
+        } else {
+            Same::No
+        });
     };
     if ma.file_type() != mb.file_type() {
         return Ok(Same::No);

@@ -263,10 +263,10 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
-        let digests: Vec<u8> =
-            graph.deep_digests().iter().flat_map(|digest| digest.0).collect();
+        let digests: Vec<u8> = graph.deep_digests().iter().flat_map(|digest| digest.0).collect();
         let summary = floe_core::hash::Digest::of(&digests);
-        let targets: String = graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
+        let targets: String =
+            graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
         let request = format!("request\0{}\0{targets}", options.strategy);
         let same = outcome.builders_run == 0
             && store.record(request.as_bytes())?.as_deref() == Some(&summary.0[..]);
@@ -281,7 +281,8 @@ impl Engine {
                 .iter()
                 .filter(|decided| !decided.recorded)
                 .map(|decided| {
-                    let value = serde_json::to_vec(&decided.record).expect("records are plain data");
+                    let value =
+                        serde_json::to_vec(&decided.record).expect("records are plain data");
                     (record_key(options.strategy, &decided.task), value)
                 })
                 .collect();

@@ -14,7 +14,9 @@ use floe_core::drv::Derivation;
 use floe_core::hash::HashAlgo;
 use floe_core::path::{STORE_DIR, StorePath};
 use floe_lang::graph::{DrvGraph, DrvId};
-use floe_lang::host::{FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source};
+use floe_lang::host::{
+    FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source,
+};
 use floe_store::object::tree::{BoxError, Source as TreeSource};
 use floe_store::object::walk::FileKind as TreeFileKind;
 use floe_store::{FileStat, Store, StoreError, TempRoots};
@@ -57,7 +59,7 @@ impl StoreHost {
             }
             Origin::Filtered(path, kept) => {
                 let path = self.physical(path);
-                let mut filter = kept_only(kept);
+                let mut filter = kept_only(&path, kept);
                 let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
                 store.add_source(tree).map_err(failed)?
             }
@@ -92,7 +94,7 @@ impl StoreHost {
             Origin::Tree(path) => self.hash_tree(&self.physical(path), source),
             Origin::Filtered(path, kept) => {
                 let path = self.physical(path);
-                let mut filter = kept_only(kept);
+                let mut filter = kept_only(&path, kept);
                 let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
                 floe_store::source_path(tree).map_err(failed)
             }
@@ -114,7 +116,9 @@ impl StoreHost {
             &[tag.as_bytes(), path.as_os_str().as_bytes()].concat(),
         ));
         let cached = store.digest_get(&key, &stat).ok().flatten();
-        if let Some(path) = cached.and_then(|row| StorePath::from_base_name(&String::from_utf8(row).ok()?).ok()) {
+        if let Some(path) =
+            cached.and_then(|row| StorePath::from_base_name(&String::from_utf8(row).ok()?).ok())
+        {
             return Ok(path);
         }
         let result = hash()?;
@@ -230,7 +234,8 @@ impl Host for StoreHost {
         let names: Vec<&str> = wanted.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();
         Err(HostError::Unsupported {
             what: format!("importing from the derivation '{}'", names.join("', '")),
-            why: "evaluation cannot wait for builds yet; build it first and import its path".to_owned(),
+            why: "evaluation cannot wait for builds yet; build it first and import its path"
+                .to_owned(),
         })
     }
 
@@ -255,7 +260,8 @@ impl Host for StoreHost {
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, HostError> {
         Err(HostError::Unsupported {
             what: format!("builtins.{}", request.kind),
-            why: "use a fixed-output derivation (builtin:fetchurl), which fetches when it is built".to_owned(),
+            why: "use a fixed-output derivation (builtin:fetchurl), which fetches when it is built"
+                .to_owned(),
         })
     }
 
@@ -275,9 +281,12 @@ fn tree_source<'a>(path: &'a Path, source: &'a Source) -> TreeSource<'a> {
 }
 
 /// Lets through what evaluation's filter kept.
-fn kept_only(kept: &[PathBuf]) -> impl FnMut(&Path, TreeFileKind) -> Result<bool, BoxError> + use<> {
-    let kept: BTreeSet<PathBuf> = kept.iter().cloned().collect();
-    move |relative, _| Ok(kept.contains(relative))
+fn kept_only(
+    root: &Path,
+    kept: &[PathBuf],
+) -> impl FnMut(&Path, TreeFileKind) -> Result<bool, BoxError> + use<> {
+    let kept: BTreeSet<PathBuf> = kept.iter().map(|relative| root.join(relative)).collect();
+    move |path, _| Ok(kept.contains(path))
 }
 
 fn failed(error: StoreError) -> HostError {

@@ -180,7 +180,12 @@ impl Importer<'_> {
         outputs.iter().map(|&at| node.outputs[at as usize].name.clone()).collect()
     }
 
-    fn template(&self, id: DrvId, node: &DrvNode, string: &SymStr) -> Result<Template, ImportError> {
+    fn template(
+        &self,
+        id: DrvId,
+        node: &DrvNode,
+        string: &SymStr,
+    ) -> Result<Template, ImportError> {
         let mut pieces = Vec::with_capacity(string.0.len());
         for segment in &string.0 {
             match segment {
@@ -210,7 +215,12 @@ impl Importer<'_> {
     }
 
     /// Literal text, in which paths of observed derivations are holes again.
-    fn text(&self, node: &DrvNode, text: &[u8], pieces: &mut Vec<Piece>) -> Result<(), ImportError> {
+    fn text(
+        &self,
+        node: &DrvNode,
+        text: &[u8],
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), ImportError> {
         let mut rest = text;
         while let Some((at, len, drv, output)) = self.observed.find(rest) {
             let Some(dep) = dep_index(node, drv) else {

@@ -25,7 +25,9 @@ pub enum MaterialError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// The source is not what it was when it was evaluated.
-    #[error("the source of {expected} changed while it was used (it is now {found}); run the command again")]
+    #[error(
+        "the source of {expected} changed while it was used (it is now {found}); run the command again"
+    )]
     Changed {
         /// What evaluation computed.
         expected: StorePath,
@@ -49,7 +51,11 @@ struct Sources {
 
 impl Materials {
     /// The materials of an imported graph.
-    pub fn new(drvs: Arc<DrvGraph>, host: Arc<StoreHost>, by_path: HashMap<StorePath, Material>) -> Self {
+    pub fn new(
+        drvs: Arc<DrvGraph>,
+        host: Arc<StoreHost>,
+        by_path: HashMap<StorePath, Material>,
+    ) -> Self {
         Materials(Some(Arc::new(Sources { drvs, host, by_path })))
     }
 

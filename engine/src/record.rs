@@ -8,9 +8,7 @@ use floe_core::path::{OutputName, StorePath};
 use serde::{Deserialize, Serialize};
 
 /// What was decided for a derivation.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// A builder or fetcher ran.

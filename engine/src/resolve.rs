@@ -73,7 +73,9 @@ impl Fill<'_> {
                 }
                 Piece::Own(output) => match self.own.and_then(|own| own.get(output)) {
                     Some(path) => bytes.extend_from_slice(path.as_str().as_bytes()),
-                    None => bytes.extend_from_slice(placeholder::output(output.as_str()).as_bytes()),
+                    None => {
+                        bytes.extend_from_slice(placeholder::output(output.as_str()).as_bytes())
+                    }
                 },
                 Piece::Path(path) => bytes.extend_from_slice(path.as_str().as_bytes()),
             }
@@ -108,10 +110,6 @@ pub fn derivation(
         system: fill.template(&recipe.system),
         builder: fill.template(&recipe.builder),
         args: recipe.args.iter().map(|arg| fill.template(arg)).collect(),
-        env: recipe
-            .env
-            .iter()
-            .map(|(name, value)| (name.to_vec(), fill.template(value)))
-            .collect(),
+        env: recipe.env.iter().map(|(name, value)| (name.to_vec(), fill.template(value))).collect(),
     }
 }

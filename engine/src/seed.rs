@@ -28,7 +28,9 @@ const ROOT_NAME: &str = "seed";
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     /// A package is not installed.
-    #[error("the seed needs the package {0}, which is not installed; install it (apt-get install {0}) and run again")]
+    #[error(
+        "the seed needs the package {0}, which is not installed; install it (apt-get install {0}) and run again"
+    )]
     NotInstalled(String),
     /// The list is not understood.
     #[error("line {line} of the seed's package list is not understood: '{text}'")]
@@ -39,7 +41,9 @@ pub enum SeedError {
         text: String,
     },
     /// dpkg cannot be asked.
-    #[error("cannot ask dpkg what is installed: {0}; the seed is made from a Debian system's packages")]
+    #[error(
+        "cannot ask dpkg what is installed: {0}; the seed is made from a Debian system's packages"
+    )]
     Dpkg(String),
     /// A file of the host could not be read or copied.
     #[error("cannot {action} {path}: {source}", path = .path.display())]
@@ -81,7 +85,12 @@ pub fn find(store: &Store) -> Result<Option<Seed>, StoreError> {
     else {
         return Ok(None);
     };
-    Ok(store.info(&path)?.map(|info| Seed { path, packages: 0, files: 0, size_bytes: info.nar_size }))
+    Ok(store.info(&path)?.map(|info| Seed {
+        path,
+        packages: 0,
+        files: 0,
+        size_bytes: info.nar_size,
+    }))
 }
 
 /// Imports the packages of `list` as this host has them, and makes the result the root's seed.
@@ -89,7 +98,9 @@ pub fn find(store: &Store) -> Result<Option<Seed>, StoreError> {
 /// # Errors
 /// When a package is missing or a file cannot be copied.
 pub fn create(store: &Store, list: &List, events: &Events) -> Result<Seed, SeedError> {
-    events.send(Event::Note("importing the toolchain of this host as the seed of all builds".to_owned()));
+    events.send(Event::Note(
+        "importing the toolchain of this host as the seed of all builds".to_owned(),
+    ));
     let io = |path: &Path| {
         let path = path.to_path_buf();
         move |source| SeedError::Io { action: "create", path, source }
@@ -107,7 +118,8 @@ pub fn create(store: &Store, list: &List, events: &Events) -> Result<Seed, SeedE
 fn import(store: &Store, dir: &Path) -> Result<(StorePath, u64, TempRoots), SeedError> {
     let io = |source| SeedError::Io { action: "open", path: dir.to_path_buf(), source };
     let handle = std::fs::File::open(dir).map_err(io)?;
-    let scratch_path = floe_core::ca::text_path("seed", b"", &BTreeSet::new()).expect("'seed' is a valid name");
+    let scratch_path =
+        floe_core::ca::text_path("seed", b"", &BTreeSet::new()).expect("'seed' is a valid name");
     let prepared = store.stage_outputs(
         "seed",
         None,

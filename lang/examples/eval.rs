@@ -45,32 +45,22 @@ fn flags() -> Flags {
             "-E" => flags.exprs.push(next()),
             "-A" => flags.attrs.push(next()),
             "-I" => flags.paths.push(entry(&next())),
-            "--arg" => flags
-                .args
-                .push((next(), Argument::Expr(words.next().unwrap_or_default()))),
-            "--argstr" => flags
-                .args
-                .push((next(), Argument::Text(words.next().unwrap_or_default()))),
+            "--arg" => flags.args.push((next(), Argument::Expr(words.next().unwrap_or_default()))),
+            "--argstr" => {
+                flags.args.push((next(), Argument::Text(words.next().unwrap_or_default())))
+            }
             file => flags.files.push(file.to_owned()),
         }
     }
     if let Ok(from_env) = std::env::var("NIX_PATH") {
-        paths.extend(
-            from_env
-                .split(':')
-                .filter(|part| !part.is_empty())
-                .map(entry),
-        );
+        paths.extend(from_env.split(':').filter(|part| !part.is_empty()).map(entry));
     }
     flags.paths.extend(paths);
     flags
 }
 
 fn run(flags: &Flags) -> Result<(), EvalError> {
-    let settings = Settings {
-        nix_path: flags.paths.clone(),
-        ..Settings::default()
-    };
+    let settings = Settings { nix_path: flags.paths.clone(), ..Settings::default() };
     let mut eval = Evaluator::new(Arc::new(OsHost::new()), settings);
     let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let mut roots = Vec::new();
@@ -82,20 +72,13 @@ fn run(flags: &Flags) -> Result<(), EvalError> {
         roots.push(eval.eval_file(&path)?);
     }
     let whole = [String::new()];
-    let attrs = if flags.attrs.is_empty() {
-        &whole[..]
-    } else {
-        &flags.attrs[..]
-    };
+    let attrs = if flags.attrs.is_empty() { &whole[..] } else { &flags.attrs[..] };
     for root in roots {
         for attr in attrs {
             let value = eval.select_attr_path(root, attr, &flags.args, &here)?;
             if flags.drv || flags.aterm {
                 for wanted in eval.derivations(value, &flags.args, &here)? {
-                    let done = eval
-                        .graph()
-                        .derivation(wanted.drv)
-                        .expect("the graph is complete");
+                    let done = eval.graph().derivation(wanted.drv).expect("the graph is complete");
                     if flags.aterm {
                         println!("{}", String::from_utf8_lossy(&done.drv.to_aterm()));
                     } else {
@@ -104,25 +87,13 @@ fn run(flags: &Flags) -> Result<(), EvalError> {
                 }
                 continue;
             }
-            let value = if flags.strict {
-                eval.force_deep(value)?
-            } else {
-                value
-            };
-            let text = if flags.json {
-                eval.to_json(value)?
-            } else {
-                eval.print(value)?
-            };
+            let value = if flags.strict { eval.force_deep(value)? } else { value };
+            let text = if flags.json { eval.to_json(value)? } else { eval.print(value)? };
             println!("{}", String::from_utf8_lossy(&text));
         }
     }
     if flags.stats {
-        eprintln!(
-            "heap: {} MB, derivations: {}",
-            eval.heap_bytes() >> 20,
-            eval.graph().len()
-        );
+        eprintln!("heap: {} MB, derivations: {}", eval.heap_bytes() >> 20, eval.graph().len());
     }
     Ok(())
 }

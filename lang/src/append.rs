@@ -16,19 +16,13 @@ pub(crate) struct AppendVec<T> {
 fn place(index: u32) -> (usize, usize) {
     let shifted = index + (1 << FIRST_BITS);
     let bucket = 31 - shifted.leading_zeros() - FIRST_BITS;
-    (
-        bucket as usize,
-        (shifted - (1 << (bucket + FIRST_BITS))) as usize,
-    )
+    (bucket as usize, (shifted - (1 << (bucket + FIRST_BITS))) as usize)
 }
 
 impl<T> AppendVec<T> {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        AppendVec {
-            reserved: AtomicU32::new(0),
-            buckets: [const { OnceLock::new() }; BUCKETS],
-        }
+        AppendVec { reserved: AtomicU32::new(0), buckets: [const { OnceLock::new() }; BUCKETS] }
     }
 
     /// How many elements were pushed.
@@ -41,9 +35,7 @@ impl<T> AppendVec<T> {
         let index = self.reserved.fetch_add(1, Ordering::AcqRel);
         let (bucket, offset) = place(index);
         let slots = self.buckets[bucket].get_or_init(|| {
-            (0..1usize << (bucket as u32 + FIRST_BITS))
-                .map(|_| OnceLock::new())
-                .collect()
+            (0..1usize << (bucket as u32 + FIRST_BITS)).map(|_| OnceLock::new()).collect()
         });
         assert!(slots[offset].set(value).is_ok(), "a fresh slot was taken");
         index

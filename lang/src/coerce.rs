@@ -28,22 +28,10 @@ pub(crate) struct Coerce {
 }
 
 impl Coerce {
-    pub(crate) const INTERPOLATE: Coerce = Coerce {
-        more: false,
-        copy: true,
-    };
-    pub(crate) const PLAIN: Coerce = Coerce {
-        more: false,
-        copy: false,
-    };
-    pub(crate) const TO_STRING: Coerce = Coerce {
-        more: true,
-        copy: false,
-    };
-    pub(crate) const ENV: Coerce = Coerce {
-        more: true,
-        copy: true,
-    };
+    pub(crate) const INTERPOLATE: Coerce = Coerce { more: false, copy: true };
+    pub(crate) const PLAIN: Coerce = Coerce { more: false, copy: false };
+    pub(crate) const TO_STRING: Coerce = Coerce { more: true, copy: false };
+    pub(crate) const ENV: Coerce = Coerce { more: true, copy: true };
 }
 
 impl From<HostError> for Error {
@@ -153,10 +141,7 @@ impl Machine {
                     let func = self.force_slot(&to_string.value)?;
                     let text = self.call(func, &[value], loc)?;
                     return self.coerce(text, mode, loc, out, ctx).map_err(|e| {
-                        e.frame(
-                            loc,
-                            "while evaluating the result of the `__toString` attribute",
-                        )
+                        e.frame(loc, "while evaluating the result of the `__toString` attribute")
                     });
                 }
                 let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) else {
@@ -189,13 +174,7 @@ impl Machine {
     #[cold]
     fn cannot_coerce(&mut self, value: Value, loc: Loc) -> Error {
         let shown = self.show_error(value);
-        Error::typed(
-            loc,
-            format!(
-                "cannot coerce {} to a string: {shown}",
-                self.type_phrase(value)
-            ),
-        )
+        Error::typed(loc, format!("cannot coerce {} to a string: {shown}", self.type_phrase(value)))
     }
 
     /// A value's text with its context.
@@ -220,22 +199,14 @@ impl Machine {
         }
         let file = os_path(path);
         self.check_allowed(path, loc)?;
-        if self
-            .host
-            .file_kind(&self.physical(path))
-            .map_err(|e| Error::from(e).at(loc))?
-            .is_none()
+        if self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))?.is_none()
         {
             return Err(self.no_such_path(path, loc));
         }
         let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
-        let source = Source {
-            name,
-            origin: Origin::Tree(file),
-            method: Method::Nar,
-            expected: None,
-        };
+        let source =
+            Source { name, origin: Origin::Tree(file), method: Method::Nar, expected: None };
         let id = self.graph.add_source(source);
         self.copied.insert(path.to_vec(), id);
         Ok(id)
@@ -317,11 +288,7 @@ impl Machine {
 
     /// A path value.
     pub(crate) fn path(&mut self, bytes: &[u8]) -> Value {
-        Value::Path(Str::alloc(
-            &mut self.heap,
-            &paths::normalise(bytes),
-            Ctx::EMPTY,
-        ))
+        Value::Path(Str::alloc(&mut self.heap, &paths::normalise(bytes), Ctx::EMPTY))
     }
 
     pub(crate) fn add_to_path(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
@@ -334,11 +301,7 @@ impl Machine {
     }
 
     pub(crate) fn add_strings(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
-        let mode = if matches!(left, Value::Str(_)) {
-            Coerce::INTERPOLATE
-        } else {
-            Coerce::PLAIN
-        };
+        let mode = if matches!(left, Value::Str(_)) { Coerce::INTERPOLATE } else { Coerce::PLAIN };
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
         for value in [left, right] {
@@ -362,11 +325,7 @@ impl Machine {
     /// A value as the text of an absolute path, with its context.
     pub(crate) fn coerced_path(&mut self, value: Value, loc: Loc) -> Res<(Vec<u8>, Ctx)> {
         let (bytes, ctx) = self.coerced(value, Coerce::PLAIN, loc)?;
-        let bytes = if ctx.is_empty() {
-            bytes
-        } else {
-            self.real_bytes(&bytes)?
-        };
+        let bytes = if ctx.is_empty() { bytes } else { self.real_bytes(&bytes)? };
         if bytes.first() != Some(&b'/') {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             return Err(Error::eval(
@@ -393,9 +352,7 @@ impl Machine {
                 }
                 CtxElem::Path(id) => {
                     let path = self.contexts.path(id).clone();
-                    self.host
-                        .ensure_path(&path)
-                        .map_err(|e| Error::from(e).at(loc))?;
+                    self.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
                 }
                 CtxElem::DrvFile(id) | CtxElem::DrvDeep(id) => {
                     let done = self.graph.derivation(id)?;
@@ -407,9 +364,7 @@ impl Machine {
             }
         }
         if !wanted.is_empty() {
-            self.host
-                .realise(&self.graph, &wanted)
-                .map_err(|e| Error::from(e).at(loc))?;
+            self.host.realise(&self.graph, &wanted).map_err(|e| Error::from(e).at(loc))?;
         }
         Ok(())
     }
@@ -417,11 +372,7 @@ impl Machine {
     /// Where a path's bytes can be read.
     pub(crate) fn physical(&self, path: &[u8]) -> PathBuf {
         let path = os_path(path);
-        if path.starts_with(floe_core::path::STORE_DIR) {
-            self.host.physical(&path)
-        } else {
-            path
-        }
+        if path.starts_with(floe_core::path::STORE_DIR) { self.host.physical(&path) } else { path }
     }
 
     /// Fails for paths that restricted evaluation forbids.

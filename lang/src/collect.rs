@@ -23,11 +23,7 @@ pub struct Wanted {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// Splits `a."b.c".d`; `None` for an open quote.
@@ -93,10 +89,7 @@ impl Machine {
                     })?
                 }
                 Value::List(list) => {
-                    let item = part
-                        .parse::<usize>()
-                        .ok()
-                        .and_then(|index| list.slots().get(index));
+                    let item = part.parse::<usize>().ok().and_then(|index| list.slots().get(index));
                     let Some(item) = item else {
                         let message =
                             format!("list index {part} in selection path '{path}' is out of range");
@@ -167,10 +160,7 @@ impl Machine {
                 let message =
                     "expression does not evaluate to a derivation (or a set or list of those)";
                 let shown = self.type_phrase(other);
-                Err(Error::typed(
-                    Loc::NONE,
-                    format!("{message}, but to {shown}"),
-                ))
+                Err(Error::typed(Loc::NONE, format!("{message}, but to {shown}")))
             }
         }
     }
@@ -200,16 +190,12 @@ impl Machine {
             })
             .collect();
         let &[drv] = &drvs[..] else {
-            return Err(not_one(
-                "has a 'drvPath' that names no derivation of this evaluation",
-            ));
+            return Err(not_one("has a 'drvPath' that names no derivation of this evaluation"));
         };
         let graph = self.graph.clone();
         let node = graph.node(drv);
         let named = |name: &[u8]| {
-            node.outputs
-                .iter()
-                .position(|output| output.name.as_str().as_bytes() == name)
+            node.outputs.iter().position(|output| output.name.as_str().as_bytes() == name)
         };
         let mut outputs = Vec::new();
         let name = match Attrs::find(attrs, Symbol::intern("outputName")) {
@@ -226,12 +212,7 @@ impl Machine {
             outputs.push(named(b"out").unwrap_or(0) as u32);
         }
         let main_program = self.main_program(attrs)?;
-        Ok(Wanted {
-            attr_path: path.to_owned(),
-            drv,
-            outputs,
-            main_program,
-        })
+        Ok(Wanted { attr_path: path.to_owned(), drv, outputs, main_program })
     }
 
     fn main_program(&mut self, attrs: Gc<Attrs>) -> Res<Option<String>> {

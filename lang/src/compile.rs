@@ -65,21 +65,10 @@ pub(crate) fn compile(
 ) -> Res<Gc<Code>> {
     let mut scopes = Vec::new();
     if let Some(names) = &around.frame {
-        scopes.push(Scope::Frame(
-            names
-                .iter()
-                .zip(0..)
-                .map(|(name, slot)| (*name, slot))
-                .collect(),
-        ));
+        scopes
+            .push(Scope::Frame(names.iter().zip(0..).map(|(name, slot)| (*name, slot)).collect()));
     }
-    let mut compiler = Compiler {
-        ast,
-        heap,
-        tables,
-        around,
-        scopes,
-    };
+    let mut compiler = Compiler { ast, heap, tables, around, scopes };
     compiler.expr(ast.root())
 }
 
@@ -151,20 +140,11 @@ impl Compiler<'_> {
             Expr::SearchPath(text) => return self.search_path(self.ast.text(text), loc),
             Expr::Var(name) => return self.variable(name, loc),
             Expr::CurPos => Code::Const(self.cur_pos(id)),
-            Expr::Select {
-                base,
-                path,
-                default,
-            } => {
+            Expr::Select { base, path, default } => {
                 let base = self.expr(base)?;
                 let path = self.attr_path(self.ast.names(path))?;
                 let default = default.map(|default| self.expr(default)).transpose()?;
-                Code::Select {
-                    base,
-                    path,
-                    default,
-                    loc,
-                }
+                Code::Select { base, path, default, loc }
             }
             Expr::HasAttr { base, path } => {
                 let base = self.expr(base)?;
@@ -195,20 +175,11 @@ impl Compiler<'_> {
             Expr::Assert { cond, body } => {
                 let span = self.ast.span(cond);
                 let (cond_loc, end) = (self.start(span), self.offset(span.end));
-                Code::Assert {
-                    cond: self.expr(cond)?,
-                    body: self.expr(body)?,
-                    loc,
-                    end,
-                    cond_loc,
-                }
+                Code::Assert { cond: self.expr(cond)?, body: self.expr(body)?, loc, end, cond_loc }
             }
-            Expr::If { cond, yes, no } => Code::If {
-                cond: self.expr(cond)?,
-                yes: self.expr(yes)?,
-                no: self.expr(no)?,
-                loc,
-            },
+            Expr::If { cond, yes, no } => {
+                Code::If { cond: self.expr(cond)?, yes: self.expr(yes)?, no: self.expr(no)?, loc }
+            }
             Expr::List(items) => {
                 let items = self.ast.exprs(items);
                 let items = self.lazies(items)?;
@@ -228,21 +199,15 @@ impl Compiler<'_> {
                 }
                 None => Code::Neg(self.expr(inner)?, loc),
             },
-            Expr::Binary {
-                op,
-                at,
-                left,
-                right,
-            } => self.binary(op, self.offset(at), left, right)?,
+            Expr::Binary { op, at, left, right } => {
+                self.binary(op, self.offset(at), left, right)?
+            }
         };
         Ok(self.put(code))
     }
 
     fn lazies(&mut self, ids: &[ExprId]) -> Res<&'static [Lazy]> {
-        let lazies = ids
-            .iter()
-            .map(|id| self.lazy(*id))
-            .collect::<Res<Vec<_>>>()?;
+        let lazies = ids.iter().map(|id| self.lazy(*id)).collect::<Res<Vec<_>>>()?;
         Ok(self.heap.alloc_slice(lazies.into_iter()))
     }
 
@@ -337,11 +302,7 @@ impl Compiler<'_> {
             }
             return Ok(call);
         }
-        let pair = Pair {
-            left: self.expr(left)?,
-            right: self.expr(right)?,
-            loc,
-        };
+        let pair = Pair { left: self.expr(left)?, right: self.expr(right)?, loc };
         Ok(match op {
             BinaryOp::Eq => Code::Eq(pair),
             BinaryOp::Ne => Code::Ne(pair),
@@ -399,11 +360,7 @@ impl Compiler<'_> {
 
     fn search_path(&mut self, name: &[u8], loc: Loc) -> Res<Gc<Code>> {
         let name_value = self.string(name);
-        if self
-            .rebound("__findFile")
-            .or_else(|| self.rebound("__nixPath"))
-            .is_some()
-        {
+        if self.rebound("__findFile").or_else(|| self.rebound("__nixPath")).is_some() {
             let entries = self.variable(Symbol::NIX_PATH, loc)?;
             let entries = self.lazy_of(entries);
             let name = self.put(Code::Const(name_value));
@@ -421,12 +378,7 @@ impl Compiler<'_> {
         };
         let before = &self.around.text[..self.ast.span(id).start as usize];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = before
-            .iter()
-            .rev()
-            .take_while(|byte| **byte != b'\n')
-            .count()
-            + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         let attrs = vec![
             Attr::new(Symbol::FILE, Loc::NONE, file),
             Attr::new(Symbol::LINE, Loc::NONE, Value::Int(line as i64)),
@@ -469,15 +421,8 @@ impl Compiler<'_> {
     ) -> Res<LambdaCode> {
         let mut list = Vec::with_capacity(sorted.len());
         for formal in sorted {
-            let default = formal
-                .default
-                .map(|default| self.lazy(default))
-                .transpose()?;
-            list.push(FormalCode {
-                name: formal.name,
-                loc: self.start(formal.span),
-                default,
-            });
+            let default = formal.default.map(|default| self.lazy(default)).transpose()?;
+            list.push(FormalCode { name: formal.name, loc: self.start(formal.span), default });
         }
         let body = self.expr(lambda.body)?;
         let formals = lambda.formals.as_ref().map(|formals| {
@@ -485,10 +430,7 @@ impl Compiler<'_> {
                 .list
                 .iter()
                 .map(|f| {
-                    sorted
-                        .iter()
-                        .position(|s| s.name == f.name)
-                        .expect("the same names") as u32
+                    sorted.iter().position(|s| s.name == f.name).expect("the same names") as u32
                 })
                 .collect();
             FormalsCode {
@@ -498,13 +440,7 @@ impl Compiler<'_> {
                 source_order: self.heap.alloc_slice(order.into_iter()),
             }
         });
-        Ok(LambdaCode {
-            name: lambda.name,
-            loc,
-            body,
-            formals,
-            frame_len,
-        })
+        Ok(LambdaCode { name: lambda.name, loc, body, formals, frame_len })
     }
 
     fn set(&mut self, id: SetId) -> Res<Code> {
@@ -516,10 +452,7 @@ impl Compiler<'_> {
             return Ok(Code::RecSet(frame));
         }
         if set.attrs.is_empty() && set.dynamic.is_empty() {
-            return Ok(Code::Const(Value::Attrs(Attrs::from_sorted(
-                self.heap,
-                &[],
-            ))));
+            return Ok(Code::Const(Value::Attrs(Attrs::from_sorted(self.heap, &[]))));
         }
         let sources = self.lazies(&set.inherit_from)?;
         let mut bindings = Vec::with_capacity(set.attrs.len());
@@ -533,32 +466,17 @@ impl Compiler<'_> {
                     (self.select(base, attr.name, at), BindingScope::Sources)
                 }
             };
-            bindings.push(Binding {
-                name: attr.name,
-                loc: self.start(attr.span),
-                value,
-                scope,
-            });
+            bindings.push(Binding { name: attr.name, loc: self.start(attr.span), value, scope });
         }
         bindings.sort_unstable_by_key(|binding| binding.name);
         let dynamic = self.dynamic(set)?;
         let bindings = self.heap.alloc_slice(bindings.into_iter());
-        Ok(Code::Set(self.heap.alloc(SetCode {
-            bindings,
-            sources,
-            dynamic,
-            overrides: None,
-        })))
+        Ok(Code::Set(self.heap.alloc(SetCode { bindings, sources, dynamic, overrides: None })))
     }
 
     fn select(&mut self, base: Gc<Code>, name: Symbol, loc: Loc) -> Lazy {
         let path = self.heap.alloc_slice(std::iter::once(Name::Static(name)));
-        let code = self.put(Code::Select {
-            base,
-            path,
-            default: None,
-            loc,
-        });
+        let code = self.put(Code::Select { base, path, default: None, loc });
         self.lazy_of(code)
     }
 
@@ -586,11 +504,7 @@ impl Compiler<'_> {
                 around.insert(attr.name, self.lazy(expr)?);
             }
         }
-        let names = sorted
-            .iter()
-            .zip(0..)
-            .map(|(attr, slot)| (attr.name, slot))
-            .collect();
+        let names = sorted.iter().zip(0..).map(|(attr, slot)| (attr.name, slot)).collect();
         self.scopes.push(Scope::Frame(names));
         let code = self.frame_inside(set, &sorted, &around);
         if code.is_err() {
@@ -616,30 +530,16 @@ impl Compiler<'_> {
                     (self.select(base, attr.name, at), BindingScope::Inside)
                 }
             };
-            bindings.push(Binding {
-                name: attr.name,
-                loc: at,
-                value,
-                scope,
-            });
+            bindings.push(Binding { name: attr.name, loc: at, value, scope });
         }
         let sources = self.lazies(&set.inherit_from)?;
         let dynamic = self.dynamic(set)?;
         let overrides = set
             .recursive
-            .then(|| {
-                bindings
-                    .iter()
-                    .position(|binding| binding.name == Symbol::OVERRIDES)
-            })
+            .then(|| bindings.iter().position(|binding| binding.name == Symbol::OVERRIDES))
             .flatten()
             .map(|at| at as u32);
         let bindings = self.heap.alloc_slice(bindings.into_iter());
-        Ok(SetCode {
-            bindings,
-            sources,
-            dynamic,
-            overrides,
-        })
+        Ok(SetCode { bindings, sources, dynamic, overrides })
     }
 }

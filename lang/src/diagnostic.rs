@@ -131,10 +131,7 @@ fn flush(
 ) -> bool {
     let many = repeated.len() > REPEATS;
     if many {
-        out.push_str(&format!(
-            "\n({} duplicate frames omitted)\n",
-            repeated.len()
-        ));
+        out.push_str(&format!("\n({} duplicate frames omitted)\n", repeated.len()));
     } else {
         for frame in repeated.iter() {
             *count += 1 + step(out, frame, sources);
@@ -165,11 +162,7 @@ fn place(out: &mut String, indent: &str, position: Option<&Position>, sources: &
     }
     if code(out, file, *line, sources) {
         if *column > 0 {
-            out.push_str(&format!(
-                "\n      |{:width$}^",
-                "",
-                width = *column as usize
-            ));
+            out.push_str(&format!("\n      |{:width$}^", "", width = *column as usize));
         }
         code(out, file, line + 1, sources);
     }
@@ -215,19 +208,11 @@ mod tests {
     }
 
     fn at(line: u32, column: u32) -> Option<Position> {
-        Some(Position {
-            file: "/a.nix".to_owned(),
-            line,
-            column,
-        })
+        Some(Position { file: "/a.nix".to_owned(), line, column })
     }
 
     fn frame(message: &str, position: Option<Position>) -> Frame {
-        Frame {
-            message: message.to_owned(),
-            position,
-            always: false,
-        }
+        Frame { message: message.to_owned(), position, always: false }
     }
 
     fn failure(frames: Vec<Frame>, position: Option<Position>) -> Diagnostic {
@@ -242,10 +227,7 @@ mod tests {
 
     #[track_caller]
     fn check(diagnostic: &Diagnostic, show_trace: bool, expect: &str) {
-        assert_eq!(
-            render(diagnostic, &Text("if true\nthen abort\n"), show_trace),
-            expect
-        );
+        assert_eq!(render(diagnostic, &Text("if true\nthen abort\n"), show_trace), expect);
     }
 
     #[test]
@@ -256,37 +238,24 @@ mod tests {
         bare.hints.push("Did you mean boom?".to_owned());
         check(&bare, false, "error: kaboom\n       Did you mean boom?");
         bare.message = "two\n\nlines".to_owned();
-        check(
-            &bare,
-            false,
-            "error: two\n\n       lines\n       Did you mean boom?",
-        );
+        check(&bare, false, "error: two\n\n       lines\n       Did you mean boom?");
     }
 
     #[test]
     fn frames_come_before_the_message() {
         let expect = "error:\n       … while calling\n         at /a.nix:2:6:\n            1| if true\n            \
                       2| then abort\n             |      ^\n            3|\n\n       error: kaboom";
-        check(
-            &failure(vec![frame("while calling", at(2, 6))], None),
-            false,
-            expect,
-        );
+        check(&failure(vec![frame("while calling", at(2, 6))], None), false, expect);
     }
 
     #[test]
     fn long_traces_are_cut() {
-        let frames: Vec<Frame> = (0..6)
-            .map(|index| frame(&format!("f{index}"), None))
-            .collect();
+        let frames: Vec<Frame> = (0..6).map(|index| frame(&format!("f{index}"), None)).collect();
         let expect = "error:\n       … f0\n\n       … f1\n\n       … f2\n\n       … f3\n\n       \
                       (stack trace truncated; use '--show-trace' to show the full, detailed trace)\n\n       error: kaboom";
         check(&failure(frames.clone(), None), false, expect);
         let full = render(&failure(frames, None), &(), true);
-        assert!(
-            full.contains("… f5") && !full.contains("truncated"),
-            "{full}"
-        );
+        assert!(full.contains("… f5") && !full.contains("truncated"), "{full}");
     }
 
     #[test]

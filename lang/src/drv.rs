@@ -42,10 +42,9 @@ impl Machine {
         let attrs = self.as_attrs(arg, loc).map_err(|e| e.frame(loc, what))?;
         let Some(name_attr) = Attrs::find(attrs, Symbol::NAME) else {
             let error = self.missing_attribute(attrs, Symbol::NAME, loc);
-            return Err(error.frame(
-                loc,
-                "in the attrset passed as argument to builtins.derivationStrict",
-            ));
+            return Err(
+                error.frame(loc, "in the attrset passed as argument to builtins.derivationStrict")
+            );
         };
         let name = self
             .force_slot(&name_attr.value)
@@ -55,10 +54,7 @@ impl Machine {
                     loc,
                     "while evaluating the `name` attribute passed to builtins.derivationStrict",
                 )
-                .frame(
-                    name_attr.loc,
-                    "while evaluating the derivation attribute 'name'",
-                )
+                .frame(name_attr.loc, "while evaluating the derivation attribute 'name'")
             })?;
         let name = String::from_utf8_lossy(name).into_owned();
         self.derivation_of(&name, attrs, name_attr.loc, loc).map_err(|error| {
@@ -100,10 +96,7 @@ impl Machine {
         })?;
         let structured = self.flag(attrs, "__structuredAttrs", loc)?;
         let ignore_nulls = self.flag(attrs, "__ignoreNulls", loc)?;
-        let mut draft = Draft {
-            name: name.to_owned(),
-            ..Draft::default()
-        };
+        let mut draft = Draft { name: name.to_owned(), ..Draft::default() };
         if structured {
             draft.json = Some(BTreeMap::new());
         }
@@ -111,8 +104,8 @@ impl Machine {
         let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut self.heap).iter().collect();
         all.sort_unstable_by_key(|attr| attr.name.as_bytes());
         for attr in all {
-            self.derivation_attr(&mut draft, attr, ignore_nulls, &mut ctx, loc)
-                .map_err(|error| {
+            self.derivation_attr(&mut draft, attr, ignore_nulls, &mut ctx, loc).map_err(
+                |error| {
                     error.frame(
                         attr.loc,
                         format!(
@@ -120,12 +113,11 @@ impl Machine {
                             attr.name
                         ),
                     )
-                })?;
+                },
+            )?;
         }
         if let Some(json) = draft.json.take() {
-            draft
-                .env
-                .insert(b"__json".to_vec(), crate::json::object(&json));
+            draft.env.insert(b"__json".to_vec(), crate::json::object(&json));
         }
         if draft.builder.is_empty() {
             return Err(Error::eval(loc, "required attribute 'builder' missing"));
@@ -168,10 +160,9 @@ impl Machine {
                 for item in self.as_list(value, loc)?.slots() {
                     let item = self.force_slot(item)?;
                     let mut arg = Vec::new();
-                    self.coerce(item, Coerce::ENV, loc, &mut arg, ctx)
-                        .map_err(|e| {
-                            e.frame(loc, "while evaluating an element of the argument list")
-                        })?;
+                    self.coerce(item, Coerce::ENV, loc, &mut arg, ctx).map_err(|e| {
+                        e.frame(loc, "while evaluating an element of the argument list")
+                    })?;
                     draft.args.push(arg);
                 }
                 return Ok(());
@@ -192,9 +183,7 @@ impl Machine {
             }
             b"outputHashMode" => draft.method = Some(hash_mode(&text, loc)?),
             b"outputs" => {
-                let names = text
-                    .split(u8::is_ascii_whitespace)
-                    .filter(|name| !name.is_empty());
+                let names = text.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty());
                 draft.outputs = Some(output_names(names.map(<[u8]>::to_vec), loc)?);
             }
             _ => {}
@@ -253,8 +242,7 @@ impl Machine {
                     "In a derivation named '{}', 'structuredAttrs' disables the effect of the derivation attribute '{key}'; use 'outputChecks.<output>.{key}' instead",
                     draft.name
                 );
-                self.host
-                    .message(crate::host::MessageKind::Warning, text.as_bytes());
+                self.host.message(crate::host::MessageKind::Warning, text.as_bytes());
             }
             _ => {}
         }
@@ -304,10 +292,7 @@ impl Machine {
         for name in &names {
             let name = OutputName::new(&String::from_utf8_lossy(name))
                 .map_err(|e| Error::eval(loc, e.to_string()))?;
-            specs.push(OutputSpec {
-                name,
-                kind: kind.clone(),
-            });
+            specs.push(OutputSpec { name, kind: kind.clone() });
         }
         Ok(specs)
     }
@@ -321,15 +306,11 @@ impl Machine {
     ) -> Res<Hash> {
         if text.is_empty() {
             let Some(algo) = algo else {
-                return Err(Error::eval(
-                    loc,
-                    "empty hash requires explicit hash algorithm",
-                ));
+                return Err(Error::eval(loc, "empty hash requires explicit hash algorithm"));
             };
             let hash = Hash::zero(algo);
             let warning = format!("found empty hash, assuming '{}'", hash.sri());
-            self.host
-                .message(crate::host::MessageKind::Warning, warning.as_bytes());
+            self.host.message(crate::host::MessageKind::Warning, warning.as_bytes());
             return Ok(hash);
         }
         Hash::parse(text, algo).map_err(|error| Error::eval(loc, error.to_string()))
@@ -361,9 +342,7 @@ impl Machine {
                 }
             }
         }
-        let fixed = outputs
-            .iter()
-            .any(|output| matches!(output.kind, OutputKind::Fixed(..)));
+        let fixed = outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..)));
         let graph = &self.graph;
         let unknown = |(id, _): (&DrvId, &BTreeSet<u32>)| {
             (0..graph.node(*id).outputs.len()).any(|o| graph.is_unknown(*id, o))
@@ -382,10 +361,7 @@ impl Machine {
             outputs: outputs.into(),
             input_drvs: input_drvs
                 .into_iter()
-                .map(|(drv, outputs)| InputDrv {
-                    drv,
-                    outputs: outputs.into_iter().collect(),
-                })
+                .map(|(drv, outputs)| InputDrv { drv, outputs: outputs.into_iter().collect() })
                 .collect(),
             input_srcs: input_srcs.into_iter().collect(),
             pos: self.sources.resolve(name_loc),
@@ -406,9 +382,7 @@ impl Machine {
         while let Some(id) = work.pop() {
             let node = self.graph.node(id);
             srcs.insert(InputSrc::DrvFile(id));
-            drvs.entry(id)
-                .or_default()
-                .extend(0..node.outputs.len() as u32);
+            drvs.entry(id).or_default().extend(0..node.outputs.len() as u32);
             for src in &node.input_srcs {
                 match src {
                     InputSrc::DrvFile(id) => work.extend(seen.insert(*id).then_some(*id)),
@@ -431,11 +405,7 @@ impl Machine {
         let mut attrs = vec![Attr::new(Symbol::DRV_PATH, Loc::NONE, path)];
         for (output, index) in node.outputs.iter().zip(0..) {
             let value = self.output_string(id, index);
-            attrs.push(Attr::new(
-                Symbol::intern(output.name.as_str()),
-                Loc::NONE,
-                value,
-            ));
+            attrs.push(Attr::new(Symbol::intern(output.name.as_str()), Loc::NONE, value));
         }
         self.attrs(attrs)
     }
@@ -447,11 +417,7 @@ impl Machine {
         let token = if graph.is_unknown(id, index as usize) {
             marker::unknown_output(id, index)
         } else {
-            marker::output(
-                id,
-                index,
-                &node.outputs[index as usize].name.path_name(&node.name),
-            )
+            marker::output(id, index, &node.outputs[index as usize].name.path_name(&node.name))
         };
         let ctx = self.contexts.intern(vec![CtxElem::Output(id, index)]);
         self.string_with(&token, ctx)
@@ -465,10 +431,7 @@ fn hash_mode(text: &[u8], loc: Loc) -> Res<Method> {
         b"text" => Ok(Method::Text),
         _ => {
             let text = String::from_utf8_lossy(text);
-            Err(Error::eval(
-                loc,
-                format!("invalid value '{text}' for 'outputHashMode' attribute"),
-            ))
+            Err(Error::eval(loc, format!("invalid value '{text}' for 'outputHashMode' attribute")))
         }
     }
 }
@@ -481,17 +444,11 @@ fn output_names(names: impl Iterator<Item = Vec<u8>>, loc: Loc) -> Res<BTreeSet<
             return Err(Error::eval(loc, "invalid derivation output name 'drvPath'"));
         }
         if !all.insert(name) {
-            return Err(Error::eval(
-                loc,
-                format!("duplicate derivation output '{text}'"),
-            ));
+            return Err(Error::eval(loc, format!("duplicate derivation output '{text}'")));
         }
     }
     if all.is_empty() {
-        return Err(Error::eval(
-            loc,
-            "derivation cannot have an empty set of outputs",
-        ));
+        return Err(Error::eval(loc, "derivation cannot have an empty set of outputs"));
     }
     Ok(all)
 }

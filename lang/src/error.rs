@@ -61,13 +61,7 @@ impl fmt::Display for EvalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         if let Some(pos) = &self.pos {
-            write!(
-                f,
-                "\n  at {}:{}:{}",
-                pos.file.display(),
-                pos.line,
-                pos.column
-            )?;
+            write!(f, "\n  at {}:{}:{}", pos.file.display(), pos.line, pos.column)?;
         }
         Ok(())
     }
@@ -93,12 +87,7 @@ const MAX_FRAMES: usize = 20_000;
 impl Error {
     #[cold]
     pub(crate) fn new(kind: ErrorKind, loc: Loc, message: impl Into<String>) -> Error {
-        Error(Box::new(Failure {
-            kind,
-            message: message.into(),
-            loc,
-            frames: Vec::new(),
-        }))
+        Error(Box::new(Failure { kind, message: message.into(), loc, frames: Vec::new() }))
     }
 
     #[cold]
@@ -142,10 +131,7 @@ impl Error {
             frames: failure
                 .frames
                 .into_iter()
-                .map(|(loc, text)| Frame {
-                    text,
-                    pos: sources.resolve(loc),
-                })
+                .map(|(loc, text)| Frame { text, pos: sources.resolve(loc) })
                 .collect(),
         }
     }

@@ -69,18 +69,12 @@ impl Evaluator {
     }
 
     fn own(&self, value: Handle) -> Value {
-        assert_eq!(
-            value.owner, self.id,
-            "a value was given to an evaluator that did not make it"
-        );
+        assert_eq!(value.owner, self.id, "a value was given to an evaluator that did not make it");
         value.value
     }
 
     fn handle(&self, value: Value) -> Handle {
-        Handle {
-            value,
-            owner: self.id,
-        }
+        Handle { value, owner: self.id }
     }
 
     /// Evaluates a file (of a directory: its `default.nix`).

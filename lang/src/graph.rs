@@ -219,15 +219,11 @@ impl DrvGraph {
     }
 
     fn entry(&self, id: DrvId) -> &DrvEntry {
-        self.drvs
-            .get(id.0)
-            .expect("a DrvId comes from its own graph")
+        self.drvs.get(id.0).expect("a DrvId comes from its own graph")
     }
 
     fn source_entry(&self, id: SourceId) -> &SourceEntry {
-        self.sources
-            .get(id.0)
-            .expect("a SourceId comes from its own graph")
+        self.sources.get(id.0).expect("a SourceId comes from its own graph")
     }
 
     /// A derivation.
@@ -265,10 +261,9 @@ impl DrvGraph {
         if let Some(&id) = index.sources.get(&source) {
             return id;
         }
-        let id = SourceId(self.sources.push(SourceEntry {
-            source: source.clone(),
-            path: OnceLock::new(),
-        }));
+        let id = SourceId(
+            self.sources.push(SourceEntry { source: source.clone(), path: OnceLock::new() }),
+        );
         index.sources.insert(source, id);
         id
     }
@@ -336,10 +331,7 @@ impl DrvGraph {
     }
 
     fn done(&self, id: DrvId) -> &Arc<Instantiated> {
-        self.entry(id)
-            .done
-            .get()
-            .expect("inputs are computed before users")
+        self.entry(id).done.get().expect("inputs are computed before users")
     }
 
     fn instantiate(&self, id: DrvId) -> Result<Instantiated, GraphError> {
@@ -349,10 +341,7 @@ impl DrvGraph {
             let output = match &spec.kind {
                 OutputKind::InputAddressed => Output::Deferred,
                 OutputKind::Fixed(method, hash) => {
-                    let ca = ContentAddress {
-                        method: *method,
-                        hash: *hash,
-                    };
+                    let ca = ContentAddress { method: *method, hash: *hash };
                     Output::fixed(&node.name, &spec.name, ca)?
                 }
                 OutputKind::Floating(method, algo) => Output::Floating(*method, *algo),
@@ -364,14 +353,8 @@ impl DrvGraph {
         for input in &node.input_drvs {
             let names = &self.node(input.drv).outputs;
             let done = self.done(input.drv);
-            let wanted = input
-                .outputs
-                .iter()
-                .map(|output| names[*output as usize].name.clone());
-            input_drvs
-                .entry(done.path.clone())
-                .or_default()
-                .extend(wanted);
+            let wanted = input.outputs.iter().map(|output| names[*output as usize].name.clone());
+            input_drvs.entry(done.path.clone()).or_default().extend(wanted);
             modulos.insert(done.path.clone(), done.modulo);
         }
         let mut input_srcs = BTreeSet::new();
@@ -393,11 +376,7 @@ impl DrvGraph {
             input_srcs,
             system: self.text(&node.system)?,
             builder: self.text(&node.builder)?,
-            args: node
-                .args
-                .iter()
-                .map(|arg| self.text(arg))
-                .collect::<Result<_, _>>()?,
+            args: node.args.iter().map(|arg| self.text(arg)).collect::<Result<_, _>>()?,
             env,
         };
         let modulo_of = |path: &StorePath| {
@@ -459,12 +438,7 @@ impl DrvGraph {
 
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
-        self.index
-            .lock()
-            .expect("nothing panics while it is held")
-            .drv_paths
-            .get(path)
-            .copied()
+        self.index.lock().expect("nothing panics while it is held").drv_paths.get(path).copied()
     }
 
     /// The length of the `-name` behind a marker.
@@ -475,10 +449,7 @@ impl DrvGraph {
             Segment::DrvPath(id) => self.node(*id).name.len() + ".drv".len(),
             Segment::Output(id, output) => {
                 let node = self.node(*id);
-                node.outputs[*output as usize]
-                    .name
-                    .path_name(&node.name)
-                    .len()
+                node.outputs[*output as usize].name.path_name(&node.name).len()
             }
         }
     }
@@ -486,11 +457,6 @@ impl DrvGraph {
 
 impl std::fmt::Debug for DrvGraph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "DrvGraph({} derivations, {} sources)",
-            self.drvs.len(),
-            self.sources.len()
-        )
+        write!(f, "DrvGraph({} derivations, {} sources)", self.drvs.len(), self.sources.len())
     }
 }

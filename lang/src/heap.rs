@@ -114,9 +114,7 @@ impl Heap {
         let layout = Layout::from_size_align(bytes, ALIGN).expect("a sane size");
         // SAFETY: `bytes` is not zero: `size` is at least one unit here, or the chunk size.
         let memory = unsafe { alloc(layout) };
-        let Some(memory) = NonNull::new(memory) else {
-            handle_alloc_error(layout)
-        };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
         self.chunks.push((memory, layout));
         self.allocated_bytes += bytes as u64;
         if large {
@@ -182,11 +180,7 @@ mod tests {
         let kept: Vec<_> = (0..100_000u64).map(|i| heap.alloc([i, i + 1])).collect();
         let big = heap.alloc_slice((0..200_000u64).collect::<Vec<_>>().into_iter());
         let after = heap.alloc(7u64);
-        assert!(
-            kept.iter()
-                .enumerate()
-                .all(|(i, at)| at[0] == i as u64 && at[1] == i as u64 + 1)
-        );
+        assert!(kept.iter().enumerate().all(|(i, at)| at[0] == i as u64 && at[1] == i as u64 + 1));
         assert!(big.iter().enumerate().all(|(i, at)| *at == i as u64));
         assert_eq!(*after, 7);
         assert!(heap.used_bytes() >= 100_000 * 16 + 200_000 * 8);

@@ -42,9 +42,7 @@ derivation ({
 impl Machine {
     /// The kind of what is at a path, if anything.
     pub(crate) fn kind(&self, path: &[u8], loc: Loc) -> Res<Option<FileKind>> {
-        self.host
-            .file_kind(&self.physical(path))
-            .map_err(|e| Error::from(e).at(loc))
+        self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
     }
 
     /// A file's content.
@@ -52,9 +50,7 @@ impl Machine {
         if self.kind(path, loc)?.is_none() {
             return Err(self.no_such_path(path, loc));
         }
-        self.host
-            .read_file(&self.physical(path))
-            .map_err(|e| Error::from(e).at(loc))
+        self.host.read_file(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
     }
 
     /// A path whose last component is no symbolic link.
@@ -64,10 +60,8 @@ impl Machine {
             if self.kind(&path, loc)? != Some(FileKind::Symlink) {
                 return Ok(path);
             }
-            let target = self
-                .host
-                .read_link(&self.physical(&path))
-                .map_err(|e| Error::from(e).at(loc))?;
+            let target =
+                self.host.read_link(&self.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
             let target = target.as_os_str().as_bytes();
             path = if target.starts_with(b"/") {
                 paths::normalise(target)
@@ -76,11 +70,7 @@ impl Machine {
             };
         }
         let text = String::from_utf8_lossy(&path).into_owned();
-        Err(Error::new(
-            ErrorKind::Host,
-            loc,
-            format!("too many symbolic links at '{text}'"),
-        ))
+        Err(Error::new(ErrorKind::Host, loc, format!("too many symbolic links at '{text}'")))
     }
 
     /// The file that an import of a path reads.
@@ -97,13 +87,10 @@ impl Machine {
         if let Some(import) = self.imports.get(path) {
             return self.force(import.value);
         }
-        if let Some(name) = path
-            .strip_prefix(BUNDLED_ROOT.as_bytes())
-            .and_then(|rest| rest.strip_prefix(b"/"))
+        if let Some(name) =
+            path.strip_prefix(BUNDLED_ROOT.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"))
         {
-            let bundled = BUNDLED
-                .iter()
-                .find(|(bundled, _)| bundled.as_bytes() == name);
+            let bundled = BUNDLED.iter().find(|(bundled, _)| bundled.as_bytes() == name);
             let Some((name, text)) = bundled else {
                 return Err(self.no_such_path(path, loc));
             };
@@ -123,10 +110,7 @@ impl Machine {
         self.force(value).map_err(|error| {
             error.frame(
                 Loc::NONE,
-                format!(
-                    "while evaluating the file '{}':",
-                    String::from_utf8_lossy(&target)
-                ),
+                format!("while evaluating the file '{}':", String::from_utf8_lossy(&target)),
             )
         })
     }
@@ -186,11 +170,7 @@ impl Machine {
                 ));
             }
         };
-        let home = if self.settings.pure {
-            None
-        } else {
-            self.host.env_var("HOME")
-        };
+        let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
         let around = Surroundings {
             globals: &self.globals,
             frame,
@@ -214,12 +194,7 @@ impl Machine {
 
     /// Evaluates an expression that is part of the program.
     pub(crate) fn eval_builtin_text(&mut self, name: &'static str, text: &str) -> Res<Value> {
-        let code = self.compile(
-            SourceName::Builtin(name),
-            text.as_bytes().to_vec(),
-            b"/",
-            None,
-        )?;
+        let code = self.compile(SourceName::Builtin(name), text.as_bytes().to_vec(), b"/", None)?;
         self.eval(code, self.root)
     }
 
@@ -229,10 +204,7 @@ impl Machine {
             Vec::new()
         } else {
             let entry = |entry: &crate::settings::SearchEntry| {
-                (
-                    entry.prefix.clone(),
-                    entry.path.as_os_str().as_bytes().to_vec(),
-                )
+                (entry.prefix.clone(), entry.path.as_os_str().as_bytes().to_vec())
             };
             self.settings.nix_path.iter().map(entry).collect()
         };
@@ -256,11 +228,8 @@ impl Machine {
                     _ => continue,
                 }
             };
-            let candidate = if rest.is_empty() {
-                path.clone()
-            } else {
-                [path, &b"/"[..], rest].concat()
-            };
+            let candidate =
+                if rest.is_empty() { path.clone() } else { [path, &b"/"[..], rest].concat() };
             let candidate = paths::normalise(&candidate);
             if self.check_allowed(&candidate, loc).is_ok() && self.kind(&candidate, loc)?.is_some()
             {
@@ -268,18 +237,13 @@ impl Machine {
             }
         }
         if let Some(rest) = name.strip_prefix(b"nix/")
-            && BUNDLED
-                .iter()
-                .any(|(bundled, _)| bundled.as_bytes() == rest)
+            && BUNDLED.iter().any(|(bundled, _)| bundled.as_bytes() == rest)
         {
             return Ok(self.path(&[BUNDLED_ROOT.as_bytes(), b"/", rest].concat()));
         }
         let text = String::from_utf8_lossy(name).into_owned();
         if !self.settings.pure
-            && let Some(path) = self
-                .host
-                .search_path(&text)
-                .map_err(|e| Error::from(e).at(loc))?
+            && let Some(path) = self.host.search_path(&text).map_err(|e| Error::from(e).at(loc))?
         {
             return Ok(self.path(path.as_os_str().as_bytes()));
         }

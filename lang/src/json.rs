@@ -56,18 +56,10 @@ fn float(x: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"null");
         return;
     }
-    let exponent = if x == 0.0 {
-        0
-    } else {
-        x.abs().log10().floor() as i32
-    };
+    let exponent = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
     let text = if (-5..15).contains(&exponent) {
         let text = format!("{x}");
-        if text.contains('.') {
-            text
-        } else {
-            format!("{text}.0")
-        }
+        if text.contains('.') { text } else { format!("{text}.0") }
     } else {
         let text = format!("{x:e}");
         let (mantissa, exponent) = text.split_once('e').expect("scientific notation");
@@ -132,10 +124,7 @@ impl Machine {
                     }
                     let item = self.force_slot(item)?;
                     self.to_json(item, loc, out, ctx).map_err(|e| {
-                        e.frame(
-                            loc,
-                            format!("while evaluating list element at index {index}"),
-                        )
+                        e.frame(loc, format!("while evaluating list element at index {index}"))
                     })?;
                 }
                 out.push(b']');
@@ -162,10 +151,7 @@ impl Machine {
                     out.push(b':');
                     let value = self.force_slot(&attr.value)?;
                     self.to_json(value, attr.loc, out, ctx).map_err(|e| {
-                        e.frame(
-                            attr.loc,
-                            format!("while evaluating attribute '{}'", attr.name),
-                        )
+                        e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name))
                     })?;
                 }
                 out.push(b'}');

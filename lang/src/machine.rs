@@ -70,9 +70,7 @@ impl Machine {
 
     /// A list value.
     pub(crate) fn list(&mut self, items: impl ExactSizeIterator<Item = Value>) -> Value {
-        Value::List(List::from_slots(
-            self.heap.alloc_slice(items.map(Cell::new)),
-        ))
+        Value::List(List::from_slots(self.heap.alloc_slice(items.map(Cell::new))))
     }
 
     /// A set from attributes in any order, each name once.
@@ -186,21 +184,16 @@ impl Machine {
                 Code::Lambda(lambda) => return Ok(Value::Lambda(LambdaRef::new(*lambda, env))),
                 Code::Call { func, args, loc } => return self.eval_call(*func, args, *loc, env),
                 Code::If { cond, yes, no, loc } => {
-                    code = if self.condition(*cond, env, *loc)? {
-                        *yes
-                    } else {
-                        *no
-                    };
+                    code = if self.condition(*cond, env, *loc)? { *yes } else { *no };
                 }
-                Code::Select {
-                    base,
-                    path,
-                    default,
-                    loc,
-                } => match self.select(*base, path, default.is_some(), *loc, env)? {
-                    Some(value) => return Ok(value),
-                    None => code = default.expect("only a selection with a default gives nothing"),
-                },
+                Code::Select { base, path, default, loc } => {
+                    match self.select(*base, path, default.is_some(), *loc, env)? {
+                        Some(value) => return Ok(value),
+                        None => {
+                            code = default.expect("only a selection with a default gives nothing")
+                        }
+                    }
+                }
                 Code::Let { frame, body } => {
                     env = self.frame(*frame, env);
                     code = *body;
@@ -211,13 +204,7 @@ impl Machine {
                     env = inner;
                     code = *body;
                 }
-                Code::Assert {
-                    cond,
-                    body,
-                    loc,
-                    end,
-                    cond_loc,
-                } => {
+                Code::Assert { cond, body, loc, end, cond_loc } => {
                     if !self.assert_condition(*cond, env, *loc)? {
                         return Err(self.assertion_failed(*cond_loc, *end, *loc));
                     }
@@ -233,9 +220,7 @@ impl Machine {
                         return Ok(Value::Bool(false));
                     }
                     let what = "in the right operand of the AND (&&) operator";
-                    return self
-                        .operand(pair.right, env, pair.loc, what)
-                        .map(Value::Bool);
+                    return self.operand(pair.right, env, pair.loc, what).map(Value::Bool);
                 }
                 Code::Or(pair) => {
                     if self.operand(
@@ -247,9 +232,7 @@ impl Machine {
                         return Ok(Value::Bool(true));
                     }
                     let what = "in the right operand of the OR (||) operator";
-                    return self
-                        .operand(pair.right, env, pair.loc, what)
-                        .map(Value::Bool);
+                    return self.operand(pair.right, env, pair.loc, what).map(Value::Bool);
                 }
                 Code::Implies(pair) => {
                     if !self.operand(
@@ -261,9 +244,7 @@ impl Machine {
                         return Ok(Value::Bool(true));
                     }
                     let what = "in the right operand of the IMPL (->) operator";
-                    return self
-                        .operand(pair.right, env, pair.loc, what)
-                        .map(Value::Bool);
+                    return self.operand(pair.right, env, pair.loc, what).map(Value::Bool);
                 }
                 _ => return self.eval_rest(code, env),
             }
@@ -310,30 +291,20 @@ impl Machine {
             Code::Update(pair) => {
                 let left = self.eval(pair.left, env)?;
                 let what = "in the left operand of the update (//) operator";
-                let left = self
-                    .as_attrs(left, pair.loc)
-                    .map_err(|e| e.frame(pair.loc, what))?;
+                let left = self.as_attrs(left, pair.loc).map_err(|e| e.frame(pair.loc, what))?;
                 let right = self.eval(pair.right, env)?;
                 let what = "in the right operand of the update (//) operator";
-                let right = self
-                    .as_attrs(right, pair.loc)
-                    .map_err(|e| e.frame(pair.loc, what))?;
+                let right = self.as_attrs(right, pair.loc).map_err(|e| e.frame(pair.loc, what))?;
                 Ok(Value::Attrs(Attrs::update(&mut self.heap, left, right)))
             }
             Code::Concat(pair) => {
                 let left = self.eval(pair.left, env)?;
                 let left = self.as_list(left, pair.loc).map_err(|e| {
-                    e.frame(
-                        pair.loc,
-                        "while evaluating one of the elements to concatenate",
-                    )
+                    e.frame(pair.loc, "while evaluating one of the elements to concatenate")
                 })?;
                 let right = self.eval(pair.right, env)?;
                 let right = self.as_list(right, pair.loc).map_err(|e| {
-                    e.frame(
-                        pair.loc,
-                        "while evaluating one of the elements to concatenate",
-                    )
+                    e.frame(pair.loc, "while evaluating one of the elements to concatenate")
                 })?;
                 Ok(Value::List(self.concat(left, right)))
             }
@@ -343,9 +314,7 @@ impl Machine {
                 for item in *items {
                     slots.push(Cell::new(self.delay(item, env)));
                 }
-                Ok(Value::List(List::from_slots(
-                    self.heap.alloc_slice(slots.into_iter()),
-                )))
+                Ok(Value::List(List::from_slots(self.heap.alloc_slice(slots.into_iter()))))
             }
             Code::Set(set) => self.plain_set(*set, env),
             Code::RecSet(set) => self.recursive_set(*set, env),
@@ -393,32 +362,20 @@ impl Machine {
             }
             None => String::new(),
         };
-        Error::new(
-            ErrorKind::Assertion,
-            loc,
-            format!("assertion '{text}' failed"),
-        )
+        Error::new(ErrorKind::Assertion, loc, format!("assertion '{text}' failed"))
     }
 
     /// A frame with all its bindings, each delayed.
     fn frame(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Gc<Env> {
         let set = set.get();
-        let env = Env::alloc(
-            &mut self.heap,
-            Some(around),
-            set.bindings.len() + set.sources.len(),
-        );
+        let env = Env::alloc(&mut self.heap, Some(around), set.bindings.len() + set.sources.len());
         let behind = set.bindings.len() as u32;
         for (source, at) in set.sources.iter().zip(behind..) {
             let value = self.delay(source, env);
             Env::slot(env, at).set(value);
         }
         for (binding, at) in set.bindings.iter().zip(0..) {
-            let scope = if binding.scope == BindingScope::Around {
-                around
-            } else {
-                env
-            };
+            let scope = if binding.scope == BindingScope::Around { around } else { env };
             let value = self.delay(&binding.value, scope);
             Env::slot(env, at).set(value);
         }
@@ -438,11 +395,7 @@ impl Machine {
             inner
         };
         let delayed = |machine: &mut Self, binding: &Binding| {
-            let scope = if binding.scope == BindingScope::Sources {
-                inner
-            } else {
-                env
-            };
+            let scope = if binding.scope == BindingScope::Sources { inner } else { env };
             let value = machine.delay(&binding.value, scope);
             Attr::new(binding.name, binding.loc, value)
         };
@@ -478,9 +431,8 @@ impl Machine {
             let overrides = self.force_slot(Env::slot(env, at))?;
             let overrides = self.as_attrs(overrides, set.bindings[at as usize].loc)?;
             for attr in Attrs::all(overrides, &mut self.heap) {
-                if let Ok(at) = set
-                    .bindings
-                    .binary_search_by_key(&attr.name, |binding| binding.name)
+                if let Ok(at) =
+                    set.bindings.binary_search_by_key(&attr.name, |binding| binding.name)
                 {
                     Env::slot(env, at as u32).set(attr.value.get());
                     attrs[at] = attr.copy();
@@ -500,9 +452,7 @@ impl Machine {
                 continue;
             }
             let what = "while evaluating the name of a dynamic attribute";
-            let name = self
-                .attr_name(name, dynamic.loc)
-                .map_err(|e| e.frame(dynamic.loc, what))?;
+            let name = self.attr_name(name, dynamic.loc).map_err(|e| e.frame(dynamic.loc, what))?;
             if let Some(other) = attrs.iter().find(|attr| attr.name == name) {
                 let at = self.show_loc(other.loc);
                 let message = format!("dynamic attribute '{name}' already defined at {at}");
@@ -597,14 +547,10 @@ impl Machine {
 
     #[cold]
     pub(crate) fn missing_attribute(&mut self, attrs: Gc<Attrs>, name: Symbol, loc: Loc) -> Error {
-        let names = Attrs::all(attrs, &mut self.heap)
-            .iter()
-            .map(|attr| attr.name);
+        let names = Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name);
         let mut message = format!("attribute '{name}' missing");
-        message.push_str(&crate::suggest::did_you_mean(
-            name.as_bytes(),
-            names.map(Symbol::as_bytes),
-        ));
+        message
+            .push_str(&crate::suggest::did_you_mean(name.as_bytes(), names.map(Symbol::as_bytes)));
         Error::new(ErrorKind::MissingAttribute, loc, message)
     }
 
@@ -624,11 +570,7 @@ impl Machine {
                 return self.force_slot(&attr.value).map_err(|error| error.at(loc));
             }
         }
-        Err(Error::new(
-            ErrorKind::UndefinedVariable,
-            loc,
-            format!("undefined variable '{name}'"),
-        ))
+        Err(Error::new(ErrorKind::UndefinedVariable, loc, format!("undefined variable '{name}'")))
     }
 
     fn eval_call(
@@ -693,9 +635,7 @@ impl Machine {
                     let prim = &self.prims[index as usize];
                     if rest.len() < prim.arity {
                         let args = self.heap.alloc_slice(rest.iter().copied());
-                        return Ok(Value::PrimApp(
-                            self.heap.alloc(PrimApp { prim: index, args }),
-                        ));
+                        return Ok(Value::PrimApp(self.heap.alloc(PrimApp { prim: index, args })));
                     }
                     let (now, behind) = rest.split_at(prim.arity);
                     func = self.call_prim(prim, now, loc)?;
@@ -709,10 +649,9 @@ impl Machine {
                     let all: Vec<Value> = app.args.iter().chain(now).copied().collect();
                     if taken < wanted {
                         let args = self.heap.alloc_slice(all.into_iter());
-                        return Ok(Value::PrimApp(self.heap.alloc(PrimApp {
-                            prim: app.prim,
-                            args,
-                        })));
+                        return Ok(Value::PrimApp(
+                            self.heap.alloc(PrimApp { prim: app.prim, args }),
+                        ));
                     }
                     func = self.call_prim(prim, &all, loc)?;
                     rest = behind;
@@ -777,9 +716,7 @@ impl Machine {
     ) -> Res<()> {
         let forced = self.force(arg)?;
         let what = "while evaluating the value passed for the lambda argument";
-        let attrs = self
-            .as_attrs(forced, code.loc)
-            .map_err(|e| e.frame(loc, what))?;
+        let attrs = self.as_attrs(forced, code.loc).map_err(|e| e.frame(loc, what))?;
         let first = u32::from(formals.at_name.is_some());
         if formals.at_name.is_some() {
             Env::slot(env, 0).set(forced);
@@ -834,16 +771,12 @@ impl Machine {
         attrs: Gc<Attrs>,
         loc: Loc,
     ) -> Error {
-        let mut names: Vec<Symbol> = Attrs::all(attrs, &mut self.heap)
-            .iter()
-            .map(|attr| attr.name)
-            .collect();
+        let mut names: Vec<Symbol> =
+            Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name).collect();
         names.sort_unstable_by_key(|name| name.as_bytes());
         let known = |name: &Symbol| formals.list.iter().any(|formal| formal.name == *name);
-        let extra = names
-            .into_iter()
-            .find(|name| !known(name))
-            .expect("more attributes than names");
+        let extra =
+            names.into_iter().find(|name| !known(name)).expect("more attributes than names");
         let candidates = formals.list.iter().map(|formal| formal.name.as_bytes());
         let hint = crate::suggest::did_you_mean(extra.as_bytes(), candidates);
         let message = format!(
@@ -873,10 +806,7 @@ impl Machine {
         };
         let mut attrs = Vec::new();
         if formals.ellipsis {
-            attrs.extend(
-                args.iter()
-                    .map(|(name, value)| Attr::new(*name, Loc::NONE, *value)),
-            );
+            attrs.extend(args.iter().map(|(name, value)| Attr::new(*name, Loc::NONE, *value)));
         } else {
             for formal in formals.list {
                 if let Some((_, value)) = args.iter().find(|(name, _)| *name == formal.name) {
@@ -908,25 +838,16 @@ fn settled(value: Value) -> Value {
 
 #[cold]
 fn stack_overflow(loc: Loc) -> Error {
-    Error::new(
-        ErrorKind::StackOverflow,
-        loc,
-        "stack overflow; max-call-depth exceeded",
-    )
+    Error::new(ErrorKind::StackOverflow, loc, "stack overflow; max-call-depth exceeded")
 }
 
 #[cold]
 fn infinite_recursion() -> Error {
-    Error::new(
-        ErrorKind::InfiniteRecursion,
-        Loc::NONE,
-        "infinite recursion encountered",
-    )
+    Error::new(ErrorKind::InfiniteRecursion, Loc::NONE, "infinite recursion encountered")
 }
 
 fn shown_name(code: &LambdaCode) -> String {
-    code.name
-        .map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_string())
+    code.name.map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_string())
 }
 
 #[cold]
@@ -936,11 +857,7 @@ fn called(code: &LambdaCode, error: Error, loc: Loc) -> Error {
         None => "while calling anonymous lambda".to_owned(),
     };
     let error = error.frame(code.loc, text);
-    if loc == Loc::NONE {
-        error
-    } else {
-        error.frame(loc, "from call site")
-    }
+    if loc == Loc::NONE { error } else { error.frame(loc, "from call site") }
 }
 
 fn show_path(path: &[Name], last: Symbol) -> String {

@@ -41,10 +41,9 @@ impl Machine {
             Value::List(_) => "a list".into(),
             Value::Attrs(_) => "a set".into(),
             Value::Lambda(_) => "a function".into(),
-            Value::Prim(prim) => format!(
-                "the built-in function '{}'",
-                self.prims[prim as usize].shown()
-            ),
+            Value::Prim(prim) => {
+                format!("the built-in function '{}'", self.prims[prim as usize].shown())
+            }
             Value::PrimApp(app) => {
                 format!(
                     "the partially applied built-in function '{}'",
@@ -61,10 +60,7 @@ impl Machine {
         let shown = self.show_error(found);
         Error::typed(
             loc,
-            format!(
-                "expected {expected} but found {}: {shown}",
-                self.type_phrase(found)
-            ),
+            format!("expected {expected} but found {}: {shown}", self.type_phrase(found)),
         )
     }
 
@@ -159,9 +155,7 @@ impl Machine {
                 Arith::Div if b == 0 => return Err(Error::eval(loc, "division by zero")),
                 Arith::Div => a.checked_div(b),
             };
-            return result
-                .map(Value::Int)
-                .ok_or_else(|| overflow(op, a, b, loc));
+            return result.map(Value::Int).ok_or_else(|| overflow(op, a, b, loc));
         }
         let (noun, is_div) = match op {
             Arith::Sub => ("subtraction", false),
@@ -179,10 +173,7 @@ impl Machine {
                 other => Err(machine.wrong_type("an integer", other, loc)),
             };
             result.map_err(|e| {
-                e.frame(
-                    loc,
-                    format!("while evaluating the {which} {first} of the {noun}"),
-                )
+                e.frame(loc, format!("while evaluating the {which} {first} of the {noun}"))
             })
         };
         let any_float = left_is_float || right_is_float || is_div;
@@ -193,10 +184,7 @@ impl Machine {
             }
             (number(self, left, any_float, "first")?, b)
         } else {
-            (
-                number(self, left, any_float, "first")?,
-                number(self, right, any_float, "second")?,
-            )
+            (number(self, left, any_float, "first")?, number(self, right, any_float, "second")?)
         };
         Ok(Value::Float(match op {
             Arith::Sub => a - b,
@@ -218,17 +206,12 @@ impl Machine {
                 loc,
                 format!("cannot add {} to an integer", self.type_phrase(other)),
             )),
-            (Value::Float(_), other) => Err(Error::eval(
-                loc,
-                format!("cannot add {} to a float", self.type_phrase(other)),
-            )),
+            (Value::Float(_), other) => {
+                Err(Error::eval(loc, format!("cannot add {} to a float", self.type_phrase(other))))
+            }
             (Value::Str(a), Value::Str(b)) => {
                 let ctx = self.contexts.union(a.ctx, b.ctx);
-                Ok(Value::Str(Str::concat(
-                    &mut self.heap,
-                    &[Str::bytes(a), Str::bytes(b)],
-                    ctx,
-                )))
+                Ok(Value::Str(Str::concat(&mut self.heap, &[Str::bytes(a), Str::bytes(b)], ctx)))
             }
             (Value::Path(_), _) => self.add_to_path(left, right, loc),
             _ => self.add_strings(left, right, loc),
@@ -352,10 +335,8 @@ impl Machine {
                     return Ok(true);
                 }
                 if self.is_derivation(a)? && self.is_derivation(b)? {
-                    let (x, y) = (
-                        Attrs::find(a, Symbol::OUT_PATH),
-                        Attrs::find(b, Symbol::OUT_PATH),
-                    );
+                    let (x, y) =
+                        (Attrs::find(a, Symbol::OUT_PATH), Attrs::find(b, Symbol::OUT_PATH));
                     if let (Some(x), Some(y)) = (x, y) {
                         return self.equal_slots(&x.value, &y.value, loc);
                     }

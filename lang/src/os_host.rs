@@ -30,27 +30,17 @@ impl OsHost {
 
     /// Keeps messages for [`OsHost::messages`] instead of writing them.
     pub fn quiet() -> OsHost {
-        OsHost {
-            quiet: true,
-            ..OsHost::default()
-        }
+        OsHost { quiet: true, ..OsHost::default() }
     }
 
     /// The messages kept so far.
     pub fn messages(&self) -> Vec<(MessageKind, String)> {
-        self.messages
-            .lock()
-            .expect("nothing panics while it is held")
-            .clone()
+        self.messages.lock().expect("nothing panics while it is held").clone()
     }
 }
 
 fn io<T>(action: &'static str, path: &Path, result: std::io::Result<T>) -> Result<T, HostError> {
-    result.map_err(|source| HostError::Io {
-        action,
-        path: path.to_path_buf(),
-        source,
-    })
+    result.map_err(|source| HostError::Io { action, path: path.to_path_buf(), source })
 }
 
 fn kind_of(metadata: &fs::Metadata) -> FileKind {
@@ -60,9 +50,7 @@ fn kind_of(metadata: &fs::Metadata) -> FileKind {
     } else if kind.is_symlink() {
         FileKind::Symlink
     } else if kind.is_file() {
-        FileKind::Regular {
-            executable: metadata.permissions().mode() & 0o100 != 0,
-        }
+        FileKind::Regular { executable: metadata.permissions().mode() & 0o100 != 0 }
     } else {
         FileKind::Unknown
     }
@@ -70,10 +58,7 @@ fn kind_of(metadata: &fs::Metadata) -> FileKind {
 
 fn no_store(what: &str) -> HostError {
     let why = "this evaluation is read-only and has no store".to_owned();
-    HostError::Unsupported {
-        what: what.to_owned(),
-        why,
-    }
+    HostError::Unsupported { what: what.to_owned(), why }
 }
 
 impl Host for OsHost {
@@ -163,10 +148,7 @@ impl Host for OsHost {
         graph: &DrvGraph,
         wanted: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError> {
-        let names: Vec<_> = wanted
-            .iter()
-            .map(|(id, _)| graph.node(*id).name.as_str())
-            .collect();
+        let names: Vec<_> = wanted.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();
         Err(no_store(&format!("building '{}'", names.join("', '"))))
     }
 
@@ -239,11 +221,8 @@ impl OsHost {
             }
             Some(FileKind::Directory) => {
                 text(out, b"directory");
-                let mut names: Vec<_> = self
-                    .read_dir(path)?
-                    .into_iter()
-                    .map(|(name, _)| name)
-                    .collect();
+                let mut names: Vec<_> =
+                    self.read_dir(path)?.into_iter().map(|(name, _)| name).collect();
                 names.sort();
                 for name in names {
                     let child = path.join(std::ffi::OsStr::from_bytes(&name));
@@ -263,10 +242,8 @@ impl OsHost {
                 }
             }
             _ => {
-                let message = format!(
-                    "file '{}' has an unsupported type or is missing",
-                    path.display()
-                );
+                let message =
+                    format!("file '{}' has an unsupported type or is missing", path.display());
                 return Err(HostError::Failed(message));
             }
         }

@@ -24,15 +24,9 @@ pub(crate) fn normalise(path: &[u8]) -> Vec<u8> {
 
 /// The last component of a path's text, trailing slashes aside.
 pub(crate) fn base_name(path: &[u8]) -> &[u8] {
-    let end = path
-        .iter()
-        .rposition(|byte| *byte != b'/')
-        .map_or(0, |at| at + 1);
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
     let path = &path[..end];
-    let start = path
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .map_or(0, |at| at + 1);
+    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
     &path[start..]
 }
 

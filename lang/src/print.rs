@@ -30,18 +30,13 @@ pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-const KEYWORDS: [&[u8]; 9] = [
-    b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit",
-];
+const KEYWORDS: [&[u8]; 9] =
+    [b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit"];
 
 /// Whether a name needs no quotes.
 pub(crate) fn is_plain_name(name: &[u8]) -> bool {
-    let first = name
-        .first()
-        .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
-    let rest = name
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-'".contains(byte));
+    let first = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    let rest = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-'".contains(byte));
     first && rest && !KEYWORDS.contains(&name)
 }
 
@@ -56,26 +51,17 @@ fn attr_name(name: &[u8], out: &mut Vec<u8>) {
 /// A number as C's `%g` prints it.
 pub(crate) fn float_g(x: f64) -> String {
     if x.is_nan() {
-        return if x.is_sign_negative() {
-            "-nan".into()
-        } else {
-            "nan".into()
-        };
+        return if x.is_sign_negative() { "-nan".into() } else { "nan".into() };
     }
     if x.is_infinite() {
         return if x < 0.0 { "-inf".into() } else { "inf".into() };
     }
     if x == 0.0 {
-        return if x.is_sign_negative() {
-            "-0".into()
-        } else {
-            "0".into()
-        };
+        return if x.is_sign_negative() { "-0".into() } else { "0".into() };
     }
     let scientific = format!("{x:.5e}");
-    let (mantissa, exponent) = scientific
-        .split_once('e')
-        .expect("scientific notation has an exponent");
+    let (mantissa, exponent) =
+        scientific.split_once('e').expect("scientific notation has an exponent");
     let exponent: i32 = exponent.parse().expect("an exponent is a number");
     let trim = |text: &str| {
         if text.contains('.') {

@@ -39,12 +39,8 @@ pub(crate) struct Sources {
 impl Sources {
     /// Adds a text; `None` when there are more than 4 GiB of them.
     pub(crate) fn add(&mut self, name: SourceName, text: Vec<u8>) -> Option<FileId> {
-        let base = self
-            .texts
-            .last()
-            .map_or(1, |last| last.base + last.text.len() as u32 + 1);
-        base.checked_add(u32::try_from(text.len()).ok()?)?
-            .checked_add(1)?;
+        let base = self.texts.last().map_or(1, |last| last.base + last.text.len() as u32 + 1);
+        base.checked_add(u32::try_from(text.len()).ok()?)?.checked_add(1)?;
         self.texts.push(SourceText { name, text, base });
         Some(FileId(self.texts.len() as u32 - 1))
     }
@@ -62,10 +58,7 @@ impl Sources {
         if loc == Loc::NONE {
             return None;
         }
-        let at = self
-            .texts
-            .partition_point(|text| text.base <= loc.0)
-            .checked_sub(1)?;
+        let at = self.texts.partition_point(|text| text.base <= loc.0).checked_sub(1)?;
         let text = &self.texts[at];
         Some((text, (loc.0 - text.base) as usize))
     }

@@ -12,10 +12,7 @@ pub(crate) fn did_you_mean<'a>(name: &[u8], candidates: impl Iterator<Item = &'a
         .collect();
     close.sort_unstable();
     close.truncate(MAX_SUGGESTIONS);
-    let close: Vec<_> = close
-        .iter()
-        .map(|(_, name)| String::from_utf8_lossy(name))
-        .collect();
+    let close: Vec<_> = close.iter().map(|(_, name)| String::from_utf8_lossy(name)).collect();
     match &close[..] {
         [] => String::new(),
         [one] => format!("\nDid you mean {one}?"),
@@ -44,10 +41,7 @@ mod tests {
     #[test]
     fn close_names() {
         let names = ["foo", "bar", "foot"].map(str::as_bytes);
-        assert_eq!(
-            did_you_mean(b"fop", names.into_iter()),
-            "\nDid you mean one of foo or foot?"
-        );
+        assert_eq!(did_you_mean(b"fop", names.into_iter()), "\nDid you mean one of foo or foot?");
         assert_eq!(did_you_mean(b"zzzzzz", names.into_iter()), "");
     }
 }

@@ -52,11 +52,7 @@ static INTERNER: LazyLock<Interner> = LazyLock::new(|| {
 fn locate(id: u32) -> (usize, usize, usize) {
     let chunk = (id / FIRST_CHUNK + 1).ilog2();
     let start = ((1u32 << chunk) - 1) * FIRST_CHUNK;
-    (
-        chunk as usize,
-        (id - start) as usize,
-        (FIRST_CHUNK << chunk) as usize,
-    )
+    (chunk as usize, (id - start) as usize, (FIRST_CHUNK << chunk) as usize)
 }
 
 impl Interner {
@@ -64,11 +60,7 @@ impl Interner {
         let hasher = BuildHasherDefault::<FxHasher>::default();
         let hash = hasher.hash_one(name);
         let shard = &self.shards[(hash >> 32) as usize % SHARDS];
-        let found = |table: &Shard| {
-            table
-                .find(hash, |(text, _)| *text == name)
-                .map(|(_, id)| *id)
-        };
+        let found = |table: &Shard| table.find(hash, |(text, _)| *text == name).map(|(_, id)| *id);
         if let Some(id) = found(&shard.read().expect("interner is never poisoned")) {
             return id;
         }
@@ -236,16 +228,9 @@ mod tests {
     fn threads_agree() {
         let long = vec![b'x'; BLOCK_BYTES];
         let all: Vec<Vec<Symbol>> = std::thread::scope(|scope| {
-            let run = || {
-                (0..5000)
-                    .map(|i| Symbol::intern(format!("threads agree {i}")))
-                    .collect()
-            };
+            let run = || (0..5000).map(|i| Symbol::intern(format!("threads agree {i}"))).collect();
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
         assert_eq!(all[0][4999].as_bytes(), b"threads agree 4999");

@@ -89,18 +89,12 @@ impl LambdaRef {
 }
 
 impl List {
-    pub(crate) const EMPTY: List = List {
-        len: 0,
-        at: NonNull::dangling(),
-    };
+    pub(crate) const EMPTY: List = List { len: 0, at: NonNull::dangling() };
 
     #[inline(always)]
     pub(crate) fn from_slots(slots: &'static [Slot]) -> List {
         let len = u32::try_from(slots.len()).expect("lists are shorter than 2^32");
-        List {
-            len,
-            at: NonNull::from(slots).cast(),
-        }
+        List { len, at: NonNull::from(slots).cast() }
     }
     #[inline(always)]
     pub(crate) fn len(self) -> usize {
@@ -138,11 +132,7 @@ impl Str {
         let at = heap.raw(size_of::<Str>() + len).cast::<Str>();
         // SAFETY: fresh memory for the header and `len` bytes; the pieces sum up to `len`.
         unsafe {
-            at.write(Str {
-                ctx,
-                len: len32,
-                first: [],
-            });
+            at.write(Str { ctx, len: len32, first: [] });
             let mut to = std::ptr::addr_of_mut!((*at.as_ptr()).first).cast::<u8>();
             for piece in pieces {
                 std::ptr::copy_nonoverlapping(piece.as_ptr(), to, piece.len());
@@ -168,9 +158,7 @@ impl Env {
     /// A frame of `len` unset slots.
     #[inline(always)]
     pub(crate) fn alloc(heap: &mut Heap, up: Option<Gc<Env>>, len: usize) -> Gc<Env> {
-        let at = heap
-            .raw(size_of::<Env>() + len * size_of::<Slot>())
-            .cast::<Env>();
+        let at = heap.raw(size_of::<Env>() + len * size_of::<Slot>()).cast::<Env>();
         // SAFETY: fresh memory for the header and `len` slots, all written here.
         unsafe {
             at.write(Env { up, first: [] });
@@ -197,10 +185,7 @@ impl Env {
     pub(crate) fn up(this: Gc<Env>, level: u32) -> Gc<Env> {
         let mut env = this;
         for _ in 0..level {
-            env = env
-                .get()
-                .up
-                .expect("the compiler counts levels within the chain of frames");
+            env = env.get().up.expect("the compiler counts levels within the chain of frames");
         }
         env
     }
@@ -216,18 +201,10 @@ pub(crate) struct Attr {
 impl Attr {
     #[inline]
     pub(crate) fn new(name: Symbol, loc: Loc, value: Value) -> Attr {
-        Attr {
-            name,
-            loc,
-            value: Cell::new(value),
-        }
+        Attr { name, loc, value: Cell::new(value) }
     }
     pub(crate) fn copy(&self) -> Attr {
-        Attr {
-            name: self.name,
-            loc: self.loc,
-            value: Cell::new(self.value.get()),
-        }
+        Attr { name: self.name, loc: self.loc, value: Cell::new(self.value.get()) }
     }
 }
 
@@ -251,13 +228,7 @@ impl Attrs {
     pub(crate) fn from_sorted(heap: &mut Heap, own: &'static [Attr]) -> Gc<Attrs> {
         debug_assert!(own.is_sorted_by(|a, b| a.name < b.name));
         let total = own.len() as u32;
-        heap.alloc(Attrs {
-            own,
-            under: None,
-            depth: 0,
-            total,
-            flat: Cell::new(None),
-        })
+        heap.alloc(Attrs { own, under: None, depth: 0, total, flat: Cell::new(None) })
     }
 
     /// A set of attributes in any order, each name once.
@@ -337,11 +308,7 @@ impl Attrs {
             && left.len() >= right.own.len() * 4
             && left.depth < LAYER_MAX_DEPTH
         {
-            let new = right
-                .own
-                .iter()
-                .filter(|a| Attrs::find(left, a.name).is_none())
-                .count();
+            let new = right.own.iter().filter(|a| Attrs::find(left, a.name).is_none()).count();
             return heap.alloc(Attrs {
                 own: right.get().own,
                 under: Some(left),

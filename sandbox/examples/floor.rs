@@ -59,10 +59,7 @@ fn measure(spawner: &Spawner, specs: &[Spec], at_once: usize) -> [f64; 3] {
     let begun = Instant::now();
     let sums: Vec<[f64; 2]> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .map(|worker| worker.join().expect("the worker ends"))
-            .collect()
+        workers.into_iter().map(|worker| worker.join().expect("the worker ends")).collect()
     });
     let wall = begun.elapsed().as_secs_f64();
     let sum = |index: usize| sums.iter().map(|sum| sum[index]).sum::<f64>();
@@ -79,10 +76,7 @@ fn spec(dir: &Path, objects: &Path, inputs: usize) -> std::io::Result<Spec> {
     spec.inputs = (0..inputs)
         .map(|number| {
             let name = format!("{number:032}-object");
-            Input {
-                host: objects.join(&name),
-                name,
-            }
+            Input { host: objects.join(&name), name }
         })
         .collect();
     Ok(spec)

@@ -75,12 +75,9 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
         Op::DefaultSignals => default_signals(),
         Op::Write { path, content } => write_file(path, content, libc::O_WRONLY),
         Op::Propagation { flags } => mount(None, c"/", None, *flags, None),
-        Op::Mount {
-            kind,
-            target,
-            flags,
-            data,
-        } => mount(Some(kind), target, Some(kind), *flags, Some(data)),
+        Op::Mount { kind, target, flags, data } => {
+            mount(Some(kind), target, Some(kind), *flags, Some(data))
+        }
         // SAFETY: a call with valid C strings (and no other pointers).
         Op::Mkdir { path, mode } => check(unsafe { libc::mkdir(path.as_ptr(), *mode) }),
         Op::Touch { path } => write_file(path, &[], libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL),
@@ -93,18 +90,8 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
             // SAFETY: a call with valid C strings.
             check(unsafe { libc::symlink(target.as_ptr(), path.as_ptr()) })
         }
-        Op::Bind {
-            source,
-            target,
-            attributes,
-        } => {
-            mount(
-                Some(source),
-                target,
-                None,
-                libc::MS_BIND | libc::MS_REC,
-                None,
-            )?;
+        Op::Bind { source, target, attributes } => {
+            mount(Some(source), target, None, libc::MS_BIND | libc::MS_REC, None)?;
             match *attributes {
                 0 => Ok(()),
                 attributes => mount_attributes(target, attributes, libc::AT_RECURSIVE),
@@ -139,10 +126,7 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
             check_long(unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) })
         }
         Op::Rlimit { resource, value } => {
-            let limit = libc::rlimit64 {
-                rlim_cur: *value,
-                rlim_max: *value,
-            };
+            let limit = libc::rlimit64 { rlim_cur: *value, rlim_max: *value };
             // SAFETY: `limit` lives through the call; the old value is not asked for.
             check_long(unsafe {
                 libc::syscall(
@@ -166,27 +150,17 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
         }
         Op::DropCapabilities => drop_capabilities(),
         Op::NoNewPrivileges => prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
-        Op::Landlock {
-            handled,
-            scoped,
-            rules,
-        } => landlock(*handled, *scoped, rules),
+        Op::Landlock { handled, scoped, rules } => landlock(*handled, *scoped, rules),
         Op::Seccomp { program } => {
-            let program = libc::sock_fprog {
-                len: program.len() as u16,
-                filter: program.as_ptr().cast_mut(),
-            };
+            let program =
+                libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
             prctl(
                 libc::PR_SET_SECCOMP,
                 u64::from(libc::SECCOMP_MODE_FILTER),
                 &raw const program as u64,
             )
         }
-        Op::Layered {
-            layer,
-            first,
-            otherwise,
-        } => match (perform_all(task, first), otherwise) {
+        Op::Layered { layer, first, otherwise } => match (perform_all(task, first), otherwise) {
             (Ok(()), _) => {
                 let report = task.report;
                 report.layers.set(report.layers.get().with(*layer));
@@ -198,11 +172,7 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
             }
             (Err(errno), None) => Err(errno),
         },
-        Op::Exec {
-            candidates,
-            argv,
-            envp,
-        } => {
+        Op::Exec { candidates, argv, envp } => {
             task.report.done.set(true);
             // SAFETY: the mask is a valid set; the old one is not asked for.
             unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const task.mask, ptr::null_mut()) };
@@ -273,23 +243,12 @@ fn mount(
     let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: null or valid C strings.
     check(unsafe {
-        libc::mount(
-            pointer(source),
-            target.as_ptr(),
-            pointer(kind),
-            flags,
-            pointer(data).cast(),
-        )
+        libc::mount(pointer(source), target.as_ptr(), pointer(kind), flags, pointer(data).cast())
     })
 }
 
 fn mount_attributes(path: &CStr, set: u64, flags: c_int) -> Step {
-    let attributes = libc::mount_attr {
-        attr_set: set,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
+    let attributes = libc::mount_attr { attr_set: set, attr_clr: 0, propagation: 0, userns_fd: 0 };
     // SAFETY: a valid C string, and a struct that lives through the call with its size.
     check_long(unsafe {
         libc::syscall(
@@ -354,11 +313,7 @@ fn rendezvous(ready: RawFd, go: RawFd) -> Step {
     let mut name = [0u8; 32];
     // SAFETY: writes at most the buffer's length.
     let length = unsafe {
-        libc::readlink(
-            c"/.host/proc/self".as_ptr(),
-            name.as_mut_ptr().cast(),
-            name.len(),
-        )
+        libc::readlink(c"/.host/proc/self".as_ptr(), name.as_mut_ptr().cast(), name.len())
     };
     let Ok(length) = usize::try_from(length) else {
         return Err(errno());
@@ -393,11 +348,7 @@ fn drop_capabilities() -> Step {
             break;
         }
     }
-    prctl(
-        libc::PR_CAP_AMBIENT,
-        libc::PR_CAP_AMBIENT_CLEAR_ALL as u64,
-        0,
-    )?;
+    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0)?;
     // Version 3, this process; three empty sets of two words each.
     let header: [u32; 2] = [0x2008_0522, 0];
     let sets = [0u32; 6];
@@ -421,11 +372,7 @@ struct PathBeneathAttr {
 }
 
 fn landlock(handled: u64, scoped: u64, rules: &[(std::ffi::CString, u64)]) -> Step {
-    let attributes = RulesetAttr {
-        handled_access_fs: handled,
-        handled_access_net: 0,
-        scoped,
-    };
+    let attributes = RulesetAttr { handled_access_fs: handled, handled_access_net: 0, scoped };
     // Older kernels know shorter structs, and take the longer one only if the rest is zero,
     // which `landlock.rs` sees to.
     // SAFETY: the struct lives through the call and its size is given.
@@ -442,10 +389,7 @@ fn landlock(handled: u64, scoped: u64, rules: &[(std::ffi::CString, u64)]) -> St
         // SAFETY: a valid C string.
         let fd = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) };
         check(fd)?;
-        let rule = PathBeneathAttr {
-            allowed_access: *access,
-            parent_fd: fd,
-        };
+        let rule = PathBeneathAttr { allowed_access: *access, parent_fd: fd };
         // SAFETY: rule type 1 takes a path-beneath struct, which lives through the call.
         check_long(unsafe {
             libc::syscall(libc::SYS_landlock_add_rule, ruleset, 1, &raw const rule, 0)

@@ -30,10 +30,7 @@ pub struct EnterSpec {
 /// returns how it ended. While it runs, the terminal's interrupt and quit keys reach only it; it
 /// is killed when the caller is.
 pub fn enter(spec: &EnterSpec) -> Result<ExitStatus, SandboxError> {
-    let ids = (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    );
+    let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let propagation = libc::MS_REC | libc::MS_SLAVE;
     let with_own_ids = mounts::own_ids(ids, propagation);
     let furnish = steps(spec)?;
@@ -74,51 +71,27 @@ fn steps(spec: &EnterSpec) -> Result<Vec<Op>, SandboxError> {
     let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let mut steps = Vec::new();
     if Path::new(STORE_DIR).is_dir() {
-        steps.push(Op::Bind {
-            source: c_path(&store)?,
-            target,
-            attributes,
-        });
+        steps.push(Op::Bind { source: c_path(&store)?, target, attributes });
     } else {
         steps.extend(mounts::empty_root(&store)?);
         steps.extend(mounts::mirror(Path::new("/"), &["nix"])?);
-        steps.push(Op::Mkdir {
-            path: c_literal("/nix"),
-            mode: 0o755,
-        });
+        steps.push(Op::Mkdir { path: c_literal("/nix"), mode: 0o755 });
         if Path::new("/nix").is_dir() {
             steps.extend(mounts::mirror(Path::new("/nix"), &["store"])?);
         }
-        steps.push(Op::Mkdir {
-            path: target.clone(),
-            mode: 0o755,
-        });
-        steps.push(Op::Bind {
-            source: c_path(&behind(&store))?,
-            target,
-            attributes,
-        });
-        steps.push(Op::Detach {
-            path: c_literal(HOST),
-        });
-        steps.push(Op::Attributes {
-            path: c_literal("/"),
-            attributes: libc::MOUNT_ATTR_RDONLY,
-        });
+        steps.push(Op::Mkdir { path: target.clone(), mode: 0o755 });
+        steps.push(Op::Bind { source: c_path(&behind(&store))?, target, attributes });
+        steps.push(Op::Detach { path: c_literal(HOST) });
+        steps.push(Op::Attributes { path: c_literal("/"), attributes: libc::MOUNT_ATTR_RDONLY });
     }
-    steps.push(Op::Chdir {
-        path: c_path(&spec.directory)?,
-    });
+    steps.push(Op::Chdir { path: c_path(&spec.directory)? });
     steps.push(program(spec)?);
     Ok(steps)
 }
 
 fn program(spec: &EnterSpec) -> Result<Op, SandboxError> {
     let Some(name) = spec.argv.first().filter(|name| !name.is_empty()) else {
-        return Err(SandboxError::BadSpec {
-            field: "argv",
-            reason: "it names no program".into(),
-        });
+        return Err(SandboxError::BadSpec { field: "argv", reason: "it names no program".into() });
     };
     let mut candidates = Vec::new();
     if name.contains(&b'/') {
@@ -126,26 +99,16 @@ fn program(spec: &EnterSpec) -> Result<Op, SandboxError> {
     } else {
         let path = spec.env.iter().find(|(key, _)| key == b"PATH");
         let path = path.map_or(&b"/bin:/usr/bin"[..], |(_, value)| value);
-        for dir in path
-            .split(|byte| *byte == b':')
-            .filter(|dir| !dir.is_empty())
-        {
+        for dir in path.split(|byte| *byte == b':').filter(|dir| !dir.is_empty()) {
             candidates.push(c_string("argv", [dir, b"/", name].concat())?);
         }
     }
-    let argv: Result<Vec<_>, _> = spec
-        .argv
-        .iter()
-        .map(|argument| c_string("argv", argument.as_slice()))
-        .collect();
+    let argv: Result<Vec<_>, _> =
+        spec.argv.iter().map(|argument| c_string("argv", argument.as_slice())).collect();
     let envp: Result<Vec<_>, _> = spec
         .env
         .iter()
         .map(|(name, value)| c_string("env", [name.as_slice(), b"=", value].concat()))
         .collect();
-    Ok(Op::Exec {
-        candidates,
-        argv: CStrings::new(argv?),
-        envp: CStrings::new(envp?),
-    })
+    Ok(Op::Exec { candidates, argv: CStrings::new(argv?), envp: CStrings::new(envp?) })
 }

@@ -41,11 +41,7 @@ fn known(abi: u32) -> Known {
         3 | 4 => (TRUNCATE << 1) - 1,
         _ => (IOCTL_DEV << 1) - 1,
     };
-    let scopes = if abi >= 6 {
-        SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS
-    } else {
-        0
-    };
+    let scopes = if abi >= 6 { SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS } else { 0 };
     Known { rights, scopes }
 }
 
@@ -73,33 +69,19 @@ pub(crate) fn step(abi: u32, policy: Policy, writable: Vec<Writable>) -> Vec<Op>
     // Nobody may make device nodes, not even overlay whiteouts.
     let everything = rights & !(MAKE_CHAR | MAKE_BLOCK);
     let device = rights & (READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | IOCTL_DEV);
-    let mut rules = vec![
-        (c_literal("/"), EXECUTE | READ_FILE | READ_DIR),
-        (c_literal("/dev"), device),
-    ];
+    let mut rules =
+        vec![(c_literal("/"), EXECUTE | READ_FILE | READ_DIR), (c_literal("/dev"), device)];
     for path in ["/nix/store", "/build", "/tmp", "/dev/shm"] {
         rules.push((c_literal(path), everything));
     }
     for Writable { path, is_dir } in writable {
-        let mask = if is_dir {
-            everything
-        } else {
-            everything & ON_FILES
-        };
+        let mask = if is_dir { everything } else { everything & ON_FILES };
         rules.push((path, mask));
     }
-    let mut first = vec![Op::Landlock {
-        handled: rights,
-        scoped: scopes,
-        rules,
-    }];
+    let mut first = vec![Op::Landlock { handled: rights, scoped: scopes, rules }];
     if scopes != 0 {
         // Scopes are part of the same rule set: in force exactly when it is.
-        first = vec![Op::Layered {
-            layer: Layer::LandlockScopes,
-            first,
-            otherwise: None,
-        }];
+        first = vec![Op::Layered { layer: Layer::LandlockScopes, first, otherwise: None }];
     }
     vec![Op::Layered {
         layer: Layer::Landlock,
@@ -119,10 +101,7 @@ mod tests {
 
     #[test]
     fn newer_abis_know_more() {
-        let mut last = Known {
-            rights: 0,
-            scopes: 0,
-        };
+        let mut last = Known { rights: 0, scopes: 0 };
         for abi in 0..=NEWEST_ABI {
             let now = known(abi);
             assert_eq!(now.rights & last.rights, last.rights, "ABI {abi}");

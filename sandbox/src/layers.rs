@@ -75,10 +75,7 @@ impl Layer {
     /// Whether floe can build at all without it. Without user, mount and pid namespaces there is
     /// no sandbox, so no policy can allow those to be missing.
     pub fn is_base(self) -> bool {
-        matches!(
-            self,
-            Layer::UserNamespace | Layer::MountNamespace | Layer::PidNamespace
-        )
+        matches!(self, Layer::UserNamespace | Layer::MountNamespace | Layer::PidNamespace)
     }
 }
 
@@ -125,9 +122,7 @@ impl Layers {
 
     /// The layers that are not in the set, in order.
     pub fn missing(self) -> impl Iterator<Item = Layer> {
-        Layer::ALL
-            .into_iter()
-            .filter(move |layer| !self.has(*layer))
+        Layer::ALL.into_iter().filter(move |layer| !self.has(*layer))
     }
 }
 
@@ -152,9 +147,7 @@ pub struct Policy {
 impl Policy {
     /// Every layer is required.
     pub const fn strict() -> Policy {
-        Policy {
-            allowed: Layers::NONE,
-        }
+        Policy { allowed: Layers::NONE }
     }
 
     /// This policy, with a layer that may be missing. A base layer stays required.
@@ -163,9 +156,7 @@ impl Policy {
         if layer.is_base() {
             return self;
         }
-        Policy {
-            allowed: self.allowed.with(layer),
-        }
+        Policy { allowed: self.allowed.with(layer) }
     }
 
     /// Whether a build may run without this layer.
@@ -188,9 +179,8 @@ mod tests {
 
     #[test]
     fn a_base_layer_cannot_be_waived() {
-        let policy = Policy::strict()
-            .allow_missing(Layer::UserNamespace)
-            .allow_missing(Layer::Landlock);
+        let policy =
+            Policy::strict().allow_missing(Layer::UserNamespace).allow_missing(Layer::Landlock);
         assert!(!policy.allows_missing(Layer::UserNamespace));
         assert!(policy.allows_missing(Layer::Landlock));
         assert!(!policy.allows_missing(Layer::Seccomp));

@@ -20,14 +20,7 @@ const READ_ONLY: u64 = PLAIN | libc::MOUNT_ATTR_RDONLY;
 /// Top-level names that a seed cannot bring: the sandbox makes them.
 const OWN_TOP: [&str; 6] = ["nix", "build", "tmp", "dev", "proc", "sys"];
 /// Files of `/etc` that a seed cannot bring.
-const OWN_ETC: [&str; 6] = [
-    "passwd",
-    "group",
-    "hosts",
-    "resolv.conf",
-    "nsswitch.conf",
-    "services",
-];
+const OWN_ETC: [&str; 6] = ["passwd", "group", "hosts", "resolv.conf", "nsswitch.conf", "services"];
 /// Device nodes bound from the host; the first must exist.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
@@ -39,24 +32,15 @@ pub(crate) struct Furnished {
 
 /// Maps the one id we have and leaves the host's mount events behind.
 pub(crate) fn own_ids(inside: (u32, u32), propagation: u64) -> Vec<Op> {
-    let outside = (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    );
+    let outside = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let write = |path: &str, content: String| Op::Write {
         path: c_literal(path),
         content: content.into_bytes(),
     };
     vec![
         write("/proc/self/setgroups", "deny".into()),
-        write(
-            "/proc/self/uid_map",
-            format!("{} {} 1", inside.0, outside.0),
-        ),
-        write(
-            "/proc/self/gid_map",
-            format!("{} {} 1", inside.1, outside.1),
-        ),
+        write("/proc/self/uid_map", format!("{} {} 1", inside.0, outside.0)),
+        write("/proc/self/gid_map", format!("{} {} 1", inside.1, outside.1)),
         Op::Propagation { flags: propagation },
     ]
 }
@@ -71,17 +55,9 @@ pub(crate) fn empty_root(place: &Path) -> Result<Vec<Op>, SandboxError> {
             flags: libc::MS_NOSUID | libc::MS_NODEV,
             data: c_literal("mode=0755"),
         },
-        Op::Mkdir {
-            path: old.clone(),
-            mode: 0o700,
-        },
-        Op::PivotRoot {
-            new: c_path(place)?,
-            old,
-        },
-        Op::Chdir {
-            path: c_literal("/"),
-        },
+        Op::Mkdir { path: old.clone(), mode: 0o700 },
+        Op::PivotRoot { new: c_path(place)?, old },
+        Op::Chdir { path: c_literal("/") },
     ])
 }
 
@@ -110,22 +86,14 @@ pub(crate) fn furnish(spec: &Spec, names: &Names) -> Result<Furnished, SandboxEr
         // A mount of its own stays writable when the root becomes read-only.
         room.bind(Path::new(path), Path::new(path), 0)?;
     }
-    Ok(Furnished {
-        steps: room.steps,
-        writable: room.writable,
-    })
+    Ok(Furnished { steps: room.steps, writable: room.writable })
 }
 
 /// Takes the host away and makes the root itself read-only.
 pub(crate) fn close_root() -> Vec<Op> {
     vec![
-        Op::Detach {
-            path: c_literal(HOST),
-        },
-        Op::Attributes {
-            path: c_literal("/"),
-            attributes: libc::MOUNT_ATTR_RDONLY,
-        },
+        Op::Detach { path: c_literal(HOST) },
+        Op::Attributes { path: c_literal("/"), attributes: libc::MOUNT_ATTR_RDONLY },
     ]
 }
 
@@ -139,18 +107,11 @@ struct Room {
 impl Room {
     fn mkdir(&mut self, path: &str, mode: u32) {
         self.made.push(PathBuf::from(path));
-        self.steps.push(Op::Mkdir {
-            path: c_literal(path),
-            mode,
-        });
+        self.steps.push(Op::Mkdir { path: c_literal(path), mode });
     }
 
     fn bind(&mut self, source: &Path, target: &Path, attributes: u64) -> Result<(), SandboxError> {
-        self.steps.push(Op::Bind {
-            source: c_path(source)?,
-            target: c_path(target)?,
-            attributes,
-        });
+        self.steps.push(Op::Bind { source: c_path(source)?, target: c_path(target)?, attributes });
         Ok(())
     }
 
@@ -163,19 +124,12 @@ impl Room {
         target: &Path,
         attributes: u64,
     ) -> Result<(), SandboxError> {
-        let failed = |source| SandboxError::Path {
-            role,
-            path: host.to_owned(),
-            source,
-        };
+        let failed = |source| SandboxError::Path { role, path: host.to_owned(), source };
         let kind = fs::symlink_metadata(host).map_err(failed)?.file_type();
         let path = c_path(target)?;
         if kind.is_symlink() {
             let target = fs::read_link(host).map_err(failed)?;
-            self.steps.push(Op::Symlink {
-                target: c_path(&target)?,
-                path,
-            });
+            self.steps.push(Op::Symlink { target: c_path(&target)?, path });
             return Ok(());
         }
         self.steps.push(if kind.is_dir() {
@@ -215,9 +169,7 @@ impl Room {
                 self.show("input", &input.host, &from.join(file), &target, attributes)?;
             }
             if let Some(view) = view {
-                self.steps.push(Op::Detach {
-                    path: c_literal(&view),
-                });
+                self.steps.push(Op::Detach { path: c_literal(&view) });
             }
         }
         Ok(())
@@ -234,13 +186,7 @@ impl Room {
             RootFs::Seed(seed) => {
                 let role = "root file system";
                 let seed = real_dir(role, seed)?;
-                self.entries(
-                    role,
-                    &seed,
-                    Path::new("/"),
-                    &[&OWN_TOP, &["etc"]],
-                    READ_ONLY,
-                )?;
+                self.entries(role, &seed, Path::new("/"), &[&OWN_TOP, &["etc"]], READ_ONLY)?;
                 match seed.join("etc") {
                     etc if etc.is_dir() => {
                         self.entries(role, &etc, Path::new("/etc"), &[&OWN_ETC], READ_ONLY)
@@ -260,18 +206,11 @@ impl Room {
         except: &[&[&str]],
         attributes: u64,
     ) -> Result<(), SandboxError> {
-        let failed = |source| SandboxError::Path {
-            role,
-            path: host.to_owned(),
-            source,
-        };
+        let failed = |source| SandboxError::Path { role, path: host.to_owned(), source };
         for entry in fs::read_dir(host).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            if except
-                .iter()
-                .any(|names| names.iter().any(|own| name == *own))
-            {
+            if except.iter().any(|names| names.iter().any(|own| name == *own)) {
                 continue;
             }
             let path = entry.path();
@@ -287,10 +226,7 @@ impl Room {
     /// The files of `/etc`, as Nix writes them.
     fn etc(&mut self, names: &Names) -> Result<(), SandboxError> {
         let mut file = |path: &str, content: Vec<u8>| {
-            self.steps.push(Op::File {
-                path: c_literal(path),
-                content,
-            });
+            self.steps.push(Op::File { path: c_literal(path), content });
         };
         file(
             "/etc/passwd",
@@ -388,10 +324,7 @@ impl Room {
             let owned = parent.to_owned();
             if parent.parent().is_some() && !self.made.contains(&owned) {
                 self.made.push(owned);
-                self.steps.push(Op::Mkdir {
-                    path: text,
-                    mode: 0o755,
-                });
+                self.steps.push(Op::Mkdir { path: text, mode: 0o755 });
             }
         }
         let is_dir = host.is_dir();
@@ -399,10 +332,7 @@ impl Room {
             self.made.push(inside.clone());
         }
         if bind.writable {
-            self.writable.push(Writable {
-                path: c_path(inside)?,
-                is_dir,
-            });
+            self.writable.push(Writable { path: c_path(inside)?, is_dir });
         }
         let attributes = if bind.writable { PLAIN } else { READ_ONLY };
         self.show("bind", &host, &behind(&host), inside, attributes)
@@ -432,11 +362,7 @@ pub(crate) fn private_pts(target: &str) -> Op {
 
 /// Shows every entry of a host directory at the same place, as it is, except for some.
 pub(crate) fn mirror(dir: &Path, except: &[&str]) -> Result<Vec<Op>, SandboxError> {
-    let mut room = Room {
-        steps: Vec::new(),
-        made: Vec::new(),
-        writable: Vec::new(),
-    };
+    let mut room = Room { steps: Vec::new(), made: Vec::new(), writable: Vec::new() };
     room.entries("host's directory", dir, dir, &[except], 0)?;
     Ok(room.steps)
 }
@@ -455,11 +381,7 @@ fn check_name(name: &str) -> Result<(), SandboxError> {
 
 /// A host path without symlinks, as it must be when it is reached through [`HOST`].
 pub(crate) fn real(role: &'static str, path: &Path) -> Result<PathBuf, SandboxError> {
-    path.canonicalize().map_err(|source| SandboxError::Path {
-        role,
-        path: path.to_owned(),
-        source,
-    })
+    path.canonicalize().map_err(|source| SandboxError::Path { role, path: path.to_owned(), source })
 }
 
 /// The same for a directory.

@@ -27,11 +27,8 @@ const NSSWITCH: &[u8] = b"hosts: files dns\nservices: files\n";
 const SLIRP_RESOLVER: &[u8] = b"nameserver 10.0.2.3\n";
 /// An address for pasta to answer name queries at; it stands in no real network (RFC 5737).
 const PASTA_RESOLVER: &str = "192.0.2.53";
-const CERTIFICATES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
+const CERTIFICATES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// A program that joins a network namespace to the outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +60,11 @@ pub(crate) fn names(network: Network, tool: Option<Tool>) -> Names {
     let host = |path: &str| fs::read(path).unwrap_or_default();
     let (hosts, resolver) = match (network, tool) {
         (Network::None, _) => {
-            return Names {
-                files: vec![("hosts", HOSTS.to_vec())],
-                certificates: None,
-            };
+            return Names { files: vec![("hosts", HOSTS.to_vec())], certificates: None };
         }
-        (Network::UserMode, Some(Tool::Pasta)) => (
-            HOSTS.to_vec(),
-            format!("nameserver {PASTA_RESOLVER}\n").into_bytes(),
-        ),
+        (Network::UserMode, Some(Tool::Pasta)) => {
+            (HOSTS.to_vec(), format!("nameserver {PASTA_RESOLVER}\n").into_bytes())
+        }
         (Network::UserMode, _) => (HOSTS.to_vec(), SLIRP_RESOLVER.to_vec()),
         (Network::Host, _) => (host("/etc/hosts"), host("/etc/resolv.conf")),
     };
@@ -82,10 +75,7 @@ pub(crate) fn names(network: Network, tool: Option<Tool>) -> Names {
             ("nsswitch.conf", NSSWITCH.to_vec()),
             ("services", host("/etc/services")),
         ],
-        certificates: CERTIFICATES
-            .into_iter()
-            .map(PathBuf::from)
-            .find(|path| path.is_file()),
+        certificates: CERTIFICATES.into_iter().map(PathBuf::from).find(|path| path.is_file()),
     }
 }
 
@@ -109,12 +99,7 @@ impl Drop for Helper {
 pub(crate) fn attach(tool: Tool, pid: u32) -> Result<Helper, SandboxError> {
     let io_failed = |error: io::Error| failed(format!("{}: {error}", tool.program()));
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| io_failed(error.into()));
-    let namespace = |kind: &str| {
-        Path::new("/proc")
-            .join(pid.to_string())
-            .join("ns")
-            .join(kind)
-    };
+    let namespace = |kind: &str| Path::new("/proc").join(pid.to_string()).join("ns").join(kind);
     let (errors_read, errors_write) = pipe()?;
     let mut command = Command::new(tool.program());
     command.stderr(errors_write);
@@ -135,9 +120,7 @@ pub(crate) fn attach(tool: Tool, pid: u32) -> Result<Helper, SandboxError> {
             // The command still owns our copies of the pipes' far ends.
             drop(command);
             let mut byte = [0];
-            let ready = fs::File::from(ready_read)
-                .read(&mut byte)
-                .is_ok_and(|count| count == 1);
+            let ready = fs::File::from(ready_read).read(&mut byte).is_ok_and(|count| count == 1);
             (process, Some(life_write), ready)
         }
         Tool::Pasta => {
@@ -160,10 +143,7 @@ pub(crate) fn attach(tool: Tool, pid: u32) -> Result<Helper, SandboxError> {
         }
     };
     if ready {
-        return Ok(Helper {
-            process,
-            _life: life,
-        });
+        return Ok(Helper { process, _life: life });
     }
     // Reaped either way; what it said tells the reason.
     let _ = process.kill();
@@ -178,10 +158,7 @@ fn wait_for_route(pid: u32) -> bool {
     let table = format!("/proc/{pid}/net/route");
     for _ in 0..500 {
         let routes = fs::read_to_string(&table).unwrap_or_default();
-        if routes
-            .lines()
-            .any(|line| line.split_whitespace().nth(1) == Some("00000000"))
-        {
+        if routes.lines().any(|line| line.split_whitespace().nth(1) == Some("00000000")) {
             return true;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));

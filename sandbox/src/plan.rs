@@ -209,22 +209,14 @@ impl Op {
                 source,
             };
         }
-        SetupError {
-            step,
-            path: path.map(host_path),
-            source,
-            mend: self.mend(errno),
-        }
-        .into()
+        SetupError { step, path: path.map(host_path), source, mend: self.mend(errno) }.into()
     }
 }
 
 /// The path as the user knows it: without the place where the host's root lay for a moment.
 fn host_path(path: &CStr) -> PathBuf {
     let bytes = path.to_bytes();
-    PathBuf::from(OsStr::from_bytes(
-        bytes.strip_prefix(HOST.as_bytes()).unwrap_or(bytes),
-    ))
+    PathBuf::from(OsStr::from_bytes(bytes.strip_prefix(HOST.as_bytes()).unwrap_or(bytes)))
 }
 
 /// A null-terminated array of strings, as execve takes it.
@@ -242,15 +234,9 @@ unsafe impl Send for CStrings {}
 impl CStrings {
     /// The array of these strings.
     pub(crate) fn new(strings: Vec<CString>) -> CStrings {
-        let pointers = strings
-            .iter()
-            .map(|string| string.as_ptr())
-            .chain([std::ptr::null()])
-            .collect();
-        CStrings {
-            _strings: strings,
-            pointers,
-        }
+        let pointers =
+            strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect();
+        CStrings { _strings: strings, pointers }
     }
 
     /// The array's address.
@@ -266,10 +252,7 @@ pub(crate) fn c_string(
 ) -> Result<CString, SandboxError> {
     CString::new(bytes).map_err(|error| SandboxError::BadSpec {
         field,
-        reason: format!(
-            "{:?} holds a zero byte",
-            String::from_utf8_lossy(&error.into_vec())
-        ),
+        reason: format!("{:?} holds a zero byte", String::from_utf8_lossy(&error.into_vec())),
     })
 }
 

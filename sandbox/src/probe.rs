@@ -51,9 +51,7 @@ fn status(layer: Layer) -> LayerStatus {
             .map_err(|error| error.to_string()),
         Layer::PrivateProc => mounted(mounts::private_proc("/proc")),
         Layer::PrivatePts => mounted(mounts::private_pts("/proc")),
-        _ => namespace(layer)
-            .map(|()| "can be made".to_owned())
-            .map_err(|error| error.to_string()),
+        _ => namespace(layer).map(|()| "can be made".to_owned()).map_err(|error| error.to_string()),
     };
     let available = found.is_ok();
     LayerStatus {
@@ -112,11 +110,7 @@ fn mend(layer: Layer) -> &'static str {
 
 /// The error for a build that needs this layer.
 pub(crate) fn missing(layer: Layer, detail: String) -> SandboxError {
-    SandboxError::LayerMissing {
-        layer,
-        detail,
-        mend: mend(layer),
-    }
+    SandboxError::LayerMissing { layer, detail, mend: mend(layer) }
 }
 
 /// Tries one kind of namespace, inside a user namespace.
@@ -135,13 +129,9 @@ pub(crate) fn namespace(layer: Layer) -> io::Result<()> {
 fn mounted(mount: Op) -> Result<String, String> {
     let mut steps = mounts::own_ids((1000, 100), libc::MS_REC | libc::MS_PRIVATE);
     steps.push(mount);
-    steps.push(Op::Chdir {
-        path: c_literal("/proc"),
-    });
+    steps.push(Op::Chdir { path: c_literal("/proc") });
     let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
-    attempt(steps, flags)
-        .map(|()| "can be mounted".to_owned())
-        .map_err(|error| error.to_string())
+    attempt(steps, flags).map(|()| "can be mounted".to_owned()).map_err(|error| error.to_string())
 }
 
 /// Runs the steps in a child of their own that ends at once.
@@ -156,9 +146,7 @@ fn attempt(mut steps: Vec<Op>, flags: libc::c_int) -> io::Result<()> {
         }
     };
     // A thread of its own, because its signals stay blocked.
-    thread::spawn(child)
-        .join()
-        .unwrap_or_else(|_| Err(io::Error::other("the probing thread died")))
+    thread::spawn(child).join().unwrap_or_else(|_| Err(io::Error::other("the probing thread died")))
 }
 
 #[cfg(test)]

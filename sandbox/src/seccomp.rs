@@ -57,16 +57,8 @@ enum Verdict {
 
 /// The numbers that the kernel's table holds and this file has looked at.
 #[cfg(target_arch = "x86_64")]
-const KNOWN: &[(u32, u32)] = &[
-    (0, 334),
-    (424, 424),
-    (434, 434),
-    (436, 436),
-    (438, 441),
-    (444, 446),
-    (448, 456),
-    (462, 462),
-];
+const KNOWN: &[(u32, u32)] =
+    &[(0, 334), (424, 424), (434, 434), (436, 436), (438, 441), (444, 446), (448, 456), (462, 462)];
 #[cfg(target_arch = "aarch64")]
 const KNOWN: &[(u32, u32)] = &[
     (0, 243),
@@ -156,81 +148,27 @@ const ATTRIBUTES: &[libc::c_long] = &[
 
 /// Calls whose arguments decide.
 const DEPENDS: &[(libc::c_long, Verdict)] = &[
-    (
-        libc::SYS_fchmod,
-        Verdict::Forbid {
-            argument: 1,
-            bits: SET_ID,
-        },
-    ),
-    (
-        libc::SYS_fchmodat,
-        Verdict::Forbid {
-            argument: 2,
-            bits: SET_ID,
-        },
-    ),
+    (libc::SYS_fchmod, Verdict::Forbid { argument: 1, bits: SET_ID }),
+    (libc::SYS_fchmodat, Verdict::Forbid { argument: 2, bits: SET_ID }),
     // fchmodat2 (Linux 6.6).
-    (
-        452,
-        Verdict::Forbid {
-            argument: 2,
-            bits: SET_ID,
-        },
-    ),
-    (
-        libc::SYS_mkdirat,
-        Verdict::Forbid {
-            argument: 2,
-            bits: SET_ID,
-        },
-    ),
+    (452, Verdict::Forbid { argument: 2, bits: SET_ID }),
+    (libc::SYS_mkdirat, Verdict::Forbid { argument: 2, bits: SET_ID }),
     (libc::SYS_mknodat, Verdict::Node { mode: 2 }),
     (libc::SYS_openat, Verdict::Creating { flags: 2, mode: 3 }),
-    (
-        libc::SYS_clone,
-        Verdict::Forbid {
-            argument: 0,
-            bits: libc::CLONE_NEWUSER as u32,
-        },
-    ),
-    (
-        libc::SYS_unshare,
-        Verdict::Forbid {
-            argument: 0,
-            bits: libc::CLONE_NEWUSER as u32,
-        },
-    ),
+    (libc::SYS_clone, Verdict::Forbid { argument: 0, bits: libc::CLONE_NEWUSER as u32 }),
+    (libc::SYS_unshare, Verdict::Forbid { argument: 0, bits: libc::CLONE_NEWUSER as u32 }),
     (libc::SYS_ioctl, Verdict::Ioctl),
     (libc::SYS_socket, Verdict::Socket),
     #[cfg(target_arch = "x86_64")]
-    (
-        libc::SYS_chmod,
-        Verdict::Forbid {
-            argument: 1,
-            bits: SET_ID,
-        },
-    ),
+    (libc::SYS_chmod, Verdict::Forbid { argument: 1, bits: SET_ID }),
     #[cfg(target_arch = "x86_64")]
-    (
-        libc::SYS_mkdir,
-        Verdict::Forbid {
-            argument: 1,
-            bits: SET_ID,
-        },
-    ),
+    (libc::SYS_mkdir, Verdict::Forbid { argument: 1, bits: SET_ID }),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_mknod, Verdict::Node { mode: 1 }),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_open, Verdict::Creating { flags: 1, mode: 2 }),
     #[cfg(target_arch = "x86_64")]
-    (
-        libc::SYS_creat,
-        Verdict::Forbid {
-            argument: 1,
-            bits: SET_ID,
-        },
-    ),
+    (libc::SYS_creat, Verdict::Forbid { argument: 1, bits: SET_ID }),
 ];
 
 /// Terminal injection, then file flags and verity, which outlive the build on its outputs.
@@ -244,12 +182,7 @@ const REFUSED_IOCTLS: [(u32, i32); 5] = [
 
 /// Other families (vsock, Bluetooth, AF_ALG, ...) are not divided by network namespaces, or have
 /// no use in a build.
-const FAMILIES: [i32; 4] = [
-    libc::AF_UNIX,
-    libc::AF_INET,
-    libc::AF_INET6,
-    libc::AF_NETLINK,
-];
+const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// The filter for this machine's architecture, assembled once.
 pub(crate) fn program() -> &'static [sock_filter] {
@@ -271,11 +204,7 @@ fn verdicts() -> BTreeMap<u32, Verdict> {
         // open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr
         (number, Verdict::Refuse(libc::EPERM))
     }));
-    verdicts.extend(
-        DEPENDS
-            .iter()
-            .map(|(number, verdict)| (*number as u32, *verdict)),
-    );
+    verdicts.extend(DEPENDS.iter().map(|(number, verdict)| (*number as u32, *verdict)));
     verdicts
 }
 
@@ -317,10 +246,7 @@ fn search(runs: &[(u32, Verdict)]) -> Vec<sock_filter> {
     let low = search(low);
     let mut code = match u8::try_from(low.len()) {
         Ok(length) => vec![branch(IF_AT_LEAST, pivot, length, 0)],
-        Err(_) => vec![
-            branch(IF_AT_LEAST, pivot, 0, 1),
-            statement(JUMP, low.len() as u32),
-        ],
+        Err(_) => vec![branch(IF_AT_LEAST, pivot, 0, 1), statement(JUMP, low.len() as u32)],
     };
     code.extend(low);
     code.extend(search(high));
@@ -461,78 +387,26 @@ mod tests {
     fn set_id_modes_are_refused_where_a_mode_is_read() {
         check(libc::SYS_fchmod, [3, 0o755, 0, 0, 0, 0], Ok(()));
         check(libc::SYS_fchmod, [3, 0o4755, 0, 0, 0, 0], Err(libc::EPERM));
-        check(
-            libc::SYS_fchmodat,
-            [3, 0, 0o2755, 0, 0, 0],
-            Err(libc::EPERM),
-        );
+        check(libc::SYS_fchmodat, [3, 0, 0o2755, 0, 0, 0], Err(libc::EPERM));
         check(452, [3, 0, 0o4000, 0, 0, 0], Err(libc::EPERM));
         let create = libc::O_CREAT as u32;
-        check(
-            libc::SYS_openat,
-            [3, 0, create, 0o4755, 0, 0],
-            Err(libc::EPERM),
-        );
-        check(
-            libc::SYS_openat,
-            [3, 0, libc::O_TMPFILE as u32, 0o4755, 0, 0],
-            Err(libc::EPERM),
-        );
-        check(
-            libc::SYS_openat,
-            [3, 0, libc::O_DIRECTORY as u32, 0o7777, 0, 0],
-            Ok(()),
-        );
+        check(libc::SYS_openat, [3, 0, create, 0o4755, 0, 0], Err(libc::EPERM));
+        check(libc::SYS_openat, [3, 0, libc::O_TMPFILE as u32, 0o4755, 0, 0], Err(libc::EPERM));
+        check(libc::SYS_openat, [3, 0, libc::O_DIRECTORY as u32, 0o7777, 0, 0], Ok(()));
         check(libc::SYS_openat, [3, 0, create, 0o755, 0, 0], Ok(()));
-        check(
-            libc::SYS_mknodat,
-            [3, 0, libc::S_IFIFO | 0o644, 0, 0, 0],
-            Ok(()),
-        );
-        check(
-            libc::SYS_mknodat,
-            [3, 0, libc::S_IFREG | 0o4755, 0, 0, 0],
-            Err(libc::EPERM),
-        );
-        check(
-            libc::SYS_mknodat,
-            [3, 0, libc::S_IFCHR | 0o644, 0, 0, 0],
-            Err(libc::EPERM),
-        );
-        check(
-            libc::SYS_mknodat,
-            [3, 0, libc::S_IFBLK | 0o644, 0, 0, 0],
-            Err(libc::EPERM),
-        );
+        check(libc::SYS_mknodat, [3, 0, libc::S_IFIFO | 0o644, 0, 0, 0], Ok(()));
+        check(libc::SYS_mknodat, [3, 0, libc::S_IFREG | 0o4755, 0, 0, 0], Err(libc::EPERM));
+        check(libc::SYS_mknodat, [3, 0, libc::S_IFCHR | 0o644, 0, 0, 0], Err(libc::EPERM));
+        check(libc::SYS_mknodat, [3, 0, libc::S_IFBLK | 0o644, 0, 0, 0], Err(libc::EPERM));
     }
 
     #[test]
     fn requests_and_families_are_judged() {
-        check(
-            libc::SYS_ioctl,
-            [0, libc::TIOCSTI as u32, 0, 0, 0, 0],
-            Err(libc::EPERM),
-        );
-        check(
-            libc::SYS_ioctl,
-            [0, libc::TCGETS as u32, 0, 0, 0, 0],
-            Ok(()),
-        );
-        check(
-            libc::SYS_socket,
-            [libc::AF_UNIX as u32, 1, 0, 0, 0, 0],
-            Ok(()),
-        );
-        check(
-            libc::SYS_socket,
-            [libc::AF_VSOCK as u32, 1, 0, 0, 0, 0],
-            Err(libc::EAFNOSUPPORT),
-        );
-        check(
-            libc::SYS_unshare,
-            [libc::CLONE_NEWUSER as u32, 0, 0, 0, 0, 0],
-            Err(libc::EPERM),
-        );
+        check(libc::SYS_ioctl, [0, libc::TIOCSTI as u32, 0, 0, 0, 0], Err(libc::EPERM));
+        check(libc::SYS_ioctl, [0, libc::TCGETS as u32, 0, 0, 0, 0], Ok(()));
+        check(libc::SYS_socket, [libc::AF_UNIX as u32, 1, 0, 0, 0, 0], Ok(()));
+        check(libc::SYS_socket, [libc::AF_VSOCK as u32, 1, 0, 0, 0, 0], Err(libc::EAFNOSUPPORT));
+        check(libc::SYS_unshare, [libc::CLONE_NEWUSER as u32, 0, 0, 0, 0, 0], Err(libc::EPERM));
     }
 
     #[test]

@@ -85,12 +85,7 @@ impl Spawner {
                 .spawn(move || serve(&queue, &mut stack))
                 .map_err(starting)?;
         }
-        Ok(Spawner {
-            shared: Arc::new(Shared {
-                jobs,
-                landlock_abi: landlock::abi(),
-            }),
-        })
+        Ok(Spawner { shared: Arc::new(Shared { jobs, landlock_abi: landlock::abi() }) })
     }
 
     /// Starts a build. It returns when the builder's program has begun, with every wall up.
@@ -108,12 +103,7 @@ impl Spawner {
             let namespaces = namespaces(spec, waived);
             let flags = namespaces.iter().fold(0, |flags, (_, flag)| flags | flag);
             let (reply, answer) = sync_channel(1);
-            let job = Job {
-                ops,
-                flags,
-                keep,
-                reply,
-            };
+            let job = Job { ops, flags, keep, reply };
             self.shared.jobs.send(job).map_err(|_| gone())?;
             let helper = match (meeting, tool) {
                 (Some(meeting), Some(tool)) => meeting.hold(tool),
@@ -121,9 +111,8 @@ impl Spawner {
             };
             match answer.recv().map_err(|_| gone())? {
                 Ok((started, layers)) => {
-                    let layers = namespaces
-                        .iter()
-                        .fold(layers, |layers, (layer, _)| layers.with(*layer));
+                    let layers =
+                        namespaces.iter().fold(layers, |layers, (layer, _)| layers.with(*layer));
                     let running = Running::new(
                         Arc::clone(&self.shared),
                         started,
@@ -180,10 +169,7 @@ impl Spawner {
         let names = network::names(spec.network, tool);
         let build_dir = mounts::real_dir("build directory", &spec.build_dir)?;
         let mut ops = vec![Op::DieWithParent, Op::DefaultSignals, Op::Umask { mask: 0 }];
-        ops.extend(mounts::own_ids(
-            (BUILD_UID, BUILD_GID),
-            libc::MS_REC | libc::MS_PRIVATE,
-        ));
+        ops.extend(mounts::own_ids((BUILD_UID, BUILD_GID), libc::MS_REC | libc::MS_PRIVATE));
         ops.extend(mounts::empty_root(&build_dir)?);
         let furnished = mounts::furnish(spec, &names)?;
         ops.extend(furnished.steps);
@@ -209,27 +195,17 @@ impl Spawner {
         };
         ops.extend(mounts::close_root());
         ops.push(Op::NewSession);
-        ops.push(Op::Stdio {
-            log: log.as_raw_fd(),
-        });
+        ops.push(Op::Stdio { log: log.as_raw_fd() });
         keep.push(log);
         ops.push(Op::Umask { mask: 0o022 });
-        ops.push(Op::Chdir {
-            path: c_literal(BUILD_DIR),
-        });
+        ops.push(Op::Chdir { path: c_literal(BUILD_DIR) });
         ops.extend(limits(&spec.limits));
         ops.extend([Op::Personality, Op::DropCapabilities, Op::NoNewPrivileges]);
-        ops.extend(landlock::step(
-            self.shared.landlock_abi,
-            spec.policy,
-            furnished.writable,
-        ));
+        ops.extend(landlock::step(self.shared.landlock_abi, spec.policy, furnished.writable));
         ops.push(Op::CloseFds);
         ops.push(Op::Layered {
             layer: Layer::Seccomp,
-            first: vec![Op::Seccomp {
-                program: seccomp::program(),
-            }],
+            first: vec![Op::Seccomp { program: seccomp::program() }],
             otherwise: spec.policy.allows_missing(Layer::Seccomp).then(Vec::new),
         });
         ops.push(program(spec)?);
@@ -243,13 +219,7 @@ fn serve(queue: &Mutex<Receiver<Job>>, stack: &mut Stack) {
     sys::drop_groups();
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job {
-            ops,
-            flags,
-            keep,
-            reply,
-        }) = job
-        else {
+        let Ok(Job { ops, flags, keep, reply }) = job else {
             return;
         };
         let result = start(&ops, flags, stack);
@@ -271,11 +241,7 @@ pub(crate) fn start(
     stack: &mut Stack,
 ) -> Result<(Started, Layers), Failure> {
     let report = Report::new();
-    let task = Task {
-        ops,
-        report: &report,
-        mask: sys::no_signals(),
-    };
+    let task = Task { ops, report: &report, mask: sys::no_signals() };
     let started = sys::start(&task, flags, stack).map_err(Failure::Clone)?;
     if report.done.get() {
         return Ok((started, report.layers.get()));
@@ -295,9 +261,7 @@ pub(crate) fn start(
 fn find(ops: &[Op], address: *const Op) -> Option<&Op> {
     ops.iter().find_map(|op| match op {
         op if std::ptr::eq(op, address) => Some(op),
-        Op::Layered {
-            first, otherwise, ..
-        } => {
+        Op::Layered { first, otherwise, .. } => {
             find(first, address).or_else(|| otherwise.as_deref().and_then(|ops| find(ops, address)))
         }
         _ => None,
@@ -326,10 +290,7 @@ fn missing_namespace(
 }
 
 fn limits(limits: &Limits) -> Vec<Op> {
-    let mut ops = vec![Op::Rlimit {
-        resource: libc::RLIMIT_CORE,
-        value: 0,
-    }];
+    let mut ops = vec![Op::Rlimit { resource: libc::RLIMIT_CORE, value: 0 }];
     ops.extend(limits.rlimits.iter().map(|limit| Op::Rlimit {
         resource: match limit.resource {
             Resource::AddressSpace => libc::RLIMIT_AS,

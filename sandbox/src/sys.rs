@@ -174,12 +174,7 @@ pub(crate) fn landlock_abi() -> u32 {
     const VERSION: u32 = 1;
     // SAFETY: with this flag a null attribute of size zero is what the call wants.
     let abi = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            ptr::null::<u8>(),
-            0usize,
-            VERSION,
-        )
+        libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<u8>(), 0usize, VERSION)
     };
     u32::try_from(abi).unwrap_or(0)
 }
@@ -189,14 +184,7 @@ pub(crate) fn seccomp_known() -> io::Result<()> {
     const GET_ACTION_AVAILABLE: u32 = 2;
     let action: u32 = libc::SECCOMP_RET_ERRNO;
     // SAFETY: reads one word, which lives through the call.
-    match unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            GET_ACTION_AVAILABLE,
-            0,
-            &raw const action,
-        )
-    } {
+    match unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAILABLE, 0, &raw const action) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }

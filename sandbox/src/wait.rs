@@ -64,10 +64,7 @@ impl Running {
     ) -> Running {
         Running {
             child: Some(started.pid),
-            killer: Killer {
-                pidfd: Arc::new(started.pidfd),
-                asked: Arc::default(),
-            },
+            killer: Killer { pidfd: Arc::new(started.pidfd), asked: Arc::default() },
             log,
             helper: None,
             limits,
@@ -138,18 +135,11 @@ impl Running {
         let mut log_open = true;
         loop {
             let now = Instant::now();
-            let timeout = self
-                .limits
-                .timeout
-                .map(|limit| (self.begun + limit, End::TimedOut(limit)));
-            let silent = self
-                .limits
-                .max_silent
-                .map(|limit| (last_sound + limit, End::Silent(limit)));
-            let nearest = [timeout, silent]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(at, _)| *at);
+            let timeout =
+                self.limits.timeout.map(|limit| (self.begun + limit, End::TimedOut(limit)));
+            let silent =
+                self.limits.max_silent.map(|limit| (last_sound + limit, End::Silent(limit)));
+            let nearest = [timeout, silent].into_iter().flatten().min_by_key(|(at, _)| *at);
             if let Some((at, end)) = nearest
                 && at <= now
             {
@@ -176,10 +166,8 @@ impl Running {
             tv_sec: wait.as_secs() as i64,
             tv_nsec: i64::from(wait.subsec_nanos()),
         });
-        let mut fds = [
-            PollFd::new(&self.killer.pidfd, PollFlags::IN),
-            PollFd::new(&self.log, PollFlags::IN),
-        ];
+        let mut fds =
+            [PollFd::new(&self.killer.pidfd, PollFlags::IN), PollFd::new(&self.log, PollFlags::IN)];
         let watched = if log_open { 2 } else { 1 };
         match poll(&mut fds[..watched], wait.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -203,10 +191,7 @@ impl Running {
             Err(error) => return Err(following("reading its log", error)),
         };
         let piece = &buffer[..count];
-        let room = self
-            .limits
-            .max_log_bytes
-            .map_or(u64::MAX, |limit| limit - *log_bytes);
+        let room = self.limits.max_log_bytes.map_or(u64::MAX, |limit| limit - *log_bytes);
         let taken = usize::try_from(room).map_or(count, |room| room.min(count));
         on_log(&piece[..taken]);
         *log_bytes += taken as u64;

@@ -88,8 +88,7 @@ fn a_builder_sees_its_inputs_and_nothing_else() {
          echo out > /nix/store/20-out; echo note > /build/note; echo t > /tmp/t; ls /nix/store"
     );
     let mut spec = world.script("a", &script);
-    spec.inputs
-        .extend(["10-tree", "11-file", "12-link"].map(|name| world.input(name)));
+    spec.inputs.extend(["10-tree", "11-file", "12-link"].map(|name| world.input(name)));
     let (outcome, log) = world.run(&spec);
     assert!(outcome.end.is_success(), "{outcome:?} {log}");
     assert_eq!(
@@ -184,10 +183,7 @@ fn the_network_is_out_of_reach() {
 #[test]
 fn builds_share_no_abstract_socket() {
     let world = World::new();
-    let first = world
-        .spawner
-        .spawn(&world.attack("a", "listen floe-test"))
-        .expect("a build");
+    let first = world.spawner.spawn(&world.attack("a", "listen floe-test")).expect("a build");
     std::thread::sleep(Duration::from_millis(300));
     let (_, log) = world.run(&world.attack("b", "connect floe-test"));
     assert_eq!(log, "connect: ECONNREFUSED\n");
@@ -199,10 +195,7 @@ fn a_fork_bomb_that_ignores_sigterm_ends_at_the_timeout() {
     let world = World::new();
     let mut spec = world.script(
         "a",
-        &format!(
-            "trap '' TERM INT HUP; while :; do sleep {} & sleep 0.01; done",
-            marker("31415")
-        ),
+        &format!("trap '' TERM INT HUP; while :; do sleep {} & sleep 0.01; done", marker("31415")),
     );
     spec.limits.timeout = Some(Duration::from_secs(1));
     let (outcome, _) = world.run(&spec);
@@ -240,10 +233,7 @@ fn orphans_die_with_their_builder() {
     let world = World::new();
     let mut spec = world.script(
         "a",
-        &format!(
-            "/nix/store/01-attack daemon {0}; sleep {0} & echo end",
-            marker("27182")
-        ),
+        &format!("/nix/store/01-attack daemon {0}; sleep {0} & echo end", marker("27182")),
     );
     spec.inputs = world.attack("b", "").inputs;
     let (outcome, log) = world.run(&spec);
@@ -303,9 +293,7 @@ fn a_killed_parent_takes_its_builds_along() {
     eventually("the build runs", || processes_with(&marker("14142")) > 1);
     parent.kill().expect("SIGKILL");
     parent.wait().expect("its end");
-    eventually("no process is left", || {
-        processes_with(&marker("14142")) == 0
-    });
+    eventually("no process is left", || processes_with(&marker("14142")) == 0);
     fs::remove_dir_all(place).expect("its directories");
 }
 
@@ -318,9 +306,7 @@ fn a_masked_proc_is_refused_unless_the_policy_allows_it() {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
         command.arg(std::env::current_exe().expect("this program"));
-        let output = with_arguments(&mut command, NAME)
-            .output()
-            .expect("unshare (util-linux)");
+        let output = with_arguments(&mut command, NAME).output().expect("unshare (util-linux)");
         let text = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}\n{errors}");
@@ -329,17 +315,10 @@ fn a_masked_proc_is_refused_unless_the_policy_allows_it() {
     let world = World::new();
     let mut spec = world.script("a", ":");
     let text = world.try_run(&spec).expect_err("refused").to_string();
-    assert!(
-        text.contains("/proc") && text.contains("unmasked"),
-        "{text}"
-    );
+    assert!(text.contains("/proc") && text.contains("unmasked"), "{text}");
     let proc = Layer::PrivateProc;
     let found = floe_sandbox::probe();
-    let missing: Vec<Layer> = found
-        .iter()
-        .filter(|s| !s.available)
-        .map(|s| s.layer)
-        .collect();
+    let missing: Vec<Layer> = found.iter().filter(|s| !s.available).map(|s| s.layer).collect();
     assert_eq!(missing, [proc]);
 
     let outer = std::process::id();
@@ -351,10 +330,7 @@ fn a_masked_proc_is_refused_unless_the_policy_allows_it() {
     spec.policy = Policy::strict().allow_missing(proc);
     let (outcome, log) = world.run(&spec);
     assert_eq!(outcome.layers, Layers::all().without(proc));
-    let denied = log
-        .lines()
-        .filter(|line| line.contains("Permission denied"))
-        .count();
+    let denied = log.lines().filter(|line| line.contains("Permission denied")).count();
     assert_eq!((denied, log.lines().last()), (2, Some("kept")), "{log}");
 }
 
@@ -365,9 +341,7 @@ fn inner() -> bool {
 
 /// The arguments that run one test of this program.
 fn with_arguments<'a>(command: &'a mut Command, name: &str) -> &'a mut Command {
-    command
-        .args(["--exact", name, "--nocapture"])
-        .env("FLOE_TEST_INNER", "1")
+    command.args(["--exact", name, "--nocapture"]).env("FLOE_TEST_INNER", "1")
 }
 
 fn eventually(what: &str, test: impl Fn() -> bool) {
@@ -381,16 +355,10 @@ fn eventually(what: &str, test: impl Fn() -> bool) {
 #[test]
 fn ends_are_told_apart() {
     let world = World::new();
-    assert_eq!(
-        world.run(&world.script("a", "exit 3")).0.end,
-        End::Exited(3)
-    );
+    assert_eq!(world.run(&world.script("a", "exit 3")).0.end, End::Exited(3));
     let crash = world.script("b", "exec env sh -c 'ulimit -t 1; while :; do :; done'");
     assert!(matches!(world.run(&crash).0.end, End::Signaled(_)));
-    let busy = world.script(
-        "c",
-        "i=0; while test $i -lt 20000; do i=$((i+1)); done & wait",
-    );
+    let busy = world.script("c", "i=0; while test $i -lt 20000; do i=$((i+1)); done & wait");
     assert!(world.run(&busy).0.cpu_user > Duration::from_millis(1));
 }
 
@@ -399,22 +367,13 @@ fn errors_name_what_and_where() {
     let world = World::new();
     let mut spec = world.script("a", ":");
     spec.builder = b"/nix/store/00-commands/bin/nothing".to_vec();
-    let text = world
-        .try_run(&spec)
-        .expect_err("no such builder")
-        .to_string();
-    assert!(
-        text.contains("/nix/store/00-commands/bin/nothing"),
-        "{text}"
-    );
+    let text = world.try_run(&spec).expect_err("no such builder").to_string();
+    assert!(text.contains("/nix/store/00-commands/bin/nothing"), "{text}");
 
     let mut spec = world.script("b", ":");
     spec.inputs.push(world.input("00-commands"));
     let text = world.try_run(&spec).expect_err("named twice").to_string();
-    assert!(
-        text.contains("/nix/store/00-commands") && text.contains("once"),
-        "{text}"
-    );
+    assert!(text.contains("/nix/store/00-commands") && text.contains("once"), "{text}");
 
     let mut spec = world.script("c", ":");
     spec.inputs.push(world.input("99-gone"));
@@ -423,10 +382,7 @@ fn errors_name_what_and_where() {
 
     let mut spec = world.script("d", ":");
     spec.env.push((b"X".to_vec(), b"a\0b".to_vec()));
-    assert!(matches!(
-        world.try_run(&spec),
-        Err(SandboxError::BadSpec { field: "env", .. })
-    ));
+    assert!(matches!(world.try_run(&spec), Err(SandboxError::BadSpec { field: "env", .. })));
 }
 
 #[test]
@@ -434,10 +390,7 @@ fn the_hosts_network_is_by_policy_only_and_recorded() {
     let world = World::new();
     let mut spec = world.script("a", ":");
     spec.network = Network::Host;
-    assert!(matches!(
-        world.try_run(&spec),
-        Err(SandboxError::LayerMissing { .. })
-    ));
+    assert!(matches!(world.try_run(&spec), Err(SandboxError::LayerMissing { .. })));
     let net = Layer::NetNamespace;
     spec = world.script("b", ":");
     spec.network = Network::Host;
@@ -493,11 +446,8 @@ fn compilers_work_in_a_seed() {
     spec.root = RootFs::Seed(seed);
     spec.inputs.clear();
     spec.env = vec![(b"PATH".to_vec(), b"/usr/bin:/bin".to_vec())];
-    spec.binds = vec![Bind {
-        host: PathBuf::from("/usr"),
-        inside: PathBuf::from("/usr"),
-        writable: false,
-    }];
+    spec.binds =
+        vec![Bind { host: PathBuf::from("/usr"), inside: PathBuf::from("/usr"), writable: false }];
     if PathBuf::from("/etc/alternatives").is_dir() {
         spec.binds.push(Bind {
             host: PathBuf::from("/etc/alternatives"),
@@ -522,10 +472,7 @@ fn a_user_mode_network_leads_out_but_not_to_the_hosts_loopback() {
     );
     let mut spec = world.script("a", &script);
     spec.network = Network::UserMode;
-    let tun = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/net/tun");
+    let tun = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
     if let Err(error) = tun {
         // Not possible for this user on this host: that must be said, and nothing started.
         let text = world.try_run(&spec).expect_err("no network").to_string();
@@ -542,9 +489,7 @@ fn a_user_mode_network_leads_out_but_not_to_the_hosts_loopback() {
 fn entering_keeps_the_callers_world_and_adds_the_store() {
     let world = World::new();
     let marker = world.path().join("marker");
-    fs::File::create(&marker)
-        .and_then(|mut file| file.write_all(b"x"))
-        .expect("a file");
+    fs::File::create(&marker).and_then(|mut file| file.write_all(b"x")).expect("a file");
     fs::write(world.object("11-file"), "flat\n").expect("an object");
     let script = format!(
         "test \"$(cat /nix/store/11-file)\" = flat && test -e {} && test \"$(pwd)\" = {} && \

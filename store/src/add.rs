@@ -14,10 +14,10 @@ use floe_core::path::{OutputName, StorePath};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::error::{IoContext, Result, StoreError};
+use crate::object::Contents;
 use crate::object::delete::delete;
 use crate::object::stage::{Address, Scratch, publish, stage_outputs};
 use crate::object::tree::{self, Source};
-use crate::object::Contents;
 use crate::protect::TempRoots;
 use crate::store::Store;
 use crate::{Batch, NewObject};

@@ -68,11 +68,7 @@ impl FileStat {
 
 impl Store {
     /// What was stored for a file, if its stat is still the same. The path should be canonical.
-    pub fn digest_get(
-        &self,
-        path: &Path,
-        stat: &FileStat,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn digest_get(&self, path: &Path, stat: &FileStat) -> Result<Option<Vec<u8>>, StoreError> {
         let row = self.db.row::<DigestRow>(path.as_os_str().as_bytes())?;
         Ok(row.and_then(|row| {
             let had = FileStat {

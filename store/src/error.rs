@@ -136,7 +136,9 @@ pub enum StoreError {
         root: PathBuf,
     },
     /// A path is not registered.
-    #[error("{path} is not valid: no such object is registered in the store {root:?}; build it or add it first")]
+    #[error(
+        "{path} is not valid: no such object is registered in the store {root:?}; build it or add it first"
+    )]
     NotValid {
         /// The logical path.
         path: String,
@@ -176,7 +178,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// A link to be made would overwrite something that is not a symbolic link.
-    #[error("cannot make the link {link:?}: something that is not a symbolic link is in the way; remove it or choose another name with --out-link")]
+    #[error(
+        "cannot make the link {link:?}: something that is not a symbolic link is in the way; remove it or choose another name with --out-link"
+    )]
     InTheWay {
         /// The link.
         link: PathBuf,

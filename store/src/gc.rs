@@ -89,8 +89,7 @@ impl Store {
         self.writable("collect garbage")?;
         let _one = self.collection.lock().unwrap_or_else(PoisonError::into_inner);
         let patience = Patience { wait: options.wait, on_wait: options.on_wait };
-        let _readers =
-            FileLock::exclusive(&self.layout.gc_lock, WaitingFor::Readers, patience)?;
+        let _readers = FileLock::exclusive(&self.layout.gc_lock, WaitingFor::Readers, patience)?;
         let collecting = Collecting::begin(&self.protect);
         let mut report = GcReport::default();
         let mut marks = Marks::new(self, options.keep_derivations);

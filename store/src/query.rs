@@ -5,12 +5,12 @@ use std::collections::HashSet;
 
 use floe_core::path::StorePath;
 
+use crate::ObjectInfo;
 use crate::db::Family;
 use crate::error::{Result, StoreError};
 use crate::key::{self, PathKey};
 use crate::row::{self, DerivationRow, ObjectRow};
 use crate::store::Store;
-use crate::ObjectInfo;
 
 impl Store {
     /// Whether an object is registered.

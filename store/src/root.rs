@@ -82,9 +82,7 @@ impl Store {
 fn absolute(link: &Path) -> Result<PathBuf> {
     let full = std::path::absolute(link).at("find the link", link)?;
     match (full.parent(), full.file_name()) {
-        (Some(dir), Some(name)) => {
-            Ok(dir.canonicalize().at("find the directory", dir)?.join(name))
-        }
+        (Some(dir), Some(name)) => Ok(dir.canonicalize().at("find the directory", dir)?.join(name)),
         _ => Err(StoreError::InTheWay { link: full }),
     }
 }

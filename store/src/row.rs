@@ -29,8 +29,7 @@ pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R> {
     let fail = |reason: String| broken(R::FAMILY, key, reason);
     match bytes.split_first() {
         Some((&version, rest)) if version == R::VERSION => {
-            let (row, rest) =
-                postcard::take_from_bytes(rest).map_err(|e| fail(e.to_string()))?;
+            let (row, rest) = postcard::take_from_bytes(rest).map_err(|e| fail(e.to_string()))?;
             if rest.is_empty() {
                 Ok(row)
             } else {
@@ -198,9 +197,8 @@ mod tests {
     use super::*;
 
     fn path_key() -> impl Strategy<Value = PathKey> {
-        (any::<[u8; 20]>(), "[a-z0-9][a-z0-9.+_-]{0,30}").prop_map(|(digest, name)| {
-            PathKey([digest.as_slice(), name.as_bytes()].concat())
-        })
+        (any::<[u8; 20]>(), "[a-z0-9][a-z0-9.+_-]{0,30}")
+            .prop_map(|(digest, name)| PathKey([digest.as_slice(), name.as_bytes()].concat()))
     }
 
     fn check<R: Row + PartialEq + std::fmt::Debug>(row: &R) {

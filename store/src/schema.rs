@@ -66,9 +66,8 @@ fn newer(found: u32, layout: &Layout) -> StoreError {
 fn version(db: &Db) -> Result<Option<u32>> {
     let Some(bytes) = db.get(Family::Meta, VERSION_KEY)? else { return Ok(None) };
     let bytes = bytes.as_ref().try_into();
-    let bytes = bytes.map_err(|_| {
-        row::broken(Family::Meta, VERSION_KEY, "a version has four bytes".into())
-    })?;
+    let bytes = bytes
+        .map_err(|_| row::broken(Family::Meta, VERSION_KEY, "a version has four bytes".into()))?;
     Ok(Some(u32::from_le_bytes(bytes)))
 }
 
@@ -105,9 +104,9 @@ fn index_everything(db: &Db, batch: &mut WriteBatch) -> Result<()> {
 pub(crate) fn epoch(db: &Db) -> Result<u64> {
     let Some(bytes) = db.get(Family::Meta, EPOCH_KEY)? else { return Ok(0) };
     let bytes = bytes.as_ref().try_into();
-    bytes.map(u64::from_le_bytes).map_err(|_| {
-        row::broken(Family::Meta, EPOCH_KEY, "an epoch has eight bytes".into())
-    })
+    bytes
+        .map(u64::from_le_bytes)
+        .map_err(|_| row::broken(Family::Meta, EPOCH_KEY, "an epoch has eight bytes".into()))
 }
 
 /// Adds the new epoch to a batch.
@@ -120,7 +119,6 @@ pub(crate) fn put_epoch(db: &Db, batch: &mut WriteBatch, epoch: u64) {
 pub(crate) fn put_version(db: &Db, batch: &mut WriteBatch, version: u32) {
     db.put(batch, Family::Meta, VERSION_KEY, &version.to_le_bytes());
 }
-
 
 #[cfg(test)]
 mod tests {

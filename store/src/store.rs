@@ -181,9 +181,7 @@ impl Store {
     pub(crate) fn writable(&self, action: &'static str) -> Result<()> {
         match self.mode {
             Mode::ReadWrite => Ok(()),
-            Mode::ReadOnly => {
-                Err(StoreError::ReadOnly { action, root: self.layout.root.clone() })
-            }
+            Mode::ReadOnly => Err(StoreError::ReadOnly { action, root: self.layout.root.clone() }),
         }
     }
 

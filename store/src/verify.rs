@@ -11,8 +11,8 @@ use floe_core::path::StorePath;
 
 use crate::db::Family;
 use crate::error::{IoContext, Result, StoreError};
-use crate::object::tree;
 use crate::key::{self, PathKey};
+use crate::object::tree;
 use crate::query::path_of;
 use crate::row::{self, ObjectRow, TraceRow};
 use crate::store::Store;
@@ -205,9 +205,7 @@ impl Store {
             let name = entry.file_name();
             let path = name.to_str().and_then(|name| StorePath::from_base_name(name).ok());
             let fine = match path.as_ref().map(PathKey::of) {
-                Some(key) => {
-                    self.protect.is_held(&key) || self.db.has(Family::Objects, &key.0)?
-                }
+                Some(key) => self.protect.is_held(&key) || self.db.has(Family::Objects, &key.0)?,
                 None => false,
             };
             if !fine {

@@ -84,10 +84,8 @@ pub fn check_all(name: &str, check: impl Fn(&World, &Fixture) -> Result<(), Stri
     failures.sort();
     if !failures.is_empty() {
         let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
-        let details: Vec<String> = failures
-            .iter()
-            .map(|(name, text)| format!("--- {name}\n{text}"))
-            .collect();
+        let details: Vec<String> =
+            failures.iter().map(|(name, text)| format!("--- {name}\n{text}")).collect();
         panic!(
             "{}\n{} of {} fixtures fail: {}",
             details.join("\n"),

@@ -68,35 +68,22 @@ impl Oracle {
 
 impl Drop for Oracle {
     fn drop(&mut self) {
-        let _ = Command::new("chmod")
-            .args(["-R", "u+w"])
-            .arg(self.dir.path())
-            .status();
+        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.dir.path()).status();
     }
 }
 
 /// The static busybox that sandboxes and fixtures use: `FLOE_TEST_BUSYBOX`, or Debian's busybox-static.
 pub fn busybox() -> PathBuf {
-    std::env::var_os("FLOE_TEST_BUSYBOX").map_or_else(
-        || Path::new("/usr/bin/busybox").to_path_buf(),
-        PathBuf::from,
-    )
+    std::env::var_os("FLOE_TEST_BUSYBOX")
+        .map_or_else(|| Path::new("/usr/bin/busybox").to_path_buf(), PathBuf::from)
 }
 
 /// Versions 2.17 to 2.34 forget the positions of self-references in content addresses, so they cannot judge.
 fn usable_version() -> Result<String, String> {
     let outcome = run(Command::new("nix-build").arg("--version"))
         .map_err(|e| format!("Nix is not installed ({e})"))?;
-    let version = outcome
-        .stdout
-        .trim()
-        .rsplit(' ')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    let mut parts = version
-        .split(['.', 'p'])
-        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = outcome.stdout.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+    let mut parts = version.split(['.', 'p']).map(|part| part.parse::<u32>().unwrap_or(0));
     match (parts.next(), parts.next()) {
         (Some(2), Some(17..=34)) => Err(format!(
             "Nix {version} computes other paths for self-references (NixOS/nix issue 15837)"

@@ -60,10 +60,7 @@ pub fn run(command: &mut Command) -> io::Result<Outcome> {
         .process_group(0)
         .spawn()
         .map_err(|e| {
-            io::Error::new(
-                e.kind(),
-                format!("cannot start {:?}: {e}", command.get_program()),
-            )
+            io::Error::new(e.kind(), format!("cannot start {:?}: {e}", command.get_program()))
         })?;
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -85,10 +82,7 @@ pub fn run(command: &mut Command) -> io::Result<Outcome> {
 
 /// Kills the process group that a child started by [`run`] or with `process_group(0)` leads.
 pub fn kill_group(leader: u32) {
-    if let Some(pid) = i32::try_from(leader)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-    {
+    if let Some(pid) = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw) {
         // it may be gone already, which is what was wanted
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
@@ -101,9 +95,8 @@ pub fn without_colours(text: &str) -> String {
     while let Some(at) = rest.find("\x1b[") {
         plain.push_str(&rest[..at]);
         let sequence = &rest[at + 2..];
-        let end = sequence
-            .find(|c: char| c.is_ascii_alphabetic())
-            .map_or(sequence.len(), |e| e + 1);
+        let end =
+            sequence.find(|c: char| c.is_ascii_alphabetic()).map_or(sequence.len(), |e| e + 1);
         rest = &sequence[end..];
     }
     plain.push_str(rest);
@@ -112,10 +105,7 @@ pub fn without_colours(text: &str) -> String {
 
 /// Every line moved to the right.
 pub fn indent(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn contents(file: &mut File) -> io::Result<String> {

@@ -75,27 +75,16 @@ impl Scene {
     pub fn good_is_kept(&self) {
         let report = self.world.work().join("kept.jsonl");
         let outcome = self.build("good", &["--report", &report.to_string_lossy()]);
-        assert!(
-            outcome.success(),
-            "building what was finished before: {}",
-            outcome.describe()
-        );
+        assert!(outcome.success(), "building what was finished before: {}", outcome.describe());
         let lines = std::fs::read_to_string(&report).expect("the report");
-        assert!(
-            !lines.contains("\"built\""),
-            "finished work was lost and built again:\n{lines}"
-        );
+        assert!(!lines.contains("\"built\""), "finished work was lost and built again:\n{lines}");
     }
 
     /// Nothing is half registered.
     #[track_caller]
     pub fn store_is_sound(&self) {
         let outcome = self.world.floe(["store", "verify"]);
-        assert!(
-            outcome.success(),
-            "floe store verify: {}",
-            outcome.describe()
-        );
+        assert!(outcome.success(), "floe store verify: {}", outcome.describe());
     }
 }
 
@@ -117,9 +106,7 @@ pub fn fails_saying(outcome: &Outcome, messages: &[&str]) {
 pub fn says(outcome: &Outcome, messages: &[&str]) {
     let said = outcome.stderr.to_lowercase();
     assert!(
-        messages
-            .iter()
-            .any(|message| said.contains(&message.to_lowercase())),
+        messages.iter().any(|message| said.contains(&message.to_lowercase())),
         "one of {messages:?} was expected on standard error: {}",
         outcome.describe()
     );

@@ -76,19 +76,14 @@ impl World {
     pub fn path_info(&self, path: &str) -> Result<Value, String> {
         let outcome = self.floe(["path-info", "--json", path]);
         if !outcome.success() {
-            return Err(format!(
-                "floe path-info --json {path}: {}",
-                outcome.describe()
-            ));
+            return Err(format!("floe path-info --json {path}: {}", outcome.describe()));
         }
         only_object(&outcome.stdout, path)
     }
 
     /// The physical place of a logical path, whose existence is the caller's to check.
     pub fn physical(&self, logical: &str) -> PathBuf {
-        self.root()
-            .join("store")
-            .join(logical.strip_prefix("/nix/store/").unwrap_or(logical))
+        self.root().join("store").join(logical.strip_prefix("/nix/store/").unwrap_or(logical))
     }
 }
 
@@ -114,9 +109,7 @@ pub fn only_object(json: &str, path: &str) -> Result<Value, String> {
         Value::Object(map) => map.get(path),
         _ => None,
     };
-    found
-        .cloned()
-        .ok_or_else(|| format!("no entry for {path}: {json}"))
+    found.cloned().ok_or_else(|| format!("no entry for {path}: {json}"))
 }
 
 /// The floe binary: `FLOE_BIN`, or the one that cargo built beside this test.
@@ -126,9 +119,7 @@ fn binary() -> PathBuf {
         None => {
             let test = std::env::current_exe().expect("the path of the test");
             let deps = test.parent().expect("the folder of the test");
-            deps.parent()
-                .expect("the folder of the profile")
-                .join("floe")
+            deps.parent().expect("the folder of the profile").join("floe")
         }
     };
     let runs =

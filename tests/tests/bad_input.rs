@@ -35,29 +35,18 @@ fn a_missing_attribute_of_the_command_line_is_named() {
 
 #[test]
 fn a_type_error_is_placed() {
-    does_not_evaluate(
-        "let x = 1;\nin x + { }\n",
-        "cannot add a set to an integer",
-        "case.nix:2",
-    );
+    does_not_evaluate("let x = 1;\nin x + { }\n", "cannot add a set to an integer", "case.nix:2");
 }
 
 #[test]
 fn infinite_recursion_is_placed() {
-    does_not_evaluate(
-        "let\n  x = x + 1;\nin x\n",
-        "infinite recursion",
-        "case.nix:2",
-    );
+    does_not_evaluate("let\n  x = x + 1;\nin x\n", "infinite recursion", "case.nix:2");
 }
 
 #[test]
 fn endless_calls_end_with_a_message() {
     let scene = Scene::with_text("let f = x: 1 + f (x + 1); in f 0\n");
-    fails_saying(
-        &scene.build("", &[]),
-        &["depth", "stack overflow", "infinite recursion"],
-    );
+    fails_saying(&scene.build("", &[]), &["depth", "stack overflow", "infinite recursion"]);
 }
 
 #[test]
@@ -74,10 +63,7 @@ fn a_missing_file_is_named() {
 #[test]
 fn a_missing_case_is_named() {
     let scene = Scene::with_text("1");
-    fails_saying(
-        &scene.world.floe(["build", "-f", "absent.nix", "--no-link"]),
-        &["absent.nix"],
-    );
+    fails_saying(&scene.world.floe(["build", "-f", "absent.nix", "--no-link"]), &["absent.nix"]);
 }
 
 #[test]
@@ -108,10 +94,7 @@ fn a_builder_that_is_killed() {
 fn kill_when_seen(text: &str) {
     for _ in 0..3000 {
         for pid in processes_with(text) {
-            if let Some(pid) = i32::try_from(pid)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw)
-            {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
                 // gone already is as good
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
                 return;
@@ -124,10 +107,7 @@ fn kill_when_seen(text: &str) {
 #[test]
 fn a_builder_that_writes_no_output() {
     let scene = Scene::with_script("echo nothing");
-    scene.bad_fails(
-        &[],
-        &["failed to produce output", "output 'out'", "no output"],
-    );
+    scene.bad_fails(&[], &["failed to produce output", "output 'out'", "no output"]);
 }
 
 #[test]
@@ -182,21 +162,14 @@ fn a_builder_that_ignores_sigterm() {
         "trap \"\" TERM INT HUP; while :; do $bb sleep {marker}; done"
     ));
     let outcome = scene.bad_fails(&["--timeout", "2"], &["timed out", "timeout"]);
-    assert!(
-        outcome.wall_ms < 30_000,
-        "it took {} ms to end the builder",
-        outcome.wall_ms
-    );
+    assert!(outcome.wall_ms < 30_000, "it took {} ms to end the builder", outcome.wall_ms);
     no_process_remains(marker);
 }
 
 #[test]
 fn a_silent_builder() {
     let scene = Scene::with_script("$bb sleep 86398.5");
-    scene.bad_fails(
-        &["--max-silent-time", "2"],
-        &["silent", "silence", "no output for"],
-    );
+    scene.bad_fails(&["--max-silent-time", "2"], &["silent", "silence", "no output for"]);
     no_process_remains("86398.5");
 }
 

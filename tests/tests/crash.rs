@@ -28,10 +28,7 @@ fn start(command: &mut Command) -> Child {
 fn wait_for(text: &str) {
     let started = Instant::now();
     while processes_with(text).is_empty() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the builder never started"
-        );
+        assert!(started.elapsed() < Duration::from_secs(60), "the builder never started");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -63,11 +60,8 @@ fn build_in_namespace(scene: &Scene, prepare: &str, attribute: &str) -> Outcome 
 #[test]
 fn a_builder_that_fills_the_disk() {
     let scene = Scene::with_script("mkdir $out; dd if=/dev/zero of=$out/big bs=1M count=200");
-    let outcome = build_in_namespace(
-        &scene,
-        "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"",
-        "bad",
-    );
+    let outcome =
+        build_in_namespace(&scene, "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"", "bad");
     fails_saying(&outcome, &["no space left"]);
     says(&outcome, &["bad"]);
 }
@@ -75,11 +69,8 @@ fn a_builder_that_fills_the_disk() {
 #[test]
 fn a_store_on_a_full_file_system() {
     let scene = Scene::with_script("echo made > $out");
-    let outcome = build_in_namespace(
-        &scene,
-        "mount -t tmpfs -o size=64k tmpfs \"$FLOE_ROOT\"",
-        "bad",
-    );
+    let outcome =
+        build_in_namespace(&scene, "mount -t tmpfs -o size=64k tmpfs \"$FLOE_ROOT\"", "bad");
     fails_saying(&outcome, &["no space left"]);
     says(&outcome, &["root"]);
 }
@@ -127,10 +118,8 @@ fn truncate_half(dir: &Path, kind: &str) -> bool {
     let mut any = false;
     for entry in fs::read_dir(dir).expect("the database").flatten() {
         if entry.file_name().to_string_lossy().contains(kind) {
-            let file = fs::File::options()
-                .write(true)
-                .open(entry.path())
-                .expect("a file of the database");
+            let file =
+                fs::File::options().write(true).open(entry.path()).expect("a file of the database");
             let size = file.metadata().expect("its size").len();
             file.set_len(size / 2).expect("to cut it");
             any = true;
@@ -206,10 +195,7 @@ fn killed_in_the_middle_of_registration() {
     }
     let outcome = scene.build("all", &[]);
     assert!(outcome.success(), "{}", outcome.describe());
-    let info = scene
-        .world
-        .path_info(outcome.stdout.trim())
-        .expect("its information");
+    let info = scene.world.path_info(outcome.stdout.trim()).expect("its information");
     assert_eq!(info["references"].as_array().map(Vec::len), Some(60));
     scene.store_is_sound();
 }

@@ -11,17 +11,14 @@ fn check(world: &World, fixture: &Fixture) -> Result<(), String> {
     if !outcome.success() {
         return Err(outcome.describe());
     }
-    let expected = fixture
-        .text("case.exp")
-        .ok_or("there is no case.exp: run fixtures/regenerate")?;
+    let expected =
+        fixture.text("case.exp").ok_or("there is no case.exp: run fixtures/regenerate")?;
     same("the .drv paths", &expected, &outcome.stdout).map_err(|message| {
         let paths = outcome.lines();
         let first_wrong = expected.lines().zip(&paths).position(|(a, b)| a != *b);
         format!(
             "{message}\n{}",
-            first_wrong
-                .map(|i| texts(world, fixture, &expected, paths[i], i))
-                .unwrap_or_default()
+            first_wrong.map(|i| texts(world, fixture, &expected, paths[i], i)).unwrap_or_default()
         )
     })
 }
@@ -34,20 +31,14 @@ fn texts(world: &World, fixture: &Fixture, expected: &str, found: &str, index: u
     let all = fixture.text("case.drv").unwrap_or_default();
     let wanted = all.lines().nth(distinct.len() - 1).unwrap_or_default();
     let text = world.floe(["store", "cat", &base(found)]);
-    let text = if text.success() {
-        text.stdout
-    } else {
-        format!("(floe store cat says) {}", text.stderr)
-    };
+    let text =
+        if text.success() { text.stdout } else { format!("(floe store cat says) {}", text.stderr) };
     let at = wanted
         .bytes()
         .zip(text.bytes())
         .position(|(a, b)| a != b)
         .unwrap_or(wanted.len().min(text.len()));
-    format!(
-        "  {} differs from byte {at}\n  expected: {wanted}\n  found:    {text}",
-        base(found)
-    )
+    format!("  {} differs from byte {at}\n  expected: {wanted}\n  found:    {text}", base(found))
 }
 
 #[test]

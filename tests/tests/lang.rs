@@ -5,21 +5,16 @@ use floe_tests::{World, process};
 
 fn check(world: &World, fixture: &Fixture) -> Result<(), String> {
     let mut command = world.command("nix-instantiate");
-    let outcome = process::run(
-        command
-            .args(["--eval", "--strict", "case.nix"])
-            .current_dir(&fixture.dir),
-    )
-    .map_err(|e| e.to_string())?;
+    let outcome =
+        process::run(command.args(["--eval", "--strict", "case.nix"]).current_dir(&fixture.dir))
+            .map_err(|e| e.to_string())?;
     match (fixture.text("case.exp"), fixture.text("case.err")) {
         (Some(value), None) if outcome.success() => same("the value", &value, &outcome.stdout),
         (Some(_), None) => Err(format!("a value was expected: {}", outcome.describe())),
         (None, Some(messages)) => {
             // an ordinary failure, neither a panic (101) nor a signal
             let failed = matches!(outcome.status.code(), Some(1..=99));
-            let said = messages
-                .lines()
-                .any(|message| outcome.stderr.contains(message));
+            let said = messages.lines().any(|message| outcome.stderr.contains(message));
             if failed && said {
                 Ok(())
             } else {

@@ -199,9 +199,7 @@ pub fn results(built: &Built, targets: &[Target]) -> Vec<Outputs> {
         .zip(&built.graph.targets)
         .map(|(target, placed)| {
             let outputs = built.outcome.outputs[placed.node.index()].as_deref();
-            let path = |name: &OutputName| {
-                Some((name.clone(), outputs?.get(name)?.clone()))
-            };
+            let path = |name: &OutputName| Some((name.clone(), outputs?.get(name)?.clone()));
             Outputs {
                 attr: target.wanted.attr.clone(),
                 outputs: target.wanted.outputs.iter().filter_map(path).collect(),
@@ -267,7 +265,9 @@ fn say_what_would_run(built: &Built, as_json: bool) {
     if certain.is_empty() && possible.is_empty() {
         eprintln!("nothing to build");
     }
-    for (list, what) in [(certain, "will be built"), (possible, "may be built, depending on what comes out below")] {
+    for (list, what) in
+        [(certain, "will be built"), (possible, "may be built, depending on what comes out below")]
+    {
         if !list.is_empty() {
             eprintln!("{} {what}:", list.len());
             list.iter().for_each(|name| eprintln!("  {name}"));

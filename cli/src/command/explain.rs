@@ -22,10 +22,10 @@ pub fn explain(global: &Global, args: &Explain) -> Result<()> {
             || path.as_ref().is_some_and(|path| record.outputs.values().any(|out| out == path))
     };
     // The same derivation may be a task of several requests: the newest word counts.
-    let Some((task, record)) = records
-        .iter()
-        .filter(|(task, record)| matches(task, record))
-        .max_by_key(|(task, record)| (record.at, *task == args.what, std::cmp::Reverse(task.len())))
+    let Some((task, record)) =
+        records.iter().filter(|(task, record)| matches(task, record)).max_by_key(
+            |(task, record)| (record.at, *task == args.what, std::cmp::Reverse(task.len())),
+        )
     else {
         bail!(
             "nothing called '{}' was built with the rebuilder {}; name an attribute, a derivation or a store path",
@@ -51,14 +51,18 @@ pub fn explain(global: &Global, args: &Explain) -> Result<()> {
     }
     for (depth, (task, record)) in chain.iter().enumerate() {
         let indent = "  ".repeat(depth);
-        let kind = record.kind.map(|kind| format!(" ({kind:?})").to_lowercase()).unwrap_or_default();
+        let kind =
+            record.kind.map(|kind| format!(" ({kind:?})").to_lowercase()).unwrap_or_default();
         println!("{indent}{task}: {}{kind}, because {}", word(record.decision), record.reason);
         if depth == 0 {
             for (name, path) in &record.outputs {
                 println!("{indent}  {name}: {path}");
             }
             if record.decision == Decision::Built {
-                println!("{indent}  its builder took {} ms ({} ms of processor time)", record.wall_ms, record.cpu_ms);
+                println!(
+                    "{indent}  its builder took {} ms ({} ms of processor time)",
+                    record.wall_ms, record.cpu_ms
+                );
             }
         }
     }

@@ -31,9 +31,12 @@ pub fn root(global: &Global) -> Result<PathBuf> {
     if let Some(root) = &global.root {
         return Ok(std::path::absolute(root)?);
     }
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data =
+        std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    let data = data.or_else(home).context("neither --root, FLOE_ROOT, XDG_DATA_HOME nor HOME says where the store is")?;
+    let data = data
+        .or_else(home)
+        .context("neither --root, FLOE_ROOT, XDG_DATA_HOME nor HOME says where the store is")?;
     Ok(data.join("floe"))
 }
 
@@ -46,7 +49,9 @@ pub fn engine(global: &Global, events: Events) -> Result<Engine> {
 pub fn existing_store(global: &Global, engine: &Engine) -> Result<Arc<Store>> {
     match engine.store() {
         Some(store) => Ok(store),
-        None => bail!("there is no store at {} yet; build something first", root(global)?.display()),
+        None => {
+            bail!("there is no store at {} yet; build something first", root(global)?.display())
+        }
     }
 }
 

@@ -58,7 +58,9 @@ fn program(engine: &Engine, result: &Outputs) -> Result<String> {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    let own = names.iter().find(|name| path.name() == **name || path.name().starts_with(&format!("{name}-")));
+    let own = names
+        .iter()
+        .find(|name| path.name() == **name || path.name().starts_with(&format!("{name}-")));
     match (own, names.as_slice()) {
         (Some(name), _) => Ok(format!("{path}/bin/{name}")),
         (None, [name]) => Ok(format!("{path}/bin/{name}")),

@@ -25,7 +25,8 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
             let name = name.clone().or(own).context("give the object a name with --name")?;
             let method = if *flat { Method::Flat } else { Method::Nar };
-            let source = Source { path: &path, name: &name, method, algo: HashAlgo::Sha256, filter: None };
+            let source =
+                Source { path: &path, name: &name, method, algo: HashAlgo::Sha256, filter: None };
             let (path, _hold) = engine.writable_store()?.add_source(source)?;
             println!("{path}");
             Ok(())
@@ -56,7 +57,8 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             store.need(&path)?;
             let file = store.physical(&path).join(&below);
             let file = if below.as_os_str().is_empty() { store.physical(&path) } else { file };
-            let mut reader = fs::File::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let mut reader =
+                fs::File::open(&file).with_context(|| format!("cannot read {}", file.display()))?;
             if reader.metadata()?.is_dir() {
                 bail!("{path} is a directory; name a file in it (`floe store ls {path}`)");
             }
@@ -83,7 +85,11 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             drop(engine);
             let engine = super::engine(global, progress.events())?;
             let store = engine.into_writable()?;
-            let options = GcOptions { dry_run: *dry_run, max_freed_bytes: *max_freed, ..GcOptions::default() };
+            let options = GcOptions {
+                dry_run: *dry_run,
+                max_freed_bytes: *max_freed,
+                ..GcOptions::default()
+            };
             let report = store.gc(&options)?;
             progress.finish();
             for path in &report.deleted {
@@ -105,7 +111,8 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
 fn list(root: &Path, below: &Path, recursive: bool, long: bool) -> Result<()> {
     let place = root.join(below);
     let place = if below.as_os_str().is_empty() { root.to_path_buf() } else { place };
-    let meta = fs::symlink_metadata(&place).with_context(|| format!("cannot look at {}", place.display()))?;
+    let meta = fs::symlink_metadata(&place)
+        .with_context(|| format!("cannot look at {}", place.display()))?;
     if !meta.is_dir() {
         return show(&place, below, long);
     }
@@ -131,7 +138,11 @@ fn show(place: &Path, name: &Path, long: bool) -> Result<()> {
         return Ok(());
     }
     let meta = fs::symlink_metadata(place)?;
-    let link = if meta.is_symlink() { format!(" -> {}", fs::read_link(place)?.display()) } else { String::new() };
+    let link = if meta.is_symlink() {
+        format!(" -> {}", fs::read_link(place)?.display())
+    } else {
+        String::new()
+    };
     let kind = match meta.is_dir() {
         true => "dir",
         false if meta.is_symlink() => "link",

@@ -14,10 +14,7 @@ use crate::path::{OutputName, PathError, StorePath};
 impl Derivation {
     /// The text, byte for byte as Nix writes it.
     pub fn to_aterm(&self) -> Vec<u8> {
-        let inputs = self
-            .input_drvs
-            .iter()
-            .map(|(path, outputs)| (path.as_str(), outputs));
+        let inputs = self.input_drvs.iter().map(|(path, outputs)| (path.as_str(), outputs));
         write(self, inputs, Mask::None)
     }
 
@@ -45,11 +42,7 @@ pub(super) fn write<'a>(
     inputs: impl Iterator<Item = (&'a str, &'a BTreeSet<OutputName>)>,
     mask: Mask,
 ) -> Vec<u8> {
-    let env: usize = drv
-        .env
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 16)
-        .sum();
+    let env: usize = drv.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
     let paths = (drv.input_drvs.len() + drv.input_srcs.len() + drv.outputs.len()) * 128;
     let mut text = Vec::with_capacity(env + env / 16 + paths + 1024);
     text.extend_from_slice(b"Derive(");
@@ -81,9 +74,7 @@ pub(super) fn write<'a>(
         text.push(b')');
     });
     text.push(b',');
-    list(&mut text, &drv.input_srcs, |text, path| {
-        plain(text, path.as_str())
-    });
+    list(&mut text, &drv.input_srcs, |text, path| plain(text, path.as_str()));
     text.push(b',');
     quoted(&mut text, &drv.system);
     text.push(b',');
@@ -278,25 +269,14 @@ impl<'a> Parser<'a> {
             this.expect(",")?;
             let value = this.string()?.into_owned();
             this.expect(")")?;
-            insert(&mut env, name, value, |name| {
-                String::from_utf8_lossy(name).into_owned()
-            })
+            insert(&mut env, name, value, |name| String::from_utf8_lossy(name).into_owned())
         })?;
         self.expect(")")?;
         if self.at < self.text.len() {
             return Err(AtermReason::Rest);
         }
         let name = name.to_owned();
-        Ok(Derivation {
-            name,
-            outputs,
-            input_drvs,
-            input_srcs,
-            system,
-            builder,
-            args,
-            env,
-        })
+        Ok(Derivation { name, outputs, input_drvs, input_srcs, system, builder, args, env })
     }
 
     fn output(&mut self, drv_name: &str) -> Read<(OutputName, Output)> {
@@ -324,11 +304,7 @@ impl<'a> Parser<'a> {
                 let hash = Hash::parse_digits(hash, algo).map_err(CaError::from)?;
                 match Output::fixed(drv_name, &name, ContentAddress { method, hash })? {
                     Output::Fixed(expected, _) if expected != found => {
-                        return Err(AtermReason::FixedPath {
-                            output: name,
-                            found,
-                            expected,
-                        });
+                        return Err(AtermReason::FixedPath { output: name, found, expected });
                     }
                     output => output,
                 }
@@ -369,12 +345,12 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self) -> Read<Cow<'a, str>> {
         match self.string()? {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes)
-                .map(Cow::Borrowed)
-                .map_err(|_| AtermReason::Utf8),
-            Cow::Owned(bytes) => String::from_utf8(bytes)
-                .map(Cow::Owned)
-                .map_err(|_| AtermReason::Utf8),
+            Cow::Borrowed(bytes) => {
+                std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| AtermReason::Utf8)
+            }
+            Cow::Owned(bytes) => {
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|_| AtermReason::Utf8)
+            }
         }
     }
 

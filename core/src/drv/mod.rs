@@ -146,10 +146,7 @@ impl Derivation {
                 _ => {}
             }
             if this == Kind::Fixed && output_name.as_str() != "out" {
-                return Err(KindError::FixedNotOut {
-                    name: name(),
-                    output: output_name.clone(),
-                });
+                return Err(KindError::FixedNotOut { name: name(), output: output_name.clone() });
             }
         }
         kind.ok_or_else(|| KindError::NoOutput { name: name() })
@@ -167,11 +164,7 @@ impl Derivation {
 
     /// Everything that its text refers to: input derivations and sources.
     pub fn refs(&self) -> BTreeSet<StorePath> {
-        self.input_drvs
-            .keys()
-            .chain(&self.input_srcs)
-            .cloned()
-            .collect()
+        self.input_drvs.keys().chain(&self.input_srcs).cloned().collect()
     }
 }
 

@@ -119,32 +119,19 @@ impl Derivation {
             match input(path)? {
                 Modulo::Deferred => return Ok(None),
                 Modulo::InputAddressed(hash) => {
-                    inputs
-                        .entry(hash.base16())
-                        .or_default()
-                        .extend(outputs.iter().cloned());
+                    inputs.entry(hash.base16()).or_default().extend(outputs.iter().cloned());
                 }
                 Modulo::Fixed(hash) => {
                     if let Some(output) = outputs.iter().find(|output| output.as_str() != "out") {
                         let (name, input, output) =
                             (self.name.clone(), path.clone(), output.clone());
-                        return Err(ModuloError::NoSuchOutput {
-                            name,
-                            input,
-                            output,
-                        }
-                        .into());
+                        return Err(ModuloError::NoSuchOutput { name, input, output }.into());
                     }
-                    inputs
-                        .entry(hash.base16())
-                        .or_default()
-                        .extend(outputs.iter().cloned());
+                    inputs.entry(hash.base16()).or_default().extend(outputs.iter().cloned());
                 }
             }
         }
-        let inputs = inputs
-            .iter()
-            .map(|(hash, outputs)| (hash.as_str(), outputs));
+        let inputs = inputs.iter().map(|(hash, outputs)| (hash.as_str(), outputs));
         Ok(Some(Hash::of(HashAlgo::Sha256, &write(self, inputs, mask))))
     }
 
@@ -175,10 +162,7 @@ pub fn hash_modulo<E: From<ModuloError>>(
     while let Some((at, drv)) = stack.last() {
         // A fixed derivation's inputs do not matter: leave them unread.
         let needs_inputs = drv.kind().map_err(ModuloError::from)? == Kind::InputAddressed;
-        let missing = drv
-            .input_drvs
-            .keys()
-            .find(|input| needs_inputs && !memo.contains_key(input));
+        let missing = drv.input_drvs.keys().find(|input| needs_inputs && !memo.contains_key(input));
         if let Some(missing) = missing.cloned() {
             if !open.insert(missing.clone()) {
                 return Err(ModuloError::Cycle(missing).into());

@@ -53,8 +53,7 @@ impl Derivation {
         }
         let mut env = BTreeMap::new();
         for (name, value) in &self.env {
-            env.entry(rewrite(name, &rewrites))
-                .or_insert_with(|| rewrite(value, &rewrites));
+            env.entry(rewrite(name, &rewrites)).or_insert_with(|| rewrite(value, &rewrites));
         }
         let mut resolved = Derivation {
             name: self.name.clone(),
@@ -63,19 +62,13 @@ impl Derivation {
             input_srcs,
             system: self.system.clone(),
             builder: rewrite(&self.builder, &rewrites),
-            args: self
-                .args
-                .iter()
-                .map(|arg| rewrite(arg, &rewrites))
-                .collect(),
+            args: self.args.iter().map(|arg| rewrite(arg, &rewrites)).collect(),
             env,
         };
         if resolved.kind().map_err(ModuloError::from)? == Kind::Deferred {
             let no_input = |_: &StorePath| Ok::<_, ModuloError>(Modulo::Deferred);
             if let Some(hash) = resolved.hash_text(Mask::Outputs, no_input)? {
-                resolved
-                    .set_output_paths(&hash)
-                    .map_err(ModuloError::from)?;
+                resolved.set_output_paths(&hash).map_err(ModuloError::from)?;
             }
         }
         Ok(resolved)
@@ -93,9 +86,7 @@ fn rewrite(text: &[u8], rewrites: &HashMap<String, StorePath>) -> Vec<u8> {
         if !candidate[1..].iter().all(|&byte| base32::is_digit(byte)) {
             continue;
         }
-        let path = std::str::from_utf8(candidate)
-            .ok()
-            .and_then(|key| rewrites.get(key));
+        let path = std::str::from_utf8(candidate).ok().and_then(|key| rewrites.get(key));
         if let Some(path) = path {
             result.extend_from_slice(&text[done..at]);
             result.extend_from_slice(path.as_str().as_bytes());

@@ -7,22 +7,10 @@ use super::*;
 use crate::hash::Hash;
 
 const FIXTURES: [(&str, &[u8]); 4] = [
-    (
-        CONSUMER,
-        include_bytes!("fixtures/dq4z0nhxwhig27xlkk28f43nvmrrw0hk-consumer.drv"),
-    ),
-    (
-        CONSUMER_RESOLVED,
-        include_bytes!("fixtures/xfyh46hv2sdnkl9i9kjcngm9sbslmnzn-consumer.drv"),
-    ),
-    (
-        DEFERRED,
-        include_bytes!("fixtures/hnbww8vvrczgjlc9n302l3hkpg8qvk70-deferred.drv"),
-    ),
-    (
-        DEFERRED_RESOLVED,
-        include_bytes!("fixtures/g70br2dvbgp4wjz1w5g6sigydyv8qmv9-deferred.drv"),
-    ),
+    (CONSUMER, include_bytes!("fixtures/dq4z0nhxwhig27xlkk28f43nvmrrw0hk-consumer.drv")),
+    (CONSUMER_RESOLVED, include_bytes!("fixtures/xfyh46hv2sdnkl9i9kjcngm9sbslmnzn-consumer.drv")),
+    (DEFERRED, include_bytes!("fixtures/hnbww8vvrczgjlc9n302l3hkpg8qvk70-deferred.drv")),
+    (DEFERRED_RESOLVED, include_bytes!("fixtures/g70br2dvbgp4wjz1w5g6sigydyv8qmv9-deferred.drv")),
 ];
 const CONSUMER: &str = "dq4z0nhxwhig27xlkk28f43nvmrrw0hk-consumer.drv";
 const CONSUMER_RESOLVED: &str = "xfyh46hv2sdnkl9i9kjcngm9sbslmnzn-consumer.drv";
@@ -66,16 +54,10 @@ fn outputs_that_do_not_go_together() {
             .iter()
             .map(|(name, output)| (OutputName::new(name).unwrap(), output.clone()))
             .collect();
-        assert_eq!(
-            drv.kind().unwrap_err().to_string(),
-            format!("derivation 'consumer'{expect}")
-        );
+        assert_eq!(drv.kind().unwrap_err().to_string(), format!("derivation 'consumer'{expect}"));
     };
     let floating = |algo| Output::Floating(Method::Nar, algo);
-    let ca = ContentAddress {
-        method: Method::Flat,
-        hash: Hash::zero(HashAlgo::Md5),
-    };
+    let ca = ContentAddress { method: Method::Flat, hash: Hash::zero(HashAlgo::Md5) };
     let fixed = Output::fixed("consumer", &OutputName::out(), ca).unwrap();
     check(&[], " must have at least one output");
     check(
@@ -83,23 +65,16 @@ fn outputs_that_do_not_go_together() {
         ": can't mix derivation output types",
     );
     check(
-        &[
-            ("out", floating(HashAlgo::Sha1)),
-            ("dev", floating(HashAlgo::Md5)),
-        ],
+        &[("out", floating(HashAlgo::Sha1)), ("dev", floating(HashAlgo::Md5))],
         ": all floating outputs must use the same hash algorithm",
     );
-    check(
-        &[("dev", fixed)],
-        ": single fixed output must be named \"out\", not \"dev\"",
-    );
+    check(&[("dev", fixed)], ": single fixed output must be named \"out\", not \"dev\"");
 }
 
 #[test]
 fn a_graph_that_bites_its_tail_is_an_error() {
     let (path, mut drv) = fixture(DEFERRED_RESOLVED);
-    drv.input_drvs
-        .insert(path.clone(), BTreeSet::from([OutputName::out()]));
+    drv.input_drvs.insert(path.clone(), BTreeSet::from([OutputName::out()]));
     let result = hash_modulo(&path, &mut ModuloMemo::new(), |_| Ok(drv.clone()));
     assert_eq!(result, Err(ModuloError::Cycle(path)));
 }
@@ -115,16 +90,12 @@ fn a_deep_graph_needs_no_stack() {
     let read = |at: &StorePath| {
         let mut drv = leaf.clone();
         if let Some(n) = below[at].checked_sub(1) {
-            drv.input_drvs
-                .insert(path(n), BTreeSet::from([OutputName::out()]));
+            drv.input_drvs.insert(path(n), BTreeSet::from([OutputName::out()]));
         }
         Ok::<_, ModuloError>(drv)
     };
     let mut memo = ModuloMemo::new();
-    assert!(matches!(
-        hash_modulo(&path(19_999), &mut memo, read),
-        Ok(Modulo::InputAddressed(_))
-    ));
+    assert!(matches!(hash_modulo(&path(19_999), &mut memo, read), Ok(Modulo::InputAddressed(_))));
     assert_eq!(memo.len(), 20_000);
 }
 
@@ -137,34 +108,17 @@ fn texts_that_are_no_derivation() {
     let whole = std::str::from_utf8(text).unwrap();
     let check = |from: &str, to: &str, expect: &str| {
         let text = whole.replacen(from, to, 1);
-        let error = Derivation::parse_aterm("consumer", text.as_bytes())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("derivation 'consumer' cannot be read at byte "),
-            "{error}"
-        );
+        let error = Derivation::parse_aterm("consumer", text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("derivation 'consumer' cannot be read at byte "), "{error}");
         assert!(error.contains(expect), "{error}");
     };
     check("Derive(", "Derive [", "expected 'Derive('");
-    check(
-        "Derive(",
-        "DrvWithVersion(\"xp-dyn-drv\",",
-        "'xp-dyn-drv' is not supported",
-    );
+    check("Derive(", "DrvWithVersion(\"xp-dyn-drv\",", "'xp-dyn-drv' is not supported");
     check("[\"out\"]", "[]", "specifies no outputs");
-    check(
-        "\"out\",\"\",\"r:",
-        "\"a/b\",\"\",\"r:",
-        "illegal character '/'",
-    );
+    check("\"out\",\"\",\"r:", "\"a/b\",\"\",\"r:", "illegal character '/'");
     check("r:sha256\",\"", "r:sha256\",\"impure", "impure");
     check("r:sha256", "r:sha255", "unknown hash algorithm 'sha255'");
-    check(
-        "\"/nix/store/zx",
-        "\"/nix/storage/zx",
-        "is not in the Nix store",
-    );
+    check("\"/nix/store/zx", "\"/nix/storage/zx", "is not in the Nix store");
     check("(\"name\"", "(\"builder\"", "'builder' appears twice");
     check("[],\"x86", "[,],\"x86", "expected '\"'");
     let rest = [text, b" "].concat();
@@ -174,17 +128,11 @@ fn texts_that_are_no_derivation() {
 #[test]
 fn a_fixed_path_must_follow_from_its_hash() {
     let (_, mut drv) = fixture(DEFERRED_RESOLVED);
-    let ca = ContentAddress {
-        method: Method::Nar,
-        hash: Hash::zero(HashAlgo::Sha256),
-    };
+    let ca = ContentAddress { method: Method::Nar, hash: Hash::zero(HashAlgo::Sha256) };
     let wrong = StorePath::from_base_name(FLOATING_OUT).unwrap();
     drv.outputs = BTreeMap::from([(OutputName::out(), Output::Fixed(wrong, ca))]);
     let error = Derivation::parse_aterm(&drv.name, &drv.to_aterm()).unwrap_err();
-    assert!(
-        matches!(error.reason, AtermReason::FixedPath { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.reason, AtermReason::FixedPath { .. }), "{error}");
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {

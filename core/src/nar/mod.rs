@@ -111,31 +111,20 @@ pub fn check_entry(name: &[u8]) -> Result<(), NarError> {
         || name == b".."
         || name.len() > MAX_NAME
         || memchr::memchr2(b'/', 0, name).is_some();
-    if bad {
-        Err(NarError::Name {
-            name: name.to_owned(),
-        })
-    } else {
-        Ok(())
-    }
+    if bad { Err(NarError::Name { name: name.to_owned() }) } else { Ok(()) }
 }
 
 /// Checks that `name` may follow `previous` (empty at the start) in a directory.
 fn check_order(previous: &[u8], name: &[u8]) -> Result<(), NarError> {
     if !previous.is_empty() && name <= previous {
-        return Err(NarError::Unsorted {
-            previous: previous.to_owned(),
-            name: name.to_owned(),
-        });
+        return Err(NarError::Unsorted { previous: previous.to_owned(), name: name.to_owned() });
     }
     Ok(())
 }
 
 fn check_target(target: &[u8]) -> Result<(), NarError> {
     if target.is_empty() || target.len() > MAX_TARGET || target.contains(&0) {
-        return Err(NarError::Target {
-            target: target.to_owned(),
-        });
+        return Err(NarError::Target { target: target.to_owned() });
     }
     Ok(())
 }

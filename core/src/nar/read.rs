@@ -56,14 +56,7 @@ enum State {
 impl<R: Read> Reader<R> {
     /// Nothing is read before the first event.
     pub fn new(input: R) -> Reader<R> {
-        Reader {
-            input,
-            at: 0,
-            open: Vec::new(),
-            state: State::Start,
-            left: 0,
-            pad: 0,
-        }
+        Reader { input, at: 0, open: Vec::new(), state: State::Start, left: 0, pad: 0 }
     }
 
     /// The next event, or `None` at the end of the tree.
@@ -165,10 +158,7 @@ impl<R: Read> Reader<R> {
         self.expect("name")?;
         let name = self.word("file name", MAX_NAME)?;
         check_entry(&name)?;
-        let last = self
-            .open
-            .last_mut()
-            .expect("entries are within a directory");
+        let last = self.open.last_mut().expect("entries are within a directory");
         check_order(last, &name)?;
         last.clone_from(&name);
         self.expect("node")?;
@@ -212,11 +202,7 @@ impl<R: Read> Reader<R> {
         if found == expected.as_bytes() {
             return Ok(());
         }
-        Err(NarError::Word {
-            expected,
-            found,
-            at: self.at,
-        })
+        Err(NarError::Word { expected, found, at: self.at })
     }
 
     fn word(&mut self, what: &'static str, max: usize) -> Result<Vec<u8>, NarError> {
@@ -247,12 +233,10 @@ impl<R: Read> Reader<R> {
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NarError> {
-        self.input
-            .read_exact(buffer)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => NarError::Truncated { at: self.at },
-                _ => NarError::Io(error),
-            })?;
+        self.input.read_exact(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => NarError::Truncated { at: self.at },
+            _ => NarError::Io(error),
+        })?;
         self.at += buffer.len() as u64;
         Ok(())
     }

@@ -111,10 +111,8 @@ fn known_hash() {
 
 #[test]
 fn content_that_nobody_reads_is_skipped() {
-    let entries = [
-        (b"a".to_vec(), Tree::File(true, vec![1; 99])),
-        (b"b".to_vec(), Tree::Link(vec![b'x'])),
-    ];
+    let entries =
+        [(b"a".to_vec(), Tree::File(true, vec![1; 99])), (b"b".to_vec(), Tree::Link(vec![b'x']))];
     let archive = archive(&Tree::Directory(entries.into()));
     let mut reader = Reader::new(&archive[..]);
     let mut events = Vec::new();
@@ -126,10 +124,7 @@ fn content_that_nobody_reads_is_skipped() {
         [
             Event::Directory,
             Event::Entry(b"a".to_vec()),
-            Event::File {
-                executable: true,
-                size: 99
-            },
+            Event::File { executable: true, size: 99 },
             Event::Entry(b"b".to_vec()),
             Event::Symlink(b"x".to_vec()),
             Event::EndDirectory,
@@ -164,20 +159,11 @@ fn bad_names_are_refused() {
     assert!(read(&directory_of(&[b"a", b"b"])).is_ok());
     let long = [b'x'; 256];
     for name in [&b""[..], b".", b"..", b"a/b", b"/", b"a\0", b"../x"] {
-        assert!(
-            matches!(read(&directory_of(&[name])), Err(NarError::Name { .. })),
-            "{name:?}"
-        );
+        assert!(matches!(read(&directory_of(&[name])), Err(NarError::Name { .. })), "{name:?}");
     }
-    assert!(matches!(
-        read(&directory_of(&[&long])),
-        Err(NarError::Long { .. })
-    ));
+    assert!(matches!(read(&directory_of(&[&long])), Err(NarError::Long { .. })));
     for names in [[&b"a"[..], b"a"], [b"b", b"a"]] {
-        assert!(matches!(
-            read(&directory_of(&names)),
-            Err(NarError::Unsorted { .. })
-        ));
+        assert!(matches!(read(&directory_of(&names)), Err(NarError::Unsorted { .. })));
     }
 }
 
@@ -220,17 +206,11 @@ fn depth_is_bounded() {
 #[test]
 fn other_damage_is_refused() {
     assert!(matches!(read(b""), Err(NarError::Magic)));
-    assert!(matches!(
-        read(b"PK\x03\x04 and so on"),
-        Err(NarError::Magic)
-    ));
+    assert!(matches!(read(b"PK\x03\x04 and so on"), Err(NarError::Magic)));
     let link = |target: &[u8]| raw(&[MAGIC, b"(", b"type", b"symlink", b"target", target, b")"]);
     assert!(matches!(read(&link(b"")), Err(NarError::Target { .. })));
     assert!(matches!(read(&link(b"a\0b")), Err(NarError::Target { .. })));
-    assert!(matches!(
-        read(&link(&[b'x'; 4096])),
-        Err(NarError::Long { .. })
-    ));
+    assert!(matches!(read(&link(&[b'x'; 4096])), Err(NarError::Long { .. })));
     let mut padded = link(b"abc");
     let last = padded.len() - 17;
     padded[last] = 1;
@@ -253,18 +233,6 @@ fn a_file_that_changes_its_length_is_an_error() {
     let mut writer = Writer::new(Vec::new()).unwrap();
     writer.begin_file(false, 3).unwrap();
     writer.content(b"ab").unwrap();
-    assert!(matches!(
-        writer.end_file(),
-        Err(NarError::Size {
-            announced: 3,
-            found: 2
-        })
-    ));
-    assert!(matches!(
-        writer.content(b"cd"),
-        Err(NarError::Size {
-            announced: 3,
-            found: 4
-        })
-    ));
+    assert!(matches!(writer.end_file(), Err(NarError::Size { announced: 3, found: 2 })));
+    assert!(matches!(writer.content(b"cd"), Err(NarError::Size { announced: 3, found: 4 })));
 }

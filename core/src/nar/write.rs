@@ -41,22 +41,14 @@ impl<W: Write> Writer<W> {
     /// Starts an archive.
     pub fn new(mut out: W) -> Result<Writer<W>, NarError> {
         words(&mut out, &[MAGIC])?;
-        Ok(Writer {
-            out,
-            open: Vec::new(),
-            state: State::Tree,
-            file: (0, 0),
-        })
+        Ok(Writer { out, open: Vec::new(), state: State::Tree, file: (0, 0) })
     }
 
     /// Starts a regular file of exactly `size` bytes.
     pub fn begin_file(&mut self, executable: bool, size: u64) -> Result<(), NarError> {
         self.become_state(State::Tree, State::File);
         if executable {
-            words(
-                &mut self.out,
-                &[b"(", b"type", b"regular", b"executable", b""],
-            )?;
+            words(&mut self.out, &[b"(", b"type", b"regular", b"executable", b""])?;
         } else {
             words(&mut self.out, &[b"(", b"type", b"regular"])?;
         }
@@ -92,10 +84,7 @@ impl<W: Write> Writer<W> {
     /// A symbolic link.
     pub fn symlink(&mut self, target: &[u8]) -> Result<(), NarError> {
         check_target(target)?;
-        words(
-            &mut self.out,
-            &[b"(", b"type", b"symlink", b"target", target, b")"],
-        )?;
+        words(&mut self.out, &[b"(", b"type", b"symlink", b"target", target, b")"])?;
         self.end_tree(State::Tree)
     }
 
@@ -115,10 +104,7 @@ impl<W: Write> Writer<W> {
         if self.open.len() >= MAX_DEPTH {
             return Err(NarError::Depth);
         }
-        let last = self
-            .open
-            .last_mut()
-            .expect("an entry is within a directory");
+        let last = self.open.last_mut().expect("an entry is within a directory");
         check_order(last, name)?;
         last.clear();
         last.extend_from_slice(name);
@@ -145,23 +131,13 @@ impl<W: Write> Writer<W> {
     }
 
     fn become_state(&mut self, from: State, to: State) {
-        assert_eq!(
-            self.state, from,
-            "a NAR is written in the order of its grammar"
-        );
+        assert_eq!(self.state, from, "a NAR is written in the order of its grammar");
         self.state = to;
     }
 
     fn end_tree(&mut self, from: State) -> Result<(), NarError> {
         let in_directory = !self.open.is_empty();
-        self.become_state(
-            from,
-            if in_directory {
-                State::Entries
-            } else {
-                State::Done
-            },
-        );
+        self.become_state(from, if in_directory { State::Entries } else { State::Done });
         if in_directory {
             words(&mut self.out, &[b")"])?;
         }

@@ -39,8 +39,7 @@ pub fn fetch_crate(
 
     // Asking about a crate brings its archive and no other.
     let mut info = cargo(&private, &private);
-    info.args(["info", "--color", "never"])
-        .arg(format!("{name}@{wanted}"));
+    info.args(["info", "--color", "never"]).arg(format!("{name}@{wanted}"));
     let asked = run("cargo", &subject, &mut info, log);
     if let Some(archive) = cached(&private, &file) {
         return copy(&archive, dest);
@@ -55,10 +54,8 @@ pub fn fetch_crate(
     let mut fetch = cargo(&private, &project);
     fetch.args(["fetch", "--color", "never"]);
     run("cargo", &subject, &mut fetch, log)?;
-    let archive = cached(&private, &file).ok_or(FetchError::NothingFetched {
-        tool: "cargo",
-        subject,
-    })?;
+    let archive =
+        cached(&private, &file).ok_or(FetchError::NothingFetched { tool: "cargo", subject })?;
     copy(&archive, dest)
 }
 
@@ -86,10 +83,7 @@ fn manifest(project: &Path, name: &str, wanted: &str) -> Result<(), FetchError> 
 fn settings(private: &Path, home: Option<&Path>) -> Result<(), FetchError> {
     fs::create_dir(private).map_err(at("create", private))?;
     for name in ["config.toml", "config", "credentials.toml", "credentials"] {
-        let Some(from) = home
-            .map(|home| home.join(name))
-            .filter(|from| from.is_file())
-        else {
+        let Some(from) = home.map(|home| home.join(name)).filter(|from| from.is_file()) else {
             continue;
         };
         copy(&from, &private.join(name))?;
@@ -125,10 +119,7 @@ mod tests {
         let registry = home.path().join("registry/cache/some-registry");
         fs::create_dir_all(&registry).unwrap();
         fs::write(registry.join("a-1.0.0.crate"), "x").unwrap();
-        assert_eq!(
-            cached(home.path(), "a-1.0.0.crate"),
-            Some(registry.join("a-1.0.0.crate"))
-        );
+        assert_eq!(cached(home.path(), "a-1.0.0.crate"), Some(registry.join("a-1.0.0.crate")));
         assert_eq!(cached(home.path(), "a-1.0.1.crate"), None);
     }
 

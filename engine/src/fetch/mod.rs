@@ -83,12 +83,8 @@ pub enum FetchError {
 }
 
 /// The builders that [`fetch`] knows.
-pub const FETCHERS: [&str; 4] = [
-    "builtin:fetchurl",
-    "builtin:fetchcrate",
-    "builtin:fetchnpm",
-    "builtin:fetchpypi",
-];
+pub const FETCHERS: [&str; 4] =
+    ["builtin:fetchurl", "builtin:fetchcrate", "builtin:fetchnpm", "builtin:fetchpypi"];
 
 /// Carries out the derivation with this builder and environment: one file at `dest`, which must not
 /// exist yet. What the client says goes to `log`.
@@ -105,19 +101,14 @@ pub fn fetch(
         env.get(attribute.as_bytes())
             .and_then(|value| std::str::from_utf8(value).ok())
             .filter(|value| !value.is_empty())
-            .ok_or_else(|| FetchError::Missing {
-                builder: builder.to_owned(),
-                attribute,
-            })
+            .ok_or_else(|| FetchError::Missing { builder: builder.to_owned(), attribute })
     };
     match builder {
         "builtin:fetchurl" => fetch_url(get("url")?, get("executable").is_ok(), dest, log),
         "builtin:fetchcrate" => fetch_crate(get("crate")?, get("version")?, dest, log),
         "builtin:fetchnpm" => fetch_npm(get("package")?, get("version")?, dest, log),
         "builtin:fetchpypi" => fetch_pypi(get("package")?, get("version")?, dest, log),
-        _ => Err(FetchError::NoSuchFetcher {
-            builder: builder.to_owned(),
-        }),
+        _ => Err(FetchError::NoSuchFetcher { builder: builder.to_owned() }),
     }
 }
 
@@ -144,14 +135,7 @@ pub fn fetch_url(
         let mut client = Command::new("curl");
         client.args(["--fail", "--location", "--silent", "--show-error"]);
         client.args(["--proto", "=http,https", "--proto-redir", "=http,https"]);
-        client.args([
-            "--retry",
-            "3",
-            "--connect-timeout",
-            "30",
-            "--speed-limit",
-            "1",
-        ]);
+        client.args(["--retry", "3", "--connect-timeout", "30", "--speed-limit", "1"]);
         client.args(["--speed-time", "60"]);
         client.arg("--output").arg(dest).arg("--url").arg(url);
         let ran = run("curl", url, &mut client, log).map(drop);
@@ -183,22 +167,10 @@ pub fn fetch_npm(
     check("version", version, b"-.+")?;
     let dir = scratch()?;
     let mut client = Command::new("npm");
-    client
-        .args(["pack", "--ignore-scripts", "--silent", "--pack-destination"])
-        .arg(dir.path());
+    client.args(["pack", "--ignore-scripts", "--silent", "--pack-destination"]).arg(dir.path());
     // After `--`, so that no name is taken for an option.
-    client
-        .arg("--")
-        .arg(format!("{package}@{version}"))
-        .current_dir(dir.path());
-    fetched(
-        "npm",
-        &format!("{package} {version}"),
-        &mut client,
-        dir.path(),
-        dest,
-        log,
-    )
+    client.arg("--").arg(format!("{package}@{version}")).current_dir(dir.path());
+    fetched("npm", &format!("{package} {version}"), &mut client, dir.path(), dest, log)
 }
 
 /// Fetches the wheel of a version of a Python package: never its source archive, since pip runs
@@ -216,25 +188,9 @@ pub fn fetch_pypi(
     check("version", version, b"-.+!_")?;
     let dir = scratch()?;
     let mut client = Command::new("pip");
-    client.args([
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--disable-pip-version-check",
-    ]);
-    client
-        .arg("--dest")
-        .arg(dir.path())
-        .arg("--")
-        .arg(format!("{package}=={version}"));
-    fetched(
-        "pip",
-        &format!("{package} {version}"),
-        &mut client,
-        dir.path(),
-        dest,
-        log,
-    )
+    client.args(["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]);
+    client.arg("--dest").arg(dir.path()).arg("--").arg(format!("{package}=={version}"));
+    fetched("pip", &format!("{package} {version}"), &mut client, dir.path(), dest, log)
 }
 
 /// Runs a client that leaves one file in `dir`, and moves that file to `dest`.
@@ -251,10 +207,7 @@ fn fetched(
         .map_err(at("list", dir))?
         .filter_map(Result::ok)
         .find(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
-        .ok_or_else(|| FetchError::NothingFetched {
-            tool,
-            subject: subject.to_owned(),
-        })?;
+        .ok_or_else(|| FetchError::NothingFetched { tool, subject: subject.to_owned() })?;
     copy(&file.path(), dest)
 }
 
@@ -270,11 +223,7 @@ fn run(
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|source| FetchError::NoTool {
-            tool,
-            subject: subject.to_owned(),
-            source,
-        })?;
+        .map_err(|source| FetchError::NoTool { tool, subject: subject.to_owned(), source })?;
     let mut tail = Vec::new();
     if let Some(mut stderr) = child.stderr.take() {
         let mut chunk = [0; 4096];
@@ -297,16 +246,8 @@ fn run(
     let text = String::from_utf8_lossy(&tail);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let marked = lines.clone().find(|line| line.starts_with("error"));
-    let said = marked
-        .or_else(|| lines.next_back())
-        .unwrap_or("it said nothing")
-        .to_owned();
-    Err(FetchError::Client {
-        tool,
-        subject: subject.to_owned(),
-        status,
-        said,
-    })
+    let said = marked.or_else(|| lines.next_back()).unwrap_or("it said nothing").to_owned();
+    Err(FetchError::Client { tool, subject: subject.to_owned(), status, said })
 }
 
 /// Accepts a name or version of letters, digits and the bytes in `also`, not opening with a dash.
@@ -314,18 +255,12 @@ fn check(what: &'static str, text: &str, also: &[u8]) -> Result<(), FetchError> 
     let sound = (1..=200).contains(&text.len())
         && !text.starts_with(['-', '.', '/'])
         && !text.contains("..")
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || also.contains(&b));
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || also.contains(&b));
     if sound {
         return Ok(());
     }
     let rule = "only letters, digits and the usual marks, at most 200, not beginning with a mark";
-    Err(FetchError::Invalid {
-        what,
-        text: text.to_owned(),
-        rule,
-    })
+    Err(FetchError::Invalid { what, text: text.to_owned(), rule })
 }
 
 /// Copies rather than links: the store changes times and modes of what it takes in, and the file
@@ -349,11 +284,7 @@ fn scratch() -> Result<tempfile::TempDir, FetchError> {
 
 fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FetchError + use<> {
     let path = path.to_owned();
-    move |source| FetchError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| FetchError::Io { action, path, source }
 }
 
 #[cfg(test)]
@@ -361,10 +292,7 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        pairs
-            .iter()
-            .map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec()))
-            .collect()
+        pairs.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())).collect()
     }
 
     fn check(builder: &str, pairs: &[(&str, &str)], expect: &str) {
@@ -385,43 +313,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("source");
         std::fs::write(&file, "ice").unwrap();
-        check(
-            "builtin:fetchurl",
-            &[("url", &format!("file://{}", file.display()))],
-            "ice",
-        );
-        check(
-            "builtin:fetchurl",
-            &[("url", "file:///no/such")],
-            "cannot read /no/such",
-        );
+        check("builtin:fetchurl", &[("url", &format!("file://{}", file.display()))], "ice");
+        check("builtin:fetchurl", &[("url", "file:///no/such")], "cannot read /no/such");
     }
 
     #[test]
     fn faults_name_what_is_wrong() {
         check("builtin:fetchurl", &[], "needs the attribute 'url'");
-        check(
-            "builtin:fetchurl",
-            &[("url", "gopher://x")],
-            "must begin with http",
-        );
-        check(
-            "builtin:fetchgit",
-            &[],
-            "there are builtin:fetchurl, builtin:fetchcrate",
-        );
-        check(
-            "builtin:fetchurl",
-            &[("url", "http://127.0.0.1:1/x")],
-            "could not fetch",
-        );
+        check("builtin:fetchurl", &[("url", "gopher://x")], "must begin with http");
+        check("builtin:fetchgit", &[], "there are builtin:fetchurl, builtin:fetchcrate");
+        check("builtin:fetchurl", &[("url", "http://127.0.0.1:1/x")], "could not fetch");
         for name in ["", "a b", "../x", "--config", "x\"\n[patch]"] {
             let env = [("crate", name), ("version", "1.0.0")];
-            let expect = if name.is_empty() {
-                "needs the attribute"
-            } else {
-                "is not valid"
-            };
+            let expect = if name.is_empty() { "needs the attribute" } else { "is not valid" };
             check("builtin:fetchcrate", &env, expect);
             check(
                 "builtin:fetchnpm",
@@ -432,10 +336,6 @@ mod tests {
                 },
             );
         }
-        check(
-            "builtin:fetchcrate",
-            &[("crate", "x"), ("version", "*")],
-            "is not valid",
-        );
+        check("builtin:fetchcrate", &[("crate", "x"), ("version", "*")], "is not valid");
     }
 }

@@ -145,14 +145,18 @@ fn paths(
 
 fn demands(drv: &Derivation, output: &OutputName) -> Result<Demands, String> {
     if let Some(json) = drv.env.get(b"__json".as_slice()) {
-        let json: Value = serde_json::from_slice(json)
-            .map_err(|error| format!("the attribute '__json' of '{}' is not JSON: {error}", drv.name))?;
-        let Some(checks) = json.get("outputChecks").and_then(|checks| checks.get(output.as_str())) else {
+        let json: Value = serde_json::from_slice(json).map_err(|error| {
+            format!("the attribute '__json' of '{}' is not JSON: {error}", drv.name)
+        })?;
+        let Some(checks) = json.get("outputChecks").and_then(|checks| checks.get(output.as_str()))
+        else {
             return Ok(Demands::default());
         };
         let list = |name: &str| {
             checks.get(name).map(|value| match value {
-                Value::Array(words) => words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                Value::Array(words) => {
+                    words.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+                }
                 Value::String(words) => split(words),
                 _ => Vec::new(),
             })

@@ -150,8 +150,10 @@ fn structured(
     env: &mut BTreeMap<Vec<u8>, Vec<u8>>,
     files: &mut Vec<(String, Vec<u8>)>,
 ) -> Result<(), String> {
-    let mut attrs: Map<String, Value> = serde_json::from_slice(&rewrite.apply(json))
-        .map_err(|error| format!("the attribute '__json' of '{}' is not JSON: {error}", drv.name))?;
+    let mut attrs: Map<String, Value> =
+        serde_json::from_slice(&rewrite.apply(json)).map_err(|error| {
+            format!("the attribute '__json' of '{}' is not JSON: {error}", drv.name)
+        })?;
     let outputs = settings
         .scratch
         .iter()

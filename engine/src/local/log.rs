@@ -42,10 +42,18 @@ impl BuildLog {
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn create(log_dir: &Path, deriver: &StorePath, job: &Job, events: &Events) -> io::Result<Self> {
+    pub fn create(
+        log_dir: &Path,
+        deriver: &StorePath,
+        job: &Job,
+        events: &Events,
+    ) -> io::Result<Self> {
         let path = log_path(log_dir, deriver);
         let place = |error: io::Error| {
-            io::Error::new(error.kind(), format!("cannot create the log {}: {error}", path.display()))
+            io::Error::new(
+                error.kind(),
+                format!("cannot create the log {}: {error}", path.display()),
+            )
         };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(place)?;

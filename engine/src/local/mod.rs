@@ -121,8 +121,8 @@ impl Local {
         let deriver = drv.drv_path().map_err(|error| builder_failure(&drv.name, error))?;
         let scratch =
             scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
-        let dir = ScratchDir::create(self.store.builds_dir(), &drv.name)
-            .map_err(transient(&drv.name))?;
+        let dir =
+            ScratchDir::create(self.store.builds_dir(), &drv.name).map_err(transient(&drv.name))?;
         let log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
             .map_err(transient(&drv.name))?;
         let mut site = Site { inputs, deriver, scratch, dir, log };
@@ -262,7 +262,10 @@ impl Local {
         }
         let features = drv.env.get(b"requiredSystemFeatures".as_slice());
         let features = String::from_utf8_lossy(features.map_or(&[], Vec::as_slice)).into_owned();
-        match features.split_ascii_whitespace().find(|feature| !self.features.iter().any(|has| has == feature)) {
+        match features
+            .split_ascii_whitespace()
+            .find(|feature| !self.features.iter().any(|has| has == feature))
+        {
             Some(feature) => Err(Failure::Builder {
                 message: format!(
                     "'{}' requires the system feature '{feature}', which this machine does not have (it has: {})",
@@ -285,16 +288,12 @@ impl Local {
                 .ensure(&self.store, path)
                 .map_err(|error| builder_failure(&drv.name, error))?;
         }
-        let closure = self.store.closure(&direct).map_err(|error| builder_failure(&drv.name, error))?;
+        let closure =
+            self.store.closure(&direct).map_err(|error| builder_failure(&drv.name, error))?;
         Ok(closure.into_iter().collect())
     }
 
-    fn run(
-        &self,
-        job: &Job,
-        context: &Context<'_>,
-        site: &mut Site,
-    ) -> Result<Outcome, Failure> {
+    fn run(&self, job: &Job, context: &Context<'_>, site: &mut Site) -> Result<Outcome, Failure> {
         let drv = &job.derivation;
         let Site { inputs, scratch, dir, log, .. } = site;
         let prepared = prepare(
@@ -302,18 +301,27 @@ impl Local {
             &environment::Settings {
                 cores: self.settings.cores,
                 scratch,
-                impure: &|name| std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec),
+                impure: &|name| {
+                    std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec)
+                },
                 closures: &|roots| self.closure_entries(roots),
             },
         )
-        .map_err(|message| Failure::Builder { message, log_tail: Vec::new(), log: None })?;
+        .map_err(|message| Failure::Builder {
+            message,
+            log_tail: Vec::new(),
+            log: None,
+        })?;
         dir.write_files(&prepared.files).map_err(transient(&drv.name))?;
         let mut spec = Spec::new(self.root_fs(job)?, dir.store(), dir.build(), prepared.builder);
         spec.args = prepared.args;
         spec.env = prepared.env;
         spec.inputs = inputs
             .iter()
-            .map(|path| Input { host: self.store.physical(path), name: path.base_name().to_owned() })
+            .map(|path| Input {
+                host: self.store.physical(path),
+                name: path.base_name().to_owned(),
+            })
             .collect();
         spec.network = self.network(drv);
         spec.policy = self.settings.policy;
@@ -345,7 +353,8 @@ impl Local {
             None => Ok(RootFs::Bare { sh: self.profiles.shell().to_path_buf() }),
             Some(text) => {
                 let text = String::from_utf8_lossy(text);
-                let seed = StorePath::parse(&text).map_err(|error| builder_failure(&drv.name, format!("__rootfs: {error}")))?;
+                let seed = StorePath::parse(&text)
+                    .map_err(|error| builder_failure(&drv.name, format!("__rootfs: {error}")))?;
                 Ok(RootFs::Seed(self.store.physical(&seed)))
             }
         }
@@ -366,7 +375,12 @@ impl Local {
             .into_iter()
             .map(|path| {
                 let info = self.store.need(&path).map_err(|error| error.to_string())?;
-                Ok(ClosureEntry { path, nar_hash: info.nar_hash, nar_size: info.nar_size, refs: info.refs })
+                Ok(ClosureEntry {
+                    path,
+                    nar_hash: info.nar_hash,
+                    nar_size: info.nar_size,
+                    refs: info.refs,
+                })
             })
             .collect()
     }

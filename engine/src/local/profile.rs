@@ -12,7 +12,8 @@ use crate::recipe::RootKind;
 const SANDBOX_VERSION: u32 = 1;
 
 /// Where a static shell is looked for, in order.
-const SHELLS: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static", "/usr/lib/floe/busybox"];
+const SHELLS: [&str; 4] =
+    ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox.static", "/usr/lib/floe/busybox"];
 
 /// The static shell that stands at `/bin/sh` in a bare root: `FLOE_SANDBOX_SHELL`, or Debian's
 /// static busybox.

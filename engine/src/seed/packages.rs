@@ -93,7 +93,8 @@ pub(super) fn closure(list: &List) -> Result<Vec<String>, SeedError> {
     let mut todo: Vec<&str> = Vec::new();
     for alternatives in &list.want {
         let names: Vec<&str> = alternatives.iter().map(String::as_str).collect();
-        let wanted = || SeedError::NotInstalled(names.last().copied().unwrap_or_default().to_owned());
+        let wanted =
+            || SeedError::NotInstalled(names.last().copied().unwrap_or_default().to_owned());
         todo.push(installed.pick(&names).ok_or_else(wanted)?);
     }
     let mut seen = BTreeSet::new();
@@ -138,7 +139,8 @@ mod tests {
 
     #[test]
     fn reads_the_list_and_names_a_bad_line() {
-        let list = List::parse("# c\n+ gcc | clang # x\n- dpkg\n! usr/share/doc/*\n").expect("a list");
+        let list =
+            List::parse("# c\n+ gcc | clang # x\n- dpkg\n! usr/share/doc/*\n").expect("a list");
         assert_eq!(list.want, [["gcc", "clang"]]);
         assert!(list.skip.contains("dpkg"));
         assert_eq!(list.drop, ["usr/share/doc/*"]);

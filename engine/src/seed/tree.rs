@@ -25,8 +25,13 @@ enum Entry {
 const BIN_DIRS: [&str; 2] = ["/usr/bin", "/usr/sbin"];
 
 /// Top-level links of a merged system.
-const MERGED: [(&str, &str); 5] =
-    [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64"), ("lib32", "usr/lib32")];
+const MERGED: [(&str, &str); 5] = [
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+    ("lib32", "usr/lib32"),
+];
 
 /// Finds all files of the packages that the list does not leave out.
 pub(super) fn collect(packages: &[String], list: &List) -> Result<Tree, SeedError> {
@@ -53,7 +58,8 @@ pub(super) fn collect(packages: &[String], list: &List) -> Result<Tree, SeedErro
         let Ok(entries) = fs::read_dir(dir) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
-            let alternative = fs::read_link(&path).is_ok_and(|to| to.starts_with("/etc/alternatives"));
+            let alternative =
+                fs::read_link(&path).is_ok_and(|to| to.starts_with("/etc/alternatives"));
             let end = alternative.then(|| fs::canonicalize(&path).ok()).flatten();
             if end.is_some_and(|end| hosts.contains_key(inside(&end))) {
                 hosts.entry(inside(&path).to_path_buf()).or_insert(path);
@@ -135,7 +141,8 @@ impl Tree {
 fn copy_file(from: &Path, to: &Path) -> Result<(), SeedError> {
     fs::copy(from, to).map_err(at("copy", from))?;
     // Set-id bits of the host must not travel.
-    let executable = fs::metadata(from).map_err(at("read", from))?.permissions().mode() & 0o111 != 0;
+    let executable =
+        fs::metadata(from).map_err(at("read", from))?.permissions().mode() & 0o111 != 0;
     let mode = if executable { 0o755 } else { 0o644 };
     fs::set_permissions(to, fs::Permissions::from_mode(mode)).map_err(at("set the mode of", to))
 }
@@ -210,7 +217,13 @@ mod tests {
 
     #[test]
     fn links_are_relative_to_where_they_lie() {
-        assert_eq!(relative_to(Path::new("usr/bin/gcc-12"), Path::new("usr/bin")), Path::new("gcc-12"));
-        assert_eq!(relative_to(Path::new("usr/lib/a"), Path::new("usr/bin/x")), Path::new("../../lib/a"));
+        assert_eq!(
+            relative_to(Path::new("usr/bin/gcc-12"), Path::new("usr/bin")),
+            Path::new("gcc-12")
+        );
+        assert_eq!(
+            relative_to(Path::new("usr/lib/a"), Path::new("usr/bin/x")),
+            Path::new("../../lib/a")
+        );
     }
 }

@@ -20,19 +20,13 @@ fn set_arg(
     name: &str,
 ) -> Res<Gc<Attrs>> {
     machine.as_attrs(value, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while evaluating the {which} argument passed to builtins.{name}"),
-        )
+        e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
     })
 }
 
 fn name_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<Symbol> {
     machine.attr_name(value, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while evaluating the {which} argument passed to builtins.{name}"),
-        )
+        e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
     })
 }
 
@@ -54,10 +48,8 @@ fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn attr_values(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[0], loc, "first", "attrValues")?;
-    let values: Vec<Value> = by_text(machine, attrs)
-        .into_iter()
-        .map(|attr| attr.value.get())
-        .collect();
+    let values: Vec<Value> =
+        by_text(machine, attrs).into_iter().map(|attr| attr.value.get()).collect();
     Ok(machine.list(values.into_iter()))
 }
 
@@ -96,33 +88,23 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.listToAttrs";
-    let list = machine
-        .as_list(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let mut seen = FxHashSet::default();
     let mut attrs = Vec::with_capacity(list.len());
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
-        let set = machine
-            .as_attrs(item, loc)
-            .map_err(|e| e.frame(loc, what))?;
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         let what = "in a {name=...; value=...;} pair";
         let Some(name) = Attrs::find(set, Symbol::NAME) else {
-            return Err(machine
-                .missing_attribute(set, Symbol::NAME, loc)
-                .frame(loc, what));
+            return Err(machine.missing_attribute(set, Symbol::NAME, loc).frame(loc, what));
         };
         let value = machine.force_slot(&name.value)?;
         let what_name = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
-        let symbol = machine
-            .attr_name(value, name.loc)
-            .map_err(|e| e.frame(loc, what_name))?;
+        let symbol = machine.attr_name(value, name.loc).map_err(|e| e.frame(loc, what_name))?;
         if seen.insert(symbol) {
             let Some(value) = Attrs::find(set, Symbol::VALUE) else {
-                return Err(machine
-                    .missing_attribute(set, Symbol::VALUE, loc)
-                    .frame(loc, what));
+                return Err(machine.missing_attribute(set, Symbol::VALUE, loc).frame(loc, what));
             };
             attrs.push(Attr::new(symbol, value.loc, value.value.get()));
         }
@@ -141,9 +123,7 @@ fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     } else {
         let all = Attrs::all(right, &mut machine.heap);
         out.extend(
-            all.iter()
-                .filter(|attr| Attrs::find(left, attr.name).is_some())
-                .map(Attr::copy),
+            all.iter().filter(|attr| Attrs::find(left, attr.name).is_some()).map(Attr::copy),
         );
     }
     let own = machine.heap.alloc_slice(out.into_iter());
@@ -153,19 +133,13 @@ fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
 fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[0], loc, "first", "removeAttrs")?;
     let what = "while evaluating the second argument passed to builtins.removeAttrs";
-    let list = machine
-        .as_list(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut names = Vec::with_capacity(list.len());
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what =
             "while evaluating the values of the second argument passed to builtins.removeAttrs";
-        names.push(
-            machine
-                .attr_name(item, loc)
-                .map_err(|e| e.frame(loc, what))?,
-        );
+        names.push(machine.attr_name(item, loc).map_err(|e| e.frame(loc, what))?);
     }
     names.sort_unstable();
     let all = Attrs::all(attrs, &mut machine.heap);
@@ -184,16 +158,12 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "catAttrs")?;
     let what = "while evaluating the second argument passed to builtins.catAttrs";
-    let list = machine
-        .as_list(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut out = Vec::new();
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating an element in the list passed as second argument to builtins.catAttrs";
-        let set = machine
-            .as_attrs(item, loc)
-            .map_err(|e| e.frame(loc, what))?;
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         out.extend(Attrs::find(set, name).map(|attr| attr.value.get()));
     }
     Ok(machine.list(out.into_iter()))
@@ -214,10 +184,7 @@ fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
         }
         Value::Prim(_) | Value::PrimApp(_) => {}
         _ => {
-            return Err(crate::error::Error::typed(
-                loc,
-                "'functionArgs' requires a function",
-            ));
+            return Err(crate::error::Error::typed(loc, "'functionArgs' requires a function"));
         }
     }
     Ok(machine.attrs(attrs))
@@ -225,22 +192,15 @@ fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
 
 fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = machine.as_function(args[0], loc).map_err(|e| {
-        e.frame(
-            loc,
-            "while evaluating the first argument passed to builtins.zipAttrsWith",
-        )
+        e.frame(loc, "while evaluating the first argument passed to builtins.zipAttrsWith")
     })?;
     let what = "while evaluating the second argument passed to builtins.zipAttrsWith";
-    let list = machine
-        .as_list(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut values: FxHashMap<Symbol, (Loc, Vec<Slot>)> = FxHashMap::default();
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
-        let set = machine
-            .as_attrs(item, loc)
-            .map_err(|e| e.frame(loc, what))?;
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         for attr in Attrs::all(set, &mut machine.heap) {
             values
                 .entry(attr.name)
@@ -251,9 +211,7 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     }
     let mut attrs = Vec::with_capacity(values.len());
     for (name, (at, items)) in values {
-        let items = Value::List(List::from_slots(
-            machine.heap.alloc_slice(items.into_iter()),
-        ));
+        let items = Value::List(List::from_slots(machine.heap.alloc_slice(items.into_iter())));
         let text = machine.string(name.as_bytes());
         let value = machine.delay_call2(func, text, items);
         attrs.push(Attr::new(name, at, value));
@@ -305,13 +263,7 @@ pub(super) fn prims() -> Vec<Prim> {
             "The values of a set, in the order of their names.",
         ),
         Prim::new("getAttr", 2, 3, get_attr, "The attribute of a given name."),
-        Prim::new(
-            "hasAttr",
-            2,
-            3,
-            has_attr,
-            "Whether a set has an attribute of a given name.",
-        ),
+        Prim::new("hasAttr", 2, 3, has_attr, "Whether a set has an attribute of a given name."),
         Prim::new(
             "mapAttrs",
             2,
@@ -340,13 +292,7 @@ pub(super) fn prims() -> Vec<Prim> {
             remove_attrs,
             "A set without the attributes of given names.",
         ),
-        Prim::new(
-            "catAttrs",
-            2,
-            3,
-            cat_attrs,
-            "The values that a list of sets has for a name.",
-        ),
+        Prim::new("catAttrs", 2, 3, cat_attrs, "The values that a list of sets has for a name."),
         Prim::new(
             "functionArgs",
             1,
@@ -361,12 +307,6 @@ pub(super) fn prims() -> Vec<Prim> {
             zip_attrs_with,
             "Merges a list of sets: a function makes each value from the name and the list of values.",
         ),
-        Prim::new(
-            "unsafeGetAttrPos",
-            2,
-            3,
-            attr_pos,
-            "Where an attribute was defined.",
-        ),
+        Prim::new("unsafeGetAttrPos", 2, 3, attr_pos, "Where an attribute was defined."),
     ]
 }

@@ -13,26 +13,22 @@ use crate::value::{Attr, Attrs, Str, Value};
 
 fn discard(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
-    let (text, _) = machine
-        .coerced(args[0], Coerce::INTERPOLATE, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, _) =
+        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
     let text = machine.real_bytes(&text)?;
     Ok(machine.string(&text))
 }
 
 fn has_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.hasContext";
-    let text = machine
-        .as_str(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     Ok(Value::Bool(!text.ctx.is_empty()))
 }
 
 fn discard_output_dependency(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
-    let (text, ctx) = machine
-        .coerced(args[0], Coerce::INTERPOLATE, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) =
+        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
     let elems = machine.contexts.elems(ctx).iter().map(|elem| match *elem {
         CtxElem::DrvDeep(id) => CtxElem::DrvFile(id),
         elem => elem,
@@ -44,18 +40,14 @@ fn discard_output_dependency(machine: &mut Machine, args: &[Value], loc: Loc) ->
 
 fn add_output_dependencies(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
-    let (text, ctx) = machine
-        .coerced(args[0], Coerce::INTERPOLATE, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) =
+        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
     let elems = machine.contexts.elems(ctx).to_vec();
     let id = match elems[..] {
         [CtxElem::DrvFile(id) | CtxElem::DrvDeep(id)] => id,
         [_] => {
             let real = machine.real_bytes(&text)?;
-            let message = format!(
-                "path '{}' is not a derivation",
-                String::from_utf8_lossy(&real)
-            );
+            let message = format!("path '{}' is not a derivation", String::from_utf8_lossy(&real));
             return Err(Error::eval(loc, message));
         }
         _ => {
@@ -81,45 +73,27 @@ struct Info {
 
 fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.getContext";
-    let text = machine
-        .as_str(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let graph = machine.graph.clone();
     let mut infos: std::collections::BTreeMap<String, Info> = std::collections::BTreeMap::new();
     for elem in machine.contexts.elems(text.ctx).to_vec() {
         match elem {
             CtxElem::Source(id) => {
-                infos
-                    .entry(graph.source_path(id)?.to_string())
-                    .or_default()
-                    .path = true
+                infos.entry(graph.source_path(id)?.to_string()).or_default().path = true
             }
             CtxElem::Path(id) => {
-                infos
-                    .entry(machine.contexts.path(id).to_string())
-                    .or_default()
-                    .path = true
+                infos.entry(machine.contexts.path(id).to_string()).or_default().path = true
             }
             CtxElem::DrvFile(id) => {
-                infos
-                    .entry(graph.drv_path(id)?.to_string())
-                    .or_default()
-                    .path = true
+                infos.entry(graph.drv_path(id)?.to_string()).or_default().path = true
             }
             CtxElem::DrvDeep(id) => {
-                infos
-                    .entry(graph.drv_path(id)?.to_string())
-                    .or_default()
-                    .all_outputs = true
+                infos.entry(graph.drv_path(id)?.to_string()).or_default().all_outputs = true
             }
             CtxElem::Output(id, output) => {
                 graph.observe(id);
                 let name = graph.node(id).outputs[output as usize].name.to_string();
-                infos
-                    .entry(graph.drv_path(id)?.to_string())
-                    .or_default()
-                    .outputs
-                    .push(name);
+                infos.entry(graph.drv_path(id)?.to_string()).or_default().outputs.push(name);
             }
         }
     }
@@ -130,19 +104,12 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             fields.push(Attr::new(Symbol::PATH, Loc::NONE, Value::Bool(true)));
         }
         if info.all_outputs {
-            fields.push(Attr::new(
-                Symbol::intern("allOutputs"),
-                Loc::NONE,
-                Value::Bool(true),
-            ));
+            fields.push(Attr::new(Symbol::intern("allOutputs"), Loc::NONE, Value::Bool(true)));
         }
         if !info.outputs.is_empty() {
             info.outputs.sort();
-            let names: Vec<Value> = info
-                .outputs
-                .iter()
-                .map(|name| machine.string(name.as_bytes()))
-                .collect();
+            let names: Vec<Value> =
+                info.outputs.iter().map(|name| machine.string(name.as_bytes())).collect();
             let names = machine.list(names.into_iter());
             fields.push(Attr::new(Symbol::OUTPUTS, Loc::NONE, names));
         }
@@ -154,21 +121,14 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.appendContext";
-    let text = machine
-        .as_str(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the second argument passed to builtins.appendContext";
-    let set = machine
-        .as_attrs(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let set = machine.as_attrs(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut elems = machine.contexts.elems(text.ctx).to_vec();
     for attr in super::attrs::by_text(machine, set) {
         let name = attr.name.to_text();
         let path = StorePath::parse(&name).map_err(|_| {
-            Error::eval(
-                attr.loc,
-                format!("context key '{name}' is not a store path"),
-            )
+            Error::eval(attr.loc, format!("context key '{name}' is not a store path"))
         })?;
         let value = machine.force_slot(&attr.value)?;
         let info = machine
@@ -181,9 +141,7 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
             };
             let value = machine.force_slot(&attr.value)?;
             let what = format!("while evaluating the `{name}` attribute of a string context");
-            machine
-                .as_bool(value, attr.loc)
-                .map_err(|e| e.frame(attr.loc, what))
+            machine.as_bool(value, attr.loc).map_err(|e| e.frame(attr.loc, what))
         };
         let needs_drv = |what: &str| {
             let message = format!(
@@ -198,23 +156,19 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
             });
         }
         if flag(machine, "allOutputs")? {
-            elems.push(CtxElem::DrvDeep(
-                drv.ok_or_else(|| needs_drv("all-outputs"))?,
-            ));
+            elems.push(CtxElem::DrvDeep(drv.ok_or_else(|| needs_drv("all-outputs"))?));
         }
         if let Some(outputs) = Attrs::find(info, Symbol::OUTPUTS) {
             let list = machine.force_slot(&outputs.value)?;
             let what = "while evaluating the `outputs` attribute of a string context";
-            let list = machine
-                .as_list(list, outputs.loc)
-                .map_err(|e| e.frame(outputs.loc, what))?;
+            let list =
+                machine.as_list(list, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;
             for item in list.slots() {
                 let id = drv.ok_or_else(|| needs_drv("derivation output"))?;
                 let item = machine.force_slot(item)?;
                 let what = "while evaluating an output name within a string context";
-                let output = machine
-                    .as_text(item, outputs.loc)
-                    .map_err(|e| e.frame(outputs.loc, what))?;
+                let output =
+                    machine.as_text(item, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;
                 let known = machine
                     .graph
                     .node(id)
@@ -248,9 +202,7 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
     let (mut text, ctx) = match value {
         Value::Path(path) => (Str::bytes(path).to_vec(), Ctx::EMPTY),
-        value => machine
-            .coerced_path(value, loc)
-            .map_err(|e| e.frame(loc, what))?,
+        value => machine.coerced_path(value, loc).map_err(|e| e.frame(loc, what))?,
     };
     if !text.starts_with(b"/nix/store/") {
         text = machine.resolve_symlinks(&text, loc)?;
@@ -258,10 +210,7 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let shown = String::from_utf8_lossy(&text).into_owned();
     let (path, _) = StorePath::parse_prefix(&shown)
         .map_err(|_| Error::eval(loc, format!("path '{shown}' is not in the Nix store")))?;
-    machine
-        .host
-        .ensure_path(&path)
-        .map_err(|e| Error::from(e).at(loc))?;
+    machine.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
     let own = match machine.graph.by_path(&path) {
         Some(id) => CtxElem::DrvFile(id),
         None => machine.contexts.path_elem(&path),
@@ -273,20 +222,8 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "unsafeDiscardStringContext",
-            1,
-            1,
-            discard,
-            "A string without its context.",
-        ),
-        Prim::new(
-            "hasContext",
-            1,
-            1,
-            has_context,
-            "Whether a string has a context.",
-        ),
+        Prim::new("unsafeDiscardStringContext", 1, 1, discard, "A string without its context."),
+        Prim::new("hasContext", 1, 1, has_context, "Whether a string has a context."),
         Prim::new(
             "unsafeDiscardOutputDependency",
             1,
@@ -301,20 +238,8 @@ pub(super) fn prims() -> Vec<Prim> {
             add_output_dependencies,
             "The inverse of unsafeDiscardOutputDependency.",
         ),
-        Prim::new(
-            "getContext",
-            1,
-            1,
-            get_context,
-            "A string's context as a set.",
-        ),
-        Prim::new(
-            "appendContext",
-            2,
-            3,
-            append_context,
-            "A string with more context.",
-        ),
+        Prim::new("getContext", 1, 1, get_context, "A string's context as a set."),
+        Prim::new("appendContext", 2, 3, append_context, "A string with more context."),
         Prim::new(
             "storePath",
             1,

@@ -10,9 +10,8 @@ use crate::symbol::Symbol;
 use crate::value::{Attr, Str, Value};
 
 fn message(machine: &mut Machine, value: Value, loc: Loc, what: &str) -> Res<Vec<u8>> {
-    let (text, _) = machine
-        .coerced(value, Coerce::INTERPOLATE, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, _) =
+        machine.coerced(value, Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
     machine.real_bytes(&text)
 }
 
@@ -33,12 +32,8 @@ fn abort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         loc,
         "while evaluating the error message passed to builtins.abort",
     )?;
-    let text = [
-        b"evaluation aborted with the following error message: '",
-        &text[..],
-        b"'",
-    ]
-    .concat();
+    let text =
+        [b"evaluation aborted with the following error message: '", &text[..], b"'"].concat();
     Err(machine.thrown(ErrorKind::Abort, &text, loc))
 }
 
@@ -83,9 +78,7 @@ fn trace_verbose(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
 
 fn warn(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument; the message passed to builtins.warn";
-    let text = machine
-        .as_text_any(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_text_any(args[0], loc).map_err(|e| e.frame(loc, what))?;
     machine.host.message(MessageKind::Warning, text);
     machine.force(args[1])
 }
@@ -106,15 +99,9 @@ fn breakpoint(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
 
 fn get_env(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.getEnv";
-    let name = machine
-        .as_text(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let hidden = machine.settings.pure || machine.settings.restrict.is_some();
-    let value = if hidden {
-        None
-    } else {
-        machine.host.env_var(&String::from_utf8_lossy(name))
-    };
+    let value = if hidden { None } else { machine.host.env_var(&String::from_utf8_lossy(name)) };
     Ok(machine.string(&value.unwrap_or_default()))
 }
 
@@ -180,15 +167,11 @@ fn not_found(machine: &mut Machine, value: Value) -> String {
 
 fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.findFile";
-    let list = machine
-        .as_list(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let mut entries = Vec::new();
     for item in Machine::items(list) {
         let what = "while evaluating an element of the list passed to builtins.findFile";
-        let set = machine
-            .as_attrs(item, loc)
-            .map_err(|e| e.frame(loc, what))?;
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         let mut prefix = String::new();
         if let Some(attr) = crate::value::Attrs::find(set, Symbol::intern("prefix")) {
             let value = machine.force_slot(&attr.value)?;
@@ -204,10 +187,7 @@ fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[1])?;
     let Value::Str(_) = value else {
         let shown = not_found(machine, value);
-        return Err(Error::typed(
-            loc,
-            format!("expected a string but found {shown}"),
-        ));
+        return Err(Error::typed(loc, format!("expected a string but found {shown}")));
     };
     let name = machine.as_text(value, loc)?;
     machine.find_file(&entries, name, loc)
@@ -215,27 +195,9 @@ fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "throw",
-            1,
-            1,
-            throw,
-            "Fails with a message; tryEval can catch it.",
-        ),
-        Prim::new(
-            "abort",
-            1,
-            1,
-            abort,
-            "Fails with a message that nothing catches.",
-        ),
-        Prim::new(
-            "tryEval",
-            1,
-            0,
-            try_eval,
-            "Evaluates a value and tells whether that threw.",
-        ),
+        Prim::new("throw", 1, 1, throw, "Fails with a message; tryEval can catch it."),
+        Prim::new("abort", 1, 1, abort, "Fails with a message that nothing catches."),
+        Prim::new("tryEval", 1, 0, try_eval, "Evaluates a value and tells whether that threw."),
         Prim::new(
             "addErrorContext",
             2,
@@ -243,13 +205,7 @@ pub(super) fn prims() -> Vec<Prim> {
             add_error_context,
             "Adds a frame to errors of the second argument.",
         ),
-        Prim::new(
-            "trace",
-            2,
-            1,
-            trace,
-            "Prints the first argument and returns the second.",
-        ),
+        Prim::new("trace", 2, 1, trace, "Prints the first argument and returns the second."),
         Prim::new(
             "traceVerbose",
             2,
@@ -257,20 +213,8 @@ pub(super) fn prims() -> Vec<Prim> {
             trace_verbose,
             "Like trace, when trace-verbose is on; it is off.",
         ),
-        Prim::new(
-            "warn",
-            2,
-            1,
-            warn,
-            "Prints a warning and returns the second argument.",
-        ),
-        Prim::new(
-            "seq",
-            2,
-            3,
-            seq,
-            "Forces the first argument and returns the second.",
-        ),
+        Prim::new("warn", 2, 1, warn, "Prints a warning and returns the second argument."),
+        Prim::new("seq", 2, 3, seq, "Forces the first argument and returns the second."),
         Prim::new(
             "deepSeq",
             2,
@@ -278,20 +222,8 @@ pub(super) fn prims() -> Vec<Prim> {
             deep_seq,
             "Forces the first argument and everything in it, and returns the second.",
         ),
-        Prim::new(
-            "break",
-            1,
-            1,
-            breakpoint,
-            "Returns its argument; a debugger would stop here.",
-        ),
-        Prim::new(
-            "getEnv",
-            1,
-            1,
-            get_env,
-            "An environment variable, or the empty string.",
-        ),
+        Prim::new("break", 1, 1, breakpoint, "Returns its argument; a debugger would stop here."),
+        Prim::new("getEnv", 1, 1, get_env, "An environment variable, or the empty string."),
         Prim::new(
             "derivationStrict",
             1,
@@ -299,19 +231,7 @@ pub(super) fn prims() -> Vec<Prim> {
             derivation_strict,
             "Makes a derivation: the paths of its file and outputs.",
         ),
-        Prim::new(
-            "derivation",
-            1,
-            1,
-            derivation,
-            "Makes a derivation: a set for each output.",
-        ),
-        Prim::new(
-            "findFile",
-            2,
-            3,
-            find_file,
-            "Looks a name up in a search path.",
-        ),
+        Prim::new("derivation", 1, 1, derivation, "Makes a derivation: a set for each output."),
+        Prim::new("findFile", 2, 3, find_file, "Looks a name up in a search path."),
     ]
 }

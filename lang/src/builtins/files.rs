@@ -18,10 +18,7 @@ use crate::{marker, paths};
 
 fn path_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Vec<u8>> {
     let path = machine.as_path(value, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while realising the context of a path given to builtins.{name}"),
-        )
+        e.frame(loc, format!("while realising the context of a path given to builtins.{name}"))
     })?;
     machine.check_allowed(&path, loc)?;
     Ok(path)
@@ -34,9 +31,7 @@ fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.scopedImport";
-    let scope = machine
-        .as_attrs(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let scope = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let path = path_arg(machine, args[1], loc, "scopedImport")?;
     machine.scoped_import(scope, &path, loc)
 }
@@ -55,10 +50,7 @@ fn path_exists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let Ok(real) = machine.resolve_symlinks(&path, loc) else {
             return Ok(Value::Bool(false));
         };
-        return Ok(Value::Bool(matches!(
-            machine.kind(&real, loc),
-            Ok(Some(FileKind::Directory))
-        )));
+        return Ok(Value::Bool(matches!(machine.kind(&real, loc), Ok(Some(FileKind::Directory)))));
     }
     Ok(Value::Bool(matches!(machine.kind(&path, loc), Ok(Some(_)))))
 }
@@ -91,10 +83,8 @@ fn kind_name(kind: FileKind) -> &'static str {
 
 fn read_dir(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let path = path_arg(machine, args[0], loc, "readDir")?;
-    let entries = machine
-        .host
-        .read_dir(&machine.physical(&path))
-        .map_err(|e| Error::from(e).at(loc))?;
+    let entries =
+        machine.host.read_dir(&machine.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
     let mut attrs = Vec::with_capacity(entries.len());
     for (name, kind) in entries {
         let value = machine.string(kind_name(kind).as_bytes());
@@ -121,23 +111,17 @@ fn hash_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn to_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
     let what = "while evaluating the first argument passed to builtins.toPath";
-    let (text, ctx) = machine
-        .coerced_path(value, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced_path(value, loc).map_err(|e| e.frame(loc, what))?;
     let text = paths::normalise(&text);
     Ok(machine.string_with(&text, ctx))
 }
 
 fn to_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.toFile";
-    let name = machine
-        .as_text(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let name = String::from_utf8_lossy(name).into_owned();
     let what = "while evaluating the second argument passed to builtins.toFile";
-    let text = machine
-        .as_str(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut refs = Vec::new();
     for elem in machine.contexts.elems(text.ctx).to_vec() {
         match elem {
@@ -156,12 +140,8 @@ fn to_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
     let bytes = machine.text(text)?.to_vec();
     refs.sort();
-    let source = Source {
-        name,
-        origin: Origin::Text(bytes, refs),
-        method: Method::Text,
-        expected: None,
-    };
+    let source =
+        Source { name, origin: Origin::Text(bytes, refs), method: Method::Text, expected: None };
     Ok(machine.source_string(source))
 }
 
@@ -184,13 +164,7 @@ impl Machine {
     }
 
     fn add_path(&mut self, wanted: Wanted, loc: Loc) -> Res<Value> {
-        let Wanted {
-            path,
-            name,
-            filter,
-            method,
-            expected,
-        } = wanted;
+        let Wanted { path, name, filter, method, expected } = wanted;
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
         self.check_allowed(&path, loc)?;
         let Some(kind) = self.kind(&path, loc)? else {
@@ -206,12 +180,7 @@ impl Machine {
             }
             _ => Origin::Tree(root),
         };
-        Ok(self.source_string(Source {
-            name,
-            origin,
-            method,
-            expected,
-        }))
+        Ok(self.source_string(Source { name, origin, method, expected }))
     }
 
     /// Collects the entries that a filter keeps, relative to the root.
@@ -225,10 +194,8 @@ impl Machine {
     ) -> Res<()> {
         self.check_stack(loc)?;
         let folder = [root, inside].concat();
-        let mut entries = self
-            .host
-            .read_dir(&self.physical(&folder))
-            .map_err(|e| Error::from(e).at(loc))?;
+        let mut entries =
+            self.host.read_dir(&self.physical(&folder)).map_err(|e| Error::from(e).at(loc))?;
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, kind) in entries {
             let before = inside.len();
@@ -272,31 +239,19 @@ impl Machine {
 
 fn filter_source(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
-    let path = machine
-        .as_path(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let path = machine.as_path(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the first argument passed to builtins.filterSource";
-    let filter = machine
-        .as_function(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let filter = machine.as_function(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
     machine.add_path(
-        Wanted {
-            path,
-            name,
-            filter: Some(filter),
-            method: Method::Nar,
-            expected: None,
-        },
+        Wanted { path, name, filter: Some(filter), method: Method::Nar, expected: None },
         loc,
     )
 }
 
 fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to 'builtins.path'";
-    let attrs = machine
-        .as_attrs(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let attrs = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let mut path = None;
     let mut wanted = Wanted {
         path: Vec::new(),
@@ -307,10 +262,8 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     };
     for attr in Attrs::all(attrs, &mut machine.heap) {
         let value = machine.force_slot(&attr.value)?;
-        let what = format!(
-            "while evaluating the '{}' attribute passed to builtins.path",
-            attr.name
-        );
+        let what =
+            format!("while evaluating the '{}' attribute passed to builtins.path", attr.name);
         let framed = |e: Error| e.frame(attr.loc, what);
         match attr.name.as_bytes() {
             b"path" => path = Some(machine.as_path(value, attr.loc).map_err(framed)?),
@@ -355,56 +308,14 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "import",
-            1,
-            1,
-            import,
-            "The value of the expression in a file.",
-        ),
-        Prim::new(
-            "scopedImport",
-            2,
-            3,
-            scoped_import,
-            "Like import, with more names in scope.",
-        ),
-        Prim::new(
-            "pathExists",
-            1,
-            1,
-            path_exists,
-            "Whether there is something at a path.",
-        ),
+        Prim::new("import", 1, 1, import, "The value of the expression in a file."),
+        Prim::new("scopedImport", 2, 3, scoped_import, "Like import, with more names in scope."),
+        Prim::new("pathExists", 1, 1, path_exists, "Whether there is something at a path."),
         Prim::new("readFile", 1, 1, read_file, "The content of a file."),
-        Prim::new(
-            "readDir",
-            1,
-            1,
-            read_dir,
-            "The entries of a directory and their kinds.",
-        ),
-        Prim::new(
-            "readFileType",
-            1,
-            1,
-            read_file_type,
-            "The kind of what is at a path.",
-        ),
-        Prim::new(
-            "hashFile",
-            2,
-            3,
-            hash_file,
-            "The hash of a file, in base 16.",
-        ),
-        Prim::new(
-            "toPath",
-            1,
-            1,
-            to_path,
-            "An absolute path, normalised, as a string.",
-        ),
+        Prim::new("readDir", 1, 1, read_dir, "The entries of a directory and their kinds."),
+        Prim::new("readFileType", 1, 1, read_file_type, "The kind of what is at a path."),
+        Prim::new("hashFile", 2, 3, hash_file, "The hash of a file, in base 16."),
+        Prim::new("toPath", 1, 1, to_path, "An absolute path, normalised, as a string."),
         Prim::new("toFile", 2, 3, to_file, "Puts text into the store."),
         Prim::new(
             "filterSource",
@@ -413,12 +324,6 @@ pub(super) fn prims() -> Vec<Prim> {
             filter_source,
             "Copies a tree to the store, without what a function rejects.",
         ),
-        Prim::new(
-            "path",
-            1,
-            1,
-            path,
-            "Copies a path to the store, with a name, a filter, a hash.",
-        ),
+        Prim::new("path", 1, 1, path, "Copies a path to the store, with a name, a filter, a hash."),
     ]
 }

@@ -37,9 +37,7 @@ impl Machine {
                     let value = self.value_of_json(value);
                     last.insert(Symbol::intern(name), value);
                 }
-                let attrs = last
-                    .into_iter()
-                    .map(|(name, value)| Attr::new(name, Loc::NONE, value));
+                let attrs = last.into_iter().map(|(name, value)| Attr::new(name, Loc::NONE, value));
                 self.attrs(attrs.collect())
             }
         }
@@ -56,9 +54,7 @@ impl Machine {
 
 fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.fromJSON";
-    let text = machine
-        .as_text(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     // A NUL in a string could pass for a marker; C++ Nix has no such strings either.
     if memchr::memmem::find(text, b"\\u0000").is_some() || text.contains(&0) {
         return Err(Error::eval(
@@ -74,16 +70,11 @@ fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn regex(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Regex> {
     let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let pattern = machine
-        .as_text(value, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let pattern = machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?;
     Regex::new(pattern).map_err(|_| {
         Error::eval(
             loc,
-            format!(
-                "invalid regular expression '{}'",
-                String::from_utf8_lossy(pattern)
-            ),
+            format!("invalid regular expression '{}'", String::from_utf8_lossy(pattern)),
         )
     })
 }
@@ -91,20 +82,14 @@ fn regex(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Regex
 fn match_text(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let regex = regex(machine, args[0], loc, "match")?;
     let what = "while evaluating the second argument passed to builtins.match";
-    let text = machine
-        .as_text_any(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
-    Ok(regex
-        .match_whole(text)
-        .map_or(Value::Null, |groups| machine.groups(&groups)))
+    let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    Ok(regex.match_whole(text).map_or(Value::Null, |groups| machine.groups(&groups)))
 }
 
 fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let regex = regex(machine, args[0], loc, "split")?;
     let what = "while evaluating the second argument passed to builtins.split";
-    let text = machine
-        .as_text_any(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut pieces = Vec::new();
     for piece in regex.split(text) {
         pieces.push(match piece {
@@ -117,13 +102,7 @@ fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "fromJSON",
-            1,
-            1,
-            from_json,
-            "The value that a JSON text describes.",
-        ),
+        Prim::new("fromJSON", 1, 1, from_json, "The value that a JSON text describes."),
         Prim::new(
             "match",
             2,

@@ -12,26 +12,18 @@ use crate::value::{Attr, Attrs, List, Slot, Str, Value};
 
 fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
     machine.as_list(value, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while evaluating the {which} argument passed to builtins.{name}"),
-        )
+        e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
     })
 }
 
 fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Value> {
     machine.as_function(value, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while evaluating the first argument passed to builtins.{name}"),
-        )
+        e.frame(loc, format!("while evaluating the first argument passed to builtins.{name}"))
     })
 }
 
 fn slots(machine: &mut Machine, slots: Vec<Slot>) -> Value {
-    Value::List(List::from_slots(
-        machine.heap.alloc_slice(slots.into_iter()),
-    ))
+    Value::List(List::from_slots(machine.heap.alloc_slice(slots.into_iter())))
 }
 
 fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -169,13 +161,8 @@ fn elem(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let list = list_arg(machine, args[0], loc, "first", "elemAt")?;
     let what = "while evaluating the second argument passed to builtins.elemAt";
-    let index = machine
-        .as_int(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
-    match usize::try_from(index)
-        .ok()
-        .and_then(|index| list.slots().get(index))
-    {
+    let index = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    match usize::try_from(index).ok().and_then(|index| list.slots().get(index)) {
         Some(item) => machine.force_slot(item),
         None => {
             let message = format!(
@@ -238,14 +225,9 @@ const MAX_GENERATED: i64 = 1 << 30;
 
 fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument passed to builtins.genList";
-    let len = machine
-        .as_int(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let len = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
     if !(0..=MAX_GENERATED).contains(&len) {
-        return Err(Error::eval(
-            loc,
-            format!("cannot create list of size {len}"),
-        ));
+        return Err(Error::eval(loc, format!("cannot create list of size {len}")));
     }
     if len == 0 {
         return Ok(Value::List(List::EMPTY));
@@ -307,10 +289,7 @@ fn group_by(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let what =
             "while evaluating the return value of the grouping function passed to builtins.groupBy";
         let name = machine.as_text(name, loc).map_err(|e| e.frame(loc, what))?;
-        groups
-            .entry(Symbol::intern(name))
-            .or_default()
-            .push(item.clone());
+        groups.entry(Symbol::intern(name)).or_default().push(item.clone());
     }
     let mut attrs = Vec::with_capacity(groups.len());
     for (name, group) in groups {
@@ -330,24 +309,18 @@ enum Key {
 
 fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.genericClosure";
-    let attrs = machine
-        .as_attrs(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let attrs = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let start = required(machine, attrs, Symbol::START_SET, loc, "genericClosure")?;
     let what =
         "while evaluating the 'startSet' attribute passed as argument to builtins.genericClosure";
-    let start = machine
-        .as_list(start, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let start = machine.as_list(start, loc).map_err(|e| e.frame(loc, what))?;
     if start.len() == 0 {
         return Ok(Value::List(start));
     }
     let operator = required(machine, attrs, Symbol::OPERATOR, loc, "genericClosure")?;
     let what =
         "while evaluating the 'operator' attribute passed as argument to builtins.genericClosure";
-    let operator = machine
-        .as_function(operator, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let operator = machine.as_function(operator, loc).map_err(|e| e.frame(loc, what))?;
     let mut work: std::collections::VecDeque<Value> = start.slots().iter().map(Cell::get).collect();
     let mut done: std::collections::HashSet<Key, rustc_hash::FxBuildHasher> = Default::default();
     // Keys of other types are compared one by one, in order.
@@ -357,23 +330,16 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     while let Some(item) = work.pop_front() {
         let item = machine.force(item)?;
         let what = "while evaluating one of the elements generated by (or initially passed to) builtins.genericClosure";
-        let set = machine
-            .as_attrs(item, loc)
-            .map_err(|e| e.frame(loc, what))?;
+        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         let Some(key) = Attrs::find(set, Symbol::KEY) else {
             let what = "in one of the attrsets generated by (or initially passed to) builtins.genericClosure";
-            return Err(machine
-                .missing_attribute(set, Symbol::KEY, loc)
-                .frame(loc, what));
+            return Err(machine.missing_attribute(set, Symbol::KEY, loc).frame(loc, what));
         };
         let key = machine.force_slot(&key.value)?;
         // Keys must be comparable with one another.
         let first = *first_key.get_or_insert(key);
         machine.less_than(key, first, loc, "").map_err(|e| {
-            e.frame(
-                loc,
-                "while comparing the `key` attributes of two genericClosure elements",
-            )
+            e.frame(loc, "while comparing the `key` attributes of two genericClosure elements")
         })?;
         let new = match key {
             Value::Int(n) => done.insert(Key::Int(n)),
@@ -435,13 +401,7 @@ pub(super) fn prims() -> Vec<Prim> {
             map,
             "Applies a function to each element, when the result's element is needed.",
         ),
-        Prim::new(
-            "filter",
-            2,
-            2,
-            filter,
-            "The elements for which a function returns true.",
-        ),
+        Prim::new("filter", 2, 2, filter, "The elements for which a function returns true."),
         Prim::new(
             "foldl'",
             3,
@@ -456,13 +416,7 @@ pub(super) fn prims() -> Vec<Prim> {
             sort,
             "Sorts a list, stably, by a function that says whether one element comes before another.",
         ),
-        Prim::new(
-            "elem",
-            2,
-            2,
-            elem,
-            "Whether a list has an element equal to a value.",
-        ),
+        Prim::new("elem", 2, 2, elem, "Whether a list has an element equal to a value."),
         Prim::new("elemAt", 2, 3, elem_at, "The element at an index, from 0."),
         Prim::new("head", 1, 1, head, "The first element."),
         Prim::new("tail", 1, 1, tail, "The list without its first element."),
@@ -482,20 +436,8 @@ pub(super) fn prims() -> Vec<Prim> {
             gen_list,
             "A list of a given length whose elements a function makes from their index.",
         ),
-        Prim::new(
-            "all",
-            2,
-            2,
-            all,
-            "Whether a function returns true for all elements.",
-        ),
-        Prim::new(
-            "any",
-            2,
-            2,
-            any,
-            "Whether a function returns true for some element.",
-        ),
+        Prim::new("all", 2, 2, all, "Whether a function returns true for all elements."),
+        Prim::new("any", 2, 2, any, "Whether a function returns true for some element."),
         Prim::new(
             "partition",
             2,

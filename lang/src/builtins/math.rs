@@ -24,10 +24,7 @@ fn add(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             machine.as_int(value, loc).map(drop)
         };
         checked.map_err(|e| {
-            e.frame(
-                loc,
-                format!("while evaluating the {which} argument of the addition"),
-            )
+            e.frame(loc, format!("while evaluating the {which} argument of the addition"))
         })
     };
     check(machine, left, "first")?;
@@ -82,11 +79,7 @@ fn rounded(
         return Ok(Value::Int(n));
     }
     let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let x = round(
-        machine
-            .as_float(value, loc)
-            .map_err(|e| e.frame(loc, what))?,
-    );
+    let x = round(machine.as_float(value, loc).map_err(|e| e.frame(loc, what))?);
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x) {
         return Err(Error::eval(
             loc,
@@ -116,23 +109,11 @@ pub(super) fn prims() -> Vec<Prim> {
             div,
             "The quotient of two numbers; of integers, rounded towards zero.",
         ),
-        Prim::new(
-            "lessThan",
-            2,
-            3,
-            less_than,
-            "Whether the first value orders before the second.",
-        ),
+        Prim::new("lessThan", 2, 3, less_than, "Whether the first value orders before the second."),
         Prim::new("bitAnd", 2, 3, bit_and, "The bitwise AND of two integers."),
         Prim::new("bitOr", 2, 3, bit_or, "The bitwise OR of two integers."),
         Prim::new("bitXor", 2, 3, bit_xor, "The bitwise XOR of two integers."),
         Prim::new("ceil", 1, 1, ceil, "The least integer not below a number."),
-        Prim::new(
-            "floor",
-            1,
-            1,
-            floor,
-            "The greatest integer not above a number.",
-        ),
+        Prim::new("floor", 1, 1, floor, "The greatest integer not above a number."),
     ]
 }

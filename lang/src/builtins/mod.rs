@@ -45,13 +45,7 @@ impl Prim {
         run: Run,
         doc: &'static str,
     ) -> Prim {
-        Prim {
-            name,
-            arity,
-            strict,
-            doc,
-            run,
-        }
+        Prim { name, arity, strict, doc, run }
     }
 
     /// The name for messages.
@@ -126,10 +120,7 @@ pub(crate) fn register(machine: &mut Machine) {
     all.push(("null", Value::Null));
     all.push(("langVersion", Value::Int(LANG_VERSION)));
     all.push(("nixVersion", machine.string(NIX_VERSION.as_bytes())));
-    all.push((
-        "storeDir",
-        machine.string(floe_core::path::STORE_DIR.as_bytes()),
-    ));
+    all.push(("storeDir", machine.string(floe_core::path::STORE_DIR.as_bytes())));
     if !machine.settings.pure {
         let system = machine.host.current_system();
         all.push(("currentSystem", machine.string(system.as_bytes())));

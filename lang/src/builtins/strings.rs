@@ -16,34 +16,28 @@ fn to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(value);
     }
     let what = "while evaluating the first argument passed to builtins.toString";
-    let (text, ctx) = machine
-        .coerced(value, Coerce::TO_STRING, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) =
+        machine.coerced(value, Coerce::TO_STRING, loc).map_err(|e| e.frame(loc, what))?;
     Ok(machine.string_with(&text, ctx))
 }
 
 fn string_length(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.stringLength";
-    let (text, _) = machine
-        .coerced(args[0], Coerce::INTERPOLATE, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (text, _) =
+        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
     Ok(Value::Int(text.len() as i64))
 }
 
 fn substring(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what =
         "while evaluating the first argument (the start offset) passed to builtins.substring";
-    let start = machine
-        .as_int(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let start = machine.as_int(args[0], loc).map_err(|e| e.frame(loc, what))?;
     if start < 0 {
         return Err(Error::eval(loc, "negative start position in 'substring'"));
     }
     let what =
         "while evaluating the second argument (the substring length) passed to builtins.substring";
-    let len = machine
-        .as_int(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let len = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     let value = machine.force(args[2])?;
     if len == 0
@@ -52,9 +46,8 @@ fn substring(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(machine.string_with(b"", text.ctx));
     }
     let what = "while evaluating the third argument (the string) passed to builtins.substring";
-    let (mut text, ctx) = machine
-        .coerced(value, Coerce::INTERPOLATE, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let (mut text, ctx) =
+        machine.coerced(value, Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let cut = |len_of: usize| (start.min(len_of), start.saturating_add(len).min(len_of));
     let (from, to) = cut(text.len());
@@ -77,13 +70,9 @@ fn substring(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
-    let separator = machine
-        .as_str(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let separator = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
-    let list = machine
-        .as_list(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut out = Vec::new();
     let mut ctx = separator.ctx;
     for (index, item) in list.slots().iter().enumerate() {
@@ -102,12 +91,8 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
 fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let which =
         |n: &str| format!("while evaluating the {n} argument passed to builtins.replaceStrings");
-    let from = machine
-        .as_list(args[0], loc)
-        .map_err(|e| e.frame(loc, which("first")))?;
-    let to = machine
-        .as_list(args[1], loc)
-        .map_err(|e| e.frame(loc, which("second")))?;
+    let from = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, which("first")))?;
+    let to = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, which("second")))?;
     if from.len() != to.len() {
         return Err(Error::eval(
             loc,
@@ -119,24 +104,16 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
         let item = machine.force_slot(item)?;
         let what =
             "while evaluating one of the strings to replace passed to builtins.replaceStrings";
-        patterns.push(
-            machine
-                .as_text_any(item, loc)
-                .map_err(|e| e.frame(loc, what))?,
-        );
+        patterns.push(machine.as_text_any(item, loc).map_err(|e| e.frame(loc, what))?);
     }
-    let subject = machine
-        .as_str(args[2], loc)
-        .map_err(|e| e.frame(loc, which("third")))?;
+    let subject = machine.as_str(args[2], loc).map_err(|e| e.frame(loc, which("third")))?;
     let mut ctx = subject.ctx;
     let text = machine.text(subject)?;
     let mut replacements: Vec<Option<&'static [u8]>> = vec![None; patterns.len()];
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while at <= text.len() {
-        let found = patterns
-            .iter()
-            .position(|pattern| text[at..].starts_with(pattern));
+        let found = patterns.iter().position(|pattern| text[at..].starts_with(pattern));
         let Some(index) = found else {
             out.extend(text.get(at));
             at += 1;
@@ -173,9 +150,7 @@ pub(super) fn algorithm(
     name: &str,
 ) -> Res<HashAlgo> {
     let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let text = machine
-        .as_text(value, loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?;
     let text = String::from_utf8_lossy(text);
     HashAlgo::parse(&text).map_err(|_| {
         Error::eval(loc, format!("unknown hash algorithm '{text}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'"))
@@ -185,18 +160,13 @@ pub(super) fn algorithm(
 fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let algo = algorithm(machine, args[0], loc, "hashString")?;
     let what = "while evaluating the second argument passed to builtins.hashString";
-    let text = machine
-        .as_text_any(args[1], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
     Ok(machine.string(Hash::of(algo, text).base16().as_bytes()))
 }
 
 fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = machine.as_attrs(args[0], loc).map_err(|e| {
-        e.frame(
-            loc,
-            "while evaluating the first argument passed to builtins.convertHash",
-        )
+        e.frame(loc, "while evaluating the first argument passed to builtins.convertHash")
     })?;
     let text = |machine: &mut Machine, name: &str| -> Res<String> {
         let value = super::lists::required(
@@ -236,20 +206,12 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn base_name_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.baseNameOf";
-    let (text, ctx) = machine
-        .coerced(args[0], Coerce::PLAIN, loc)
-        .map_err(|e| e.frame(loc, what))?;
-    let text = if ctx.is_empty() {
-        text
-    } else {
-        machine.real_bytes(&text)?
-    };
+    let (text, ctx) =
+        machine.coerced(args[0], Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+    let text = if ctx.is_empty() { text } else { machine.real_bytes(&text)? };
     // Only one trailing slash is dropped.
     let trimmed = text.strip_suffix(b"/").unwrap_or(&text);
-    let start = trimmed
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .map_or(0, |at| at + 1);
+    let start = trimmed.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
     let base = trimmed[start..].to_vec();
     Ok(machine.string_with(&base, ctx))
 }
@@ -261,14 +223,8 @@ fn dir_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(machine.path(parent));
     }
     let what = "while evaluating the first argument passed to 'builtins.dirOf'";
-    let (text, ctx) = machine
-        .coerced(value, Coerce::PLAIN, loc)
-        .map_err(|e| e.frame(loc, what))?;
-    let text = if ctx.is_empty() {
-        text
-    } else {
-        machine.real_bytes(&text)?
-    };
+    let (text, ctx) = machine.coerced(value, Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+    let text = if ctx.is_empty() { text } else { machine.real_bytes(&text)? };
     let parent: &[u8] = match text.iter().rposition(|byte| *byte == b'/') {
         None => b".",
         Some(0) => b"/",
@@ -279,9 +235,7 @@ fn dir_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn placeholder(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.placeholder";
-    let name = machine
-        .as_text(args[0], loc)
-        .map_err(|e| e.frame(loc, what))?;
+    let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let text = floe_core::placeholder::output(&String::from_utf8_lossy(name));
     Ok(machine.string_with(text.as_bytes(), Ctx::EMPTY))
 }
@@ -295,13 +249,7 @@ pub(super) fn prims() -> Vec<Prim> {
             to_string,
             "A value as a string: also numbers, Booleans, null and lists.",
         ),
-        Prim::new(
-            "stringLength",
-            1,
-            1,
-            string_length,
-            "The number of bytes of a string.",
-        ),
+        Prim::new("stringLength", 1, 1, string_length, "The number of bytes of a string."),
         Prim::new(
             "substring",
             3,
@@ -323,27 +271,9 @@ pub(super) fn prims() -> Vec<Prim> {
             replace_strings,
             "Replaces strings in a string, the first that matches at each place.",
         ),
-        Prim::new(
-            "hashString",
-            2,
-            3,
-            hash_string,
-            "The hash of a string, in base 16.",
-        ),
-        Prim::new(
-            "convertHash",
-            1,
-            1,
-            convert_hash,
-            "A hash in another notation.",
-        ),
-        Prim::new(
-            "baseNameOf",
-            1,
-            1,
-            base_name_of,
-            "The last component of a path.",
-        ),
+        Prim::new("hashString", 2, 3, hash_string, "The hash of a string, in base 16."),
+        Prim::new("convertHash", 1, 1, convert_hash, "A hash in another notation."),
+        Prim::new("baseNameOf", 1, 1, base_name_of, "The last component of a path."),
         Prim::new("dirOf", 1, 1, dir_of, "A path without its last component."),
         Prim::new(
             "placeholder",

@@ -23,10 +23,7 @@ is!(is_string, Value::Str(_));
 is!(is_path, Value::Path(_));
 is!(is_list, Value::List(_));
 is!(is_attrs, Value::Attrs(_));
-is!(
-    is_function,
-    Value::Lambda(_) | Value::Prim(_) | Value::PrimApp(_)
-);
+is!(is_function, Value::Lambda(_) | Value::Prim(_) | Value::PrimApp(_));
 
 fn type_of(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
@@ -36,28 +33,10 @@ fn type_of(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
 pub(super) fn prims() -> Vec<Prim> {
     vec![
         Prim::new("isNull", 1, 1, is_null, "Whether the argument is null."),
-        Prim::new(
-            "isBool",
-            1,
-            1,
-            is_bool,
-            "Whether the argument is a Boolean.",
-        ),
+        Prim::new("isBool", 1, 1, is_bool, "Whether the argument is a Boolean."),
         Prim::new("isInt", 1, 1, is_int, "Whether the argument is an integer."),
-        Prim::new(
-            "isFloat",
-            1,
-            1,
-            is_float,
-            "Whether the argument is a float.",
-        ),
-        Prim::new(
-            "isString",
-            1,
-            1,
-            is_string,
-            "Whether the argument is a string.",
-        ),
+        Prim::new("isFloat", 1, 1, is_float, "Whether the argument is a float."),
+        Prim::new("isString", 1, 1, is_string, "Whether the argument is a string."),
         Prim::new("isPath", 1, 1, is_path, "Whether the argument is a path."),
         Prim::new("isList", 1, 1, is_list, "Whether the argument is a list."),
         Prim::new("isAttrs", 1, 1, is_attrs, "Whether the argument is a set."),

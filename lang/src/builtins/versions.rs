@@ -11,10 +11,7 @@ use crate::value::{Attr, Value};
 
 /// Cuts the next component off: digits, or anything else up to a digit, dot or dash.
 fn component<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let skip = rest
-        .iter()
-        .take_while(|byte| matches!(byte, b'.' | b'-'))
-        .count();
+    let skip = rest.iter().take_while(|byte| matches!(byte, b'.' | b'-')).count();
     let text = &rest[skip..];
     let len = if text.first().is_some_and(u8::is_ascii_digit) {
         text.iter().take_while(|byte| byte.is_ascii_digit()).count()
@@ -28,11 +25,8 @@ fn component<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
 }
 
 fn component_less(a: &[u8], b: &[u8]) -> bool {
-    let number = |text: &[u8]| {
-        std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.parse::<i32>().ok())
-    };
+    let number =
+        |text: &[u8]| std::str::from_utf8(text).ok().and_then(|text| text.parse::<i32>().ok());
     match (number(a), number(b)) {
         (Some(a), Some(b)) => a < b,
         (left, right) => {
@@ -74,10 +68,7 @@ fn text(
     name: &str,
 ) -> Res<&'static [u8]> {
     machine.as_text(value, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while evaluating the {which} argument passed to builtins.{name}"),
-        )
+        e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
     })
 }
 
@@ -129,12 +120,6 @@ pub(super) fn prims() -> Vec<Prim> {
             parse_drv_name,
             "Splits a package's name from its version.",
         ),
-        Prim::new(
-            "splitVersion",
-            1,
-            1,
-            split_version,
-            "The components of a version.",
-        ),
+        Prim::new("splitVersion", 1, 1, split_version, "The components of a version."),
     ]
 }

@@ -32,10 +32,7 @@ pub struct Span {
 impl Span {
     /// The span from the start of `self` to the end of `end`.
     pub fn to(self, end: Span) -> Span {
-        Span {
-            start: self.start,
-            end: end.end,
-        }
+        Span { start: self.start, end: end.end }
     }
 }
 
@@ -463,10 +460,7 @@ impl Ast {
 
     /// Where a node begins.
     pub fn pos(&self, id: ExprId) -> Pos {
-        Pos {
-            file: self.file,
-            offset: self.span(id).start,
-        }
+        Pos { file: self.file, offset: self.span(id).start }
     }
 
     /// Bindings.
@@ -503,9 +497,5 @@ impl Ast {
 fn append<T: Copy>(table: &mut Vec<T>, items: &[T]) -> Slice<T> {
     let start = table.len() as u32;
     table.extend_from_slice(items);
-    Slice {
-        start,
-        len: items.len() as u32,
-        of: std::marker::PhantomData,
-    }
+    Slice { start, len: items.len() as u32, of: std::marker::PhantomData }
 }

@@ -31,12 +31,8 @@ impl Index {
         let attrs = &mut ast.sets[set.index()].attrs;
         attrs.push(attr);
         if attrs.len() == LINEAR + 1 {
-            self.large.extend(
-                attrs
-                    .iter()
-                    .enumerate()
-                    .map(|(at, attr)| ((set, attr.name), at as u32)),
-            );
+            self.large
+                .extend(attrs.iter().enumerate().map(|(at, attr)| ((set, attr.name), at as u32)));
         } else if attrs.len() > LINEAR {
             self.large.insert((set, attr.name), attrs.len() as u32 - 1);
         }
@@ -57,9 +53,7 @@ impl Index {
             set = match step.kind {
                 AttrNameKind::Dynamic(name) => {
                     let (nested, value) = new_set(ast, span);
-                    ast.sets[set.index()]
-                        .dynamic
-                        .push(DynamicAttr { name, value, span });
+                    ast.sets[set.index()].dynamic.push(DynamicAttr { name, value, span });
                     nested
                 }
                 AttrNameKind::Static(name) => match self.find(ast, set, name) {
@@ -72,15 +66,7 @@ impl Index {
                     }
                     None => {
                         let (nested, value) = new_set(ast, span);
-                        self.push(
-                            ast,
-                            set,
-                            Attr {
-                                name,
-                                span,
-                                value: AttrValue::Plain(value),
-                            },
-                        );
+                        self.push(ast, set, Attr { name, span, value: AttrValue::Plain(value) });
                         nested
                     }
                 },
@@ -88,17 +74,11 @@ impl Index {
         }
         match last.kind {
             AttrNameKind::Dynamic(name) => {
-                ast.sets[set.index()]
-                    .dynamic
-                    .push(DynamicAttr { name, value, span });
+                ast.sets[set.index()].dynamic.push(DynamicAttr { name, value, span });
                 Ok(())
             }
             AttrNameKind::Static(name) => {
-                let attr = Attr {
-                    name,
-                    span,
-                    value: AttrValue::Plain(value),
-                };
+                let attr = Attr { name, span, value: AttrValue::Plain(value) };
                 self.insert(ast, set, &mut path.to_vec(), attr)
             }
         }
@@ -108,10 +88,7 @@ impl Index {
     pub fn inherit(&mut self, ast: &mut Ast, set: SetId, attr: Attr) -> Checked {
         if let Some(at) = self.find(ast, set, attr.name) {
             let previous = ast.sets[set.index()].attrs[at].span;
-            let name = AttrName {
-                kind: AttrNameKind::Static(attr.name),
-                span: attr.span,
-            };
+            let name = AttrName { kind: AttrNameKind::Static(attr.name), span: attr.span };
             return duplicate(ast, &[name], attr.span, previous);
         }
         self.push(ast, set, attr);
@@ -144,10 +121,7 @@ impl Index {
             if let AttrValue::InheritFrom(source) = &mut attr.value {
                 *source += shift;
             }
-            path.push(AttrName {
-                kind: AttrNameKind::Static(attr.name),
-                span: attr.span,
-            });
+            path.push(AttrName { kind: AttrNameKind::Static(attr.name), span: attr.span });
             self.insert(ast, into, path, attr)?;
             path.pop();
         }
@@ -184,8 +158,5 @@ fn name_lambdas(ast: &mut Ast, mut value: ExprId, name: Symbol) {
 
 fn duplicate(ast: &Ast, path: &[AttrName], span: Span, previous: Span) -> Checked {
     let path = String::from_utf8_lossy(&print::attr_path(ast, path)).into_owned();
-    Err(Box::new(SyntaxError {
-        span,
-        kind: SyntaxErrorKind::DuplicateAttr { path, previous },
-    }))
+    Err(Box::new(SyntaxError { span, kind: SyntaxErrorKind::DuplicateAttr { path, previous } }))
 }

@@ -58,10 +58,7 @@ impl SyntaxError {
     pub fn message(&self, locate: impl Fn(Span) -> String) -> String {
         match &self.kind {
             SyntaxErrorKind::DuplicateAttr { path, previous } => {
-                format!(
-                    "attribute '{path}' already defined at {}",
-                    locate(*previous)
-                )
+                format!("attribute '{path}' already defined at {}", locate(*previous))
             }
             _ => self.to_string(),
         }
@@ -80,11 +77,7 @@ impl fmt::Display for SyntaxError {
                 Ok(())
             }
             SyntaxErrorKind::DuplicateAttr { path, previous } => {
-                write!(
-                    f,
-                    "attribute '{path}' already defined at byte {}",
-                    previous.start
-                )
+                write!(f, "attribute '{path}' already defined at byte {}", previous.start)
             }
             SyntaxErrorKind::DuplicateFormal(name) => {
                 write!(f, "duplicate formal function argument '{name}'")
@@ -106,10 +99,7 @@ impl fmt::Display for SyntaxError {
                  add '--extra-experimental-features {name}' to enable it"
             ),
             SyntaxErrorKind::TooDeep(limit) => {
-                write!(
-                    f,
-                    "expression is nested more than {limit} levels deep; split it up"
-                )
+                write!(f, "expression is nested more than {limit} levels deep; split it up")
             }
             SyntaxErrorKind::TooLarge => {
                 f.write_str("source text is larger than 4 GiB; split it up")

@@ -40,11 +40,7 @@ impl Parser<'_> {
                 self.bump()?;
                 default = Some(self.expr()?);
             }
-            formals.list.push(Formal {
-                name,
-                span,
-                default,
-            });
+            formals.list.push(Formal { name, span, default });
             match self.token.kind {
                 TokenKind::Comma => {
                     self.bump()?;

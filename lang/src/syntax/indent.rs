@@ -19,29 +19,19 @@ pub(super) enum IndentPiece<'t, E> {
 pub(super) fn strip<'t, E>(pieces: Vec<IndentPiece<'t, E>>) -> Vec<Result<Cow<'t, [u8]>, E>> {
     let indent = common_indent(&pieces);
     let last = pieces.len().saturating_sub(1);
-    let mut line = Line {
-        fresh: true,
-        dropped: 0,
-    };
+    let mut line = Line { fresh: true, dropped: 0 };
     let mut stripped = Vec::with_capacity(pieces.len());
     for (index, piece) in pieces.into_iter().enumerate() {
         let text = match piece {
             IndentPiece::Expr(expr) => {
-                line = Line {
-                    fresh: false,
-                    dropped: 0,
-                };
+                line = Line { fresh: false, dropped: 0 };
                 stripped.push(Err(expr));
                 continue;
             }
             IndentPiece::Plain(text) => line.trim(text, indent),
             IndentPiece::Escaped(text) => Cow::Owned(line.trim(&text, indent).into_owned()),
         };
-        let text = if index == last {
-            without_blank_end(text)
-        } else {
-            text
-        };
+        let text = if index == last { without_blank_end(text) } else { text };
         if !text.is_empty() {
             stripped.push(Ok(text));
         }
@@ -93,10 +83,7 @@ impl Line {
         if indent == 0 {
             // Nothing goes, but the state must follow.
             if let Some(end) = memchr::memrchr(b'\n', text) {
-                *self = Line {
-                    fresh: true,
-                    dropped: 0,
-                };
+                *self = Line { fresh: true, dropped: 0 };
                 self.trim_slow(&text[end + 1..], indent);
             } else {
                 self.trim_slow(text, indent);
@@ -121,12 +108,7 @@ impl Line {
                     self.fresh = true;
                     self.dropped = 0;
                 }
-                _ if self.fresh => {
-                    *self = Line {
-                        fresh: false,
-                        dropped: 0,
-                    }
-                }
+                _ if self.fresh => *self = Line { fresh: false, dropped: 0 },
                 _ => {}
             }
             kept.push(*byte);

@@ -108,12 +108,7 @@ fn keyword(word: &[u8]) -> TokenKind {
 
 impl<'t> Lexer<'t> {
     pub fn new(text: &'t [u8], pipe_operators: bool) -> Lexer<'t> {
-        Lexer {
-            text,
-            at: 0,
-            pipe_operators,
-            plain_until: 0,
-        }
+        Lexer { text, at: 0, pipe_operators, plain_until: 0 }
     }
 
     pub fn text(&self, span: Span) -> &'t [u8] {
@@ -134,18 +129,13 @@ impl<'t> Lexer<'t> {
     }
 
     fn is(&self, at: usize, class: u8) -> bool {
-        self.text
-            .get(at)
-            .is_some_and(|byte| CLASS[*byte as usize] & class != 0)
+        self.text.get(at).is_some_and(|byte| CLASS[*byte as usize] & class != 0)
     }
 
     /// The first offset at or after `from` whose byte is not of `class`.
     fn run(&self, from: usize, class: u8) -> usize {
         let rest = &self.text[from..];
-        from + rest
-            .iter()
-            .position(|byte| CLASS[*byte as usize] & class == 0)
-            .unwrap_or(rest.len())
+        from + rest.iter().position(|byte| CLASS[*byte as usize] & class == 0).unwrap_or(rest.len())
     }
 
     fn fail<T>(&self, span: Span, kind: SyntaxErrorKind) -> LexResult<T> {
@@ -156,15 +146,9 @@ impl<'t> Lexer<'t> {
     pub fn token(&mut self) -> LexResult<Token> {
         self.skip_blank();
         let start = self.at;
-        let (kind, end) = if start >= self.text.len() {
-            (TokenKind::Eof, start)
-        } else {
-            self.scan(start)
-        };
-        let span = Span {
-            start: start as u32,
-            end: end as u32,
-        };
+        let (kind, end) =
+            if start >= self.text.len() { (TokenKind::Eof, start) } else { self.scan(start) };
+        let span = Span { start: start as u32, end: end as u32 };
         if matches!(kind, TokenKind::PipeFrom | TokenKind::PipeInto) && !self.pipe_operators {
             return self.fail(span, SyntaxErrorKind::FeatureDisabled("pipe-operators"));
         }
@@ -198,9 +182,9 @@ impl<'t> Lexer<'t> {
         if class & ID_START != 0 {
             let end = self.run(start, ID);
             return match self.byte(end) {
-                b'.' | b'+' | b'/' | b':' => self
-                    .path_or_uri(start)
-                    .unwrap_or((keyword(&self.text[start..end]), end)),
+                b'.' | b'+' | b'/' | b':' => {
+                    self.path_or_uri(start).unwrap_or((keyword(&self.text[start..end]), end))
+                }
                 _ => (keyword(&self.text[start..end]), end),
             };
         }
@@ -251,11 +235,7 @@ impl<'t> Lexer<'t> {
         while self.byte(end) == b' ' {
             end += 1;
         }
-        if self.byte(end) == b'\n' {
-            end + 1
-        } else {
-            from
-        }
+        if self.byte(end) == b'\n' { end + 1 } else { from }
     }
 
     /// The end of `(/segment)*` at `from`, without a trailing slash.
@@ -306,10 +286,7 @@ impl<'t> Lexer<'t> {
     fn home_path(&self, start: usize) -> (TokenKind, usize) {
         let last = self.segments(start + 1);
         if last > start + 1 {
-            return (
-                TokenKind::HomePath,
-                last + (self.byte(last) == b'/') as usize,
-            );
+            return (TokenKind::HomePath, last + (self.byte(last) == b'/') as usize);
         }
         if self.text[start + 2..].starts_with(b"${") {
             return (TokenKind::HomePath, start + 2);
@@ -352,10 +329,7 @@ impl<'t> Lexer<'t> {
     fn take(&mut self, len: usize) -> Span {
         let start = self.at;
         self.at = start + len;
-        Span {
-            start: start as u32,
-            end: self.at as u32,
-        }
+        Span { start: start as u32, end: self.at as u32 }
     }
 
     /// The next piece of a string whose opening quote has been read.
@@ -380,10 +354,7 @@ impl<'t> Lexer<'t> {
             }
         }
         if self.at > start {
-            return Piece::Literal(Span {
-                start: start as u32,
-                end: self.at as u32,
-            });
+            return Piece::Literal(Span { start: start as u32, end: self.at as u32 });
         }
         match self.peek(0) {
             b'"' => Piece::End(self.take(1)),
@@ -413,11 +384,7 @@ impl<'t> Lexer<'t> {
         if self.at > start {
             return self.literal(start);
         }
-        match (
-            self.peek(0),
-            self.text.get(self.at + 1),
-            self.text.get(self.at + 2),
-        ) {
+        match (self.peek(0), self.text.get(self.at + 1), self.text.get(self.at + 2)) {
             (b'$', Some(b'{'), _) => Piece::Interpolation(self.take(2)),
             (b'$', _, _) => Piece::Escape(self.take(1), Escape::Dollar),
             (_, Some(b'\''), Some(b'$')) => Piece::Escape(self.take(3), Escape::Dollar),
@@ -432,10 +399,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn literal(&self, start: usize) -> Piece {
-        Piece::Literal(Span {
-            start: start as u32,
-            end: self.at as u32,
-        })
+        Piece::Literal(Span { start: start as u32, end: self.at as u32 })
     }
 
     /// Whether nothing follows.
@@ -454,10 +418,7 @@ impl<'t> Lexer<'t> {
         if end > start {
             return Ok(Piece::Literal(self.take(end - start)));
         }
-        let here = Span {
-            start: start as u32,
-            end: start as u32,
-        };
+        let here = Span { start: start as u32, end: start as u32 };
         if self.text(last).ends_with(b"/") {
             let place = if self.at_end() { last } else { here };
             return self.fail(place, SyntaxErrorKind::TrailingSlash);

@@ -31,20 +31,14 @@ impl LineTable {
     /// Where a byte offset is; offsets behind the text count on in its last line.
     pub fn locate(&self, offset: u32) -> LineColumn {
         let line = self.starts.partition_point(|start| *start <= offset);
-        LineColumn {
-            line: line as u32,
-            column: offset - self.starts[line - 1] + 1,
-        }
+        LineColumn { line: line as u32, column: offset - self.starts[line - 1] + 1 }
     }
 
     /// The bytes of a line (counted from 1) without its end, if there is such a line.
     pub fn line<'t>(&self, text: &'t [u8], line: u32) -> Option<&'t [u8]> {
         let index = line.checked_sub(1)? as usize;
         let start = *self.starts.get(index)? as usize;
-        let end = self
-            .starts
-            .get(index + 1)
-            .map_or(text.len(), |end| *end as usize);
+        let end = self.starts.get(index + 1).map_or(text.len(), |end| *end as usize);
         let mut bytes = &text[start.min(text.len())..end.min(text.len())];
         while let [rest @ .., b'\n' | b'\r'] = bytes {
             bytes = rest;
@@ -73,16 +67,6 @@ mod tests {
         assert_eq!(at(8), (4, 1));
         assert_eq!(at(9), (4, 2));
         let lines: Vec<_> = (0..6).map(|line| table.line(text, line)).collect();
-        assert_eq!(
-            lines,
-            [
-                None,
-                Some(&b"a"[..]),
-                Some(b"bc"),
-                Some(b"d"),
-                Some(b"e"),
-                None
-            ]
-        );
+        assert_eq!(lines, [None, Some(&b"a"[..]), Some(b"bc"), Some(b"d"), Some(b"e"), None]);
     }
 }

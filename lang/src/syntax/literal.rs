@@ -22,9 +22,7 @@ impl<'t> Parser<'t> {
     pub fn float(&mut self) -> Parsed<ExprId> {
         let span = self.bump()?;
         let text = ascii(self.lexer.text(span));
-        let value: f64 = text
-            .parse()
-            .expect("the scanner takes only what is a float");
+        let value: f64 = text.parse().expect("the scanner takes only what is a float");
         let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
         let zero = !mantissa.bytes().any(|digit| matches!(digit, b'1'..=b'9'));
         if value.is_normal() || zero {
@@ -57,10 +55,7 @@ impl<'t> Parser<'t> {
     /// The text ended inside of a literal.
     fn unfinished<T>(&self, expected: &'static [TokenKind]) -> Parsed<T> {
         let end = self.lexer.offset();
-        let token = Token {
-            kind: TokenKind::Eof,
-            span: Span { start: end, end },
-        };
+        let token = Token { kind: TokenKind::Eof, span: Span { start: end, end } };
         self.unexpected_token(token, expected)
     }
 

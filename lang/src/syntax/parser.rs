@@ -25,17 +25,11 @@ pub struct Features {
 /// Parses a whole file.
 pub fn parse(file: FileId, text: &[u8], features: Features) -> Result<Ast, SyntaxError> {
     if u32::try_from(text.len()).is_err() {
-        return Err(SyntaxError {
-            span: Span::default(),
-            kind: SyntaxErrorKind::TooLarge,
-        });
+        return Err(SyntaxError { span: Span::default(), kind: SyntaxErrorKind::TooLarge });
     }
     let mut parser = Parser {
         lexer: Lexer::new(text, features.pipe_operators),
-        token: Token {
-            kind: TokenKind::Eof,
-            span: Span::default(),
-        },
+        token: Token { kind: TokenKind::Eof, span: Span::default() },
         ast: Ast::new(file),
         index: Index::default(),
         depth: 0,
@@ -128,14 +122,8 @@ impl Parser<'_> {
     }
 
     pub fn unexpected_token<T>(&self, token: Token, expected: &'static [TokenKind]) -> Parsed<T> {
-        let kind = SyntaxErrorKind::Unexpected {
-            found: token.kind,
-            expected,
-        };
-        Err(Box::new(SyntaxError {
-            span: token.span,
-            kind,
-        }))
+        let kind = SyntaxErrorKind::Unexpected { found: token.kind, expected };
+        Err(Box::new(SyntaxError { span: token.span, kind }))
     }
 
     pub fn fail<T>(&self, span: Span, kind: SyntaxErrorKind) -> Parsed<T> {
@@ -144,11 +132,7 @@ impl Parser<'_> {
 
     /// The next token must be the one that `expected` holds; leaves it.
     pub fn require(&self, expected: &'static [TokenKind; 1]) -> Parsed<()> {
-        if self.token.kind == expected[0] {
-            Ok(())
-        } else {
-            self.unexpected(expected)
-        }
+        if self.token.kind == expected[0] { Ok(()) } else { self.unexpected(expected) }
     }
 
     /// The next token must be the one that `expected` holds; takes it.
@@ -243,10 +227,7 @@ impl Parser<'_> {
                 ) {
                     self.formals(Some((symbol, name)))?
                 } else {
-                    let first = AttrName {
-                        kind: AttrNameKind::Static(symbol),
-                        span: name,
-                    };
+                    let first = AttrName { kind: AttrNameKind::Static(symbol), span: name };
                     let set = self.set(open, Some(first))?;
                     return self.pipes(Some(set));
                 }
@@ -283,12 +264,7 @@ impl Parser<'_> {
             self.check_formals(start, arg, formals)?;
         }
         let span = self.span_to(start, body);
-        let lambda = self.ast.push_lambda(Lambda {
-            name: None,
-            arg,
-            formals,
-            body,
-        });
+        let lambda = self.ast.push_lambda(Lambda { name: None, arg, formals, body });
         Ok(self.ast.push(Expr::Lambda(lambda), span))
     }
 
@@ -299,11 +275,8 @@ impl Parser<'_> {
         self.expect(&[TokenKind::Semicolon])?;
         let body = self.expr()?;
         let span = self.span_to(start, body);
-        let expr = if with {
-            Expr::With { env: head, body }
-        } else {
-            Expr::Assert { cond: head, body }
-        };
+        let expr =
+            if with { Expr::With { env: head, body } } else { Expr::Assert { cond: head, body } };
         Ok(self.ast.push(expr, span))
     }
 
@@ -355,11 +328,8 @@ impl Parser<'_> {
                 let at = self.bump()?;
                 self.enter(1)?;
                 let arg = self.operators(LEVEL_LOWEST, None)?;
-                let arg = if self.token.kind == TokenKind::PipeFrom {
-                    self.pipe_from(arg)?
-                } else {
-                    arg
-                };
+                let arg =
+                    if self.token.kind == TokenKind::PipeFrom { self.pipe_from(arg)? } else { arg };
                 self.leave(1);
                 Ok(self.call(at, left, &[arg]))
             }
@@ -382,11 +352,7 @@ impl Parser<'_> {
     /// A call at `at`. A function that is a call itself takes the arguments to its own.
     fn call(&mut self, at: Span, func: ExprId, args: &[ExprId]) -> ExprId {
         let last = *args.last().expect("a call has arguments");
-        if let Expr::Call {
-            func: inner,
-            args: first,
-        } = self.ast.expr(func)
-        {
+        if let Expr::Call { func: inner, args: first } = self.ast.expr(func) {
             let mut all = self.ast.exprs(first).to_vec();
             all.extend_from_slice(args);
             let args = self.ast.push_exprs(&all);
@@ -428,15 +394,7 @@ impl Parser<'_> {
             let at = self.bump()?.start;
             let right = self.operators(strength + (group != Group::Right) as u8, None)?;
             let span = self.span_to(self.ast.span(left), right);
-            left = self.ast.push(
-                Expr::Binary {
-                    op,
-                    at,
-                    left,
-                    right,
-                },
-                span,
-            );
+            left = self.ast.push(Expr::Binary { op, at, left, right }, span);
             last = (group == Group::Never).then_some(strength);
         }
         self.leave(levels);
@@ -508,23 +466,14 @@ impl Parser<'_> {
                     end = self.ast.span(value);
                     default = Some(value);
                 }
-                Ok(self.ast.push(
-                    Expr::Select {
-                        base,
-                        path,
-                        default,
-                    },
-                    start.to(end),
-                ))
+                Ok(self.ast.push(Expr::Select { base, path, default }, start.to(end)))
             }
             // `or` after a simple expression is an argument: Nixpkgs has a function of that name.
             TokenKind::OrKeyword => {
                 let word = self.bump()?;
                 let arg = self.ast.push(Expr::Var(Symbol::OR), word);
                 let args = self.ast.push_exprs(&[arg]);
-                Ok(self
-                    .ast
-                    .push(Expr::Call { func: base, args }, start.to(word)))
+                Ok(self.ast.push(Expr::Call { func: base, args }, start.to(word)))
             }
             _ => Ok(base),
         }
@@ -563,10 +512,7 @@ impl Parser<'_> {
             TokenKind::Id | TokenKind::OrKeyword => {
                 self.bump()?;
                 let name = Symbol::intern(self.lexer.text(start));
-                return Ok(AttrName {
-                    kind: AttrNameKind::Static(name),
-                    span: start,
-                });
+                return Ok(AttrName { kind: AttrNameKind::Static(name), span: start });
             }
             TokenKind::Quote => self.string()?,
             TokenKind::DollarCurly => {
@@ -574,10 +520,7 @@ impl Parser<'_> {
                 let value = self.expr()?;
                 let close = self.expect(&[TokenKind::CurlyClose])?;
                 let span = start.to(close);
-                return Ok(AttrName {
-                    kind: self.attr_name_kind(value),
-                    span,
-                });
+                return Ok(AttrName { kind: self.attr_name_kind(value), span });
             }
             _ => {
                 return self.unexpected(&[
@@ -588,10 +531,7 @@ impl Parser<'_> {
                 ]);
             }
         };
-        Ok(AttrName {
-            kind: self.attr_name_kind(value),
-            span: self.ast.span(value),
-        })
+        Ok(AttrName { kind: self.attr_name_kind(value), span: self.ast.span(value) })
     }
 
     /// A name that is a plain string is as good as an identifier.
@@ -606,11 +546,7 @@ impl Parser<'_> {
 
     pub fn variable(&mut self, name: Span) -> ExprId {
         let symbol = Symbol::intern(self.lexer.text(name));
-        let expr = if symbol == Symbol::CUR_POS {
-            Expr::CurPos
-        } else {
-            Expr::Var(symbol)
-        };
+        let expr = if symbol == Symbol::CUR_POS { Expr::CurPos } else { Expr::Var(symbol) };
         self.ast.push(expr, name)
     }
 
@@ -683,10 +619,7 @@ impl Parser<'_> {
     /// `{ ... }` after `rec` or a legacy `let`.
     fn recursive_set(&mut self, start: Span) -> Parsed<ExprId> {
         self.expect(&[TokenKind::CurlyOpen])?;
-        let set = self.ast.push_set(AttrSet {
-            recursive: true,
-            ..AttrSet::default()
-        });
+        let set = self.ast.push_set(AttrSet { recursive: true, ..AttrSet::default() });
         self.bindings(set, &[TokenKind::Inherit, TokenKind::CurlyClose], None)?;
         let close = self.expect(&[TokenKind::CurlyClose])?;
         Ok(self.ast.push(Expr::Set(set), start.to(close)))
@@ -696,19 +629,9 @@ impl Parser<'_> {
     fn legacy_let(&mut self, start: Span) -> Parsed<ExprId> {
         let base = self.recursive_set(start)?;
         let span = self.ast.span(base);
-        let body = AttrName {
-            kind: AttrNameKind::Static(Symbol::BODY),
-            span,
-        };
+        let body = AttrName { kind: AttrNameKind::Static(Symbol::BODY), span };
         let path = self.ast.push_names(&[body]);
-        Ok(self.ast.push(
-            Expr::Select {
-                base,
-                path,
-                default: None,
-            },
-            span,
-        ))
+        Ok(self.ast.push(Expr::Select { base, path, default: None }, span))
     }
 
     /// Bindings up to `}` or `in`, which is left. `expected` is for complaints.
@@ -756,8 +679,7 @@ impl Parser<'_> {
         let value = self.expr()?;
         self.leave(levels);
         self.expect(&[TokenKind::Semicolon])?;
-        self.index
-            .bind(&mut self.ast, set, &self.names[mark..], span, value)?;
+        self.index.bind(&mut self.ast, set, &self.names[mark..], span, value)?;
         self.names.truncate(mark);
         Ok(())
     }
@@ -793,19 +715,14 @@ impl Parser<'_> {
             sources.len() as u32 - 1
         });
         for index in mark..self.names.len() {
-            let AttrName {
-                kind: AttrNameKind::Static(name),
-                span,
-            } = self.names[index]
-            else {
+            let AttrName { kind: AttrNameKind::Static(name), span } = self.names[index] else {
                 continue;
             };
             let value = match from {
                 Some(from) => AttrValue::InheritFrom(from),
                 None => AttrValue::Inherit(self.ast.push(Expr::Var(name), span)),
             };
-            self.index
-                .inherit(&mut self.ast, set, Attr { name, span, value })?;
+            self.index.inherit(&mut self.ast, set, Attr { name, span, value })?;
         }
         self.names.truncate(mark);
         Ok(())

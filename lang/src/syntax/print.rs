@@ -17,26 +17,15 @@ pub struct Folders<'a> {
 
 /// Writes a node and all below it. Recurses as deep as the tree.
 pub fn expression(ast: &Ast, expr: ExprId, folders: Folders<'_>) -> Vec<u8> {
-    let mut printer = Printer {
-        ast,
-        folders,
-        out: Vec::new(),
-    };
+    let mut printer = Printer { ast, folders, out: Vec::new() };
     printer.expr(expr);
     printer.out
 }
 
 /// Writes an attribute path as messages name it: `a."b c"."${x}"`.
 pub fn attr_path(ast: &Ast, path: &[AttrName]) -> Vec<u8> {
-    let folders = Folders {
-        base: b"/",
-        home: b"/",
-    };
-    let mut printer = Printer {
-        ast,
-        folders,
-        out: Vec::new(),
-    };
+    let folders = Folders { base: b"/", home: b"/" };
+    let mut printer = Printer { ast, folders, out: Vec::new() };
     printer.path(path);
     printer.out
 }
@@ -68,9 +57,8 @@ pub fn identifier(out: &mut Vec<u8>, name: &[u8]) {
 
 /// Whether a name can be written without quotes.
 pub fn is_identifier(name: &[u8]) -> bool {
-    const KEYWORDS: [&[u8]; 9] = [
-        b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit",
-    ];
+    const KEYWORDS: [&[u8]; 9] =
+        [b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit"];
     let [first, rest @ ..] = name else {
         return false;
     };
@@ -85,10 +73,7 @@ pub fn is_identifier(name: &[u8]) -> bool {
 pub fn canonical(base: &[u8], path: &[u8]) -> Vec<u8> {
     let base: &[u8] = if path.starts_with(b"/") { b"" } else { base };
     let mut steps: Vec<&[u8]> = Vec::new();
-    for step in base
-        .split(|byte| *byte == b'/')
-        .chain(path.split(|byte| *byte == b'/'))
-    {
+    for step in base.split(|byte| *byte == b'/').chain(path.split(|byte| *byte == b'/')) {
         match step {
             b"" | b"." => {}
             b".." => {
@@ -151,11 +136,7 @@ impl Printer<'_> {
             }
             Expr::Var(name) => self.name(name),
             Expr::CurPos => self.put("__curPos"),
-            Expr::Select {
-                base,
-                path,
-                default,
-            } => {
+            Expr::Select { base, path, default } => {
                 self.put("(");
                 self.expr(base);
                 self.put(").");
@@ -222,9 +203,7 @@ impl Printer<'_> {
                 self.expr(operand);
                 self.put(")");
             }
-            Expr::Binary {
-                op, left, right, ..
-            } => self.binary(op, left, right),
+            Expr::Binary { op, left, right, .. } => self.binary(op, left, right),
         }
     }
 

@@ -7,10 +7,7 @@ use super::{Features, MAX_DEPTH, parse};
 
 /// What `--parse` would print in `/base`, or `LINE:COLUMN: message`.
 fn parsed_with(text: &[u8], features: Features) -> String {
-    let folders = Folders {
-        base: b"/base",
-        home: b"/home",
-    };
+    let folders = Folders { base: b"/base", home: b"/home" };
     match parse(FileId(0), text, features) {
         Ok(ast) => String::from_utf8_lossy(&expression(&ast, ast.root(), folders)).into_owned(),
         Err(error) => {
@@ -25,12 +22,7 @@ fn parsed_with(text: &[u8], features: Features) -> String {
 }
 
 fn parsed(text: &[u8]) -> String {
-    parsed_with(
-        text,
-        Features {
-            pipe_operators: true,
-        },
-    )
+    parsed_with(text, Features { pipe_operators: true })
 }
 
 #[track_caller]
@@ -50,13 +42,8 @@ fn check_table(table: &str) {
 /// Runs `test` on a stack that holds the deepest allowed nesting.
 fn deep(test: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(256 << 20)
-            .spawn_scoped(scope, test);
-        thread
-            .expect("a thread can be started")
-            .join()
-            .expect("the test passes");
+        let thread = std::thread::Builder::new().stack_size(256 << 20).spawn_scoped(scope, test);
+        thread.expect("a thread can be started").join().expect("the test passes");
     });
 }
 
@@ -146,10 +133,7 @@ fn calls_and_selections() {
         "#,
     );
     let off = parsed_with(b"x |> f", Features::default());
-    assert!(
-        off.starts_with("1:3: experimental Nix feature 'pipe-operators' is disabled"),
-        "{off}"
-    );
+    assert!(off.starts_with("1:3: experimental Nix feature 'pipe-operators' is disabled"), "{off}");
 }
 
 #[test]
@@ -242,15 +226,9 @@ fn large_sets_find_duplicates_too() {
     }
     assert!(parsed(format!("{text}}}").as_bytes()).starts_with("{ a0 = 0; "));
     let message = parsed(format!("{text}\na99 = 1; }}").as_bytes());
-    assert!(
-        message.starts_with("2:1: attribute 'a99' already defined at 1:"),
-        "{message}"
-    );
+    assert!(message.starts_with("2:1: attribute 'a99' already defined at 1:"), "{message}");
     let message = parsed(format!("{text}\ns = {{ a7 = 1; }}; }}").as_bytes());
-    assert!(
-        message.starts_with("2:7: attribute 's.a7' already defined at 1:"),
-        "{message}"
-    );
+    assert!(message.starts_with("2:7: attribute 's.a7' already defined at 1:"), "{message}");
 }
 
 #[test]
@@ -305,10 +283,7 @@ fn indented_strings() {
         ("''a\n  b''", r#""a\n  b""#),
         ("''\n    a\n\n  b\n ''", r#""  a\n\nb\n""#),
         ("''\n  ${a}\n    b''", r#"(a + "\n  b")"#),
-        (
-            "''\n  a''$b''${c}$d''",
-            r#"("a" + "$" + "b" + "$" + "{c}$d")"#,
-        ),
+        ("''\n  a''$b''${c}$d''", r#"("a" + "$" + "b" + "$" + "{c}$d")"#),
         ("''a'''b''", r#"("a" + "''" + "b")"#),
         ("''a'b'$c''", r#"("a'b" + "'" + "$c")"#),
         ("''a''\\nb''", r#"("a" + "\n" + "b")"#),
@@ -365,46 +340,26 @@ fn paths() {
 fn positions_are_those_that_messages_need() {
     let text = b"f a\n  (b + c)";
     let ast = parse(FileId(3), text, Features::default()).unwrap();
-    let Expr::Call { func, args } = ast.expr(ast.root()) else {
-        panic!("a call")
-    };
+    let Expr::Call { func, args } = ast.expr(ast.root()) else { panic!("a call") };
     assert_eq!(ast.pos(func).offset, 0);
     assert_eq!(ast.pos(func).file, FileId(3));
     assert_eq!(ast.span(ast.root()), Span { start: 0, end: 12 });
-    let Expr::Binary { at, .. } = ast.expr(ast.exprs(args)[1]) else {
-        panic!("a sum")
-    };
+    let Expr::Binary { at, .. } = ast.expr(ast.exprs(args)[1]) else { panic!("a sum") };
     assert_eq!(at, 9);
     let ast = parse(FileId(0), b"a.bc.\"d\"", Features::default()).unwrap();
-    let Expr::Select { path, .. } = ast.expr(ast.root()) else {
-        panic!("a selection")
-    };
-    let spans: Vec<_> = ast
-        .names(path)
-        .iter()
-        .map(|name| (name.span.start, name.span.end))
-        .collect();
+    let Expr::Select { path, .. } = ast.expr(ast.root()) else { panic!("a selection") };
+    let spans: Vec<_> =
+        ast.names(path).iter().map(|name| (name.span.start, name.span.end)).collect();
     assert_eq!(spans, [(2, 4), (5, 8)]);
-    assert!(
-        ast.names(path)
-            .iter()
-            .all(|name| matches!(name.kind, AttrNameKind::Static(_)))
-    );
+    assert!(ast.names(path).iter().all(|name| matches!(name.kind, AttrNameKind::Static(_))));
 }
 
 #[test]
 fn functions_know_their_names() {
-    let ast = parse(
-        FileId(0),
-        b"{ a.b = x: { y }: x; c = (z: z) 1; }",
-        Features::default(),
-    )
-    .unwrap();
-    let names: Vec<_> = ast
-        .lambdas
-        .iter()
-        .map(|lambda| lambda.name.map(|name| name.to_string()))
-        .collect();
+    let ast =
+        parse(FileId(0), b"{ a.b = x: { y }: x; c = (z: z) 1; }", Features::default()).unwrap();
+    let names: Vec<_> =
+        ast.lambdas.iter().map(|lambda| lambda.name.map(|name| name.to_string())).collect();
     assert_eq!(names, [Some("b".to_owned()), Some("b".to_owned()), None]);
 }
 
@@ -435,10 +390,7 @@ fn nesting_has_a_limit_and_no_crash() {
             let below = parsed(nested(limit / 3).as_bytes());
             assert!(!below.contains("nested more"), "{open}{close}: {below:.80}");
             let above = parsed(nested(limit * 50).as_bytes());
-            assert!(
-                above.contains("nested more than 10000 levels"),
-                "{open}{close}: {above:.80}"
-            );
+            assert!(above.contains("nested more than 10000 levels"), "{open}{close}: {above:.80}");
         }
         let path = vec!["a"; limit * 2].join(".");
         assert!(parsed(format!("{{ {path} = 1; }}").as_bytes()).contains("nested more"));
@@ -472,21 +424,11 @@ fn any_bytes_are_parsed_or_refused() {
     .to_vec();
     let mut random = random();
     for _ in 0..20_000 {
-        let text: Vec<u8> = (0..random(20))
-            .flat_map(|_| words[random(words.len())].to_vec())
-            .collect();
-        if let Ok(ast) = parse(
-            FileId(0),
-            &text,
-            Features {
-                pipe_operators: true,
-            },
-        ) {
+        let text: Vec<u8> =
+            (0..random(20)).flat_map(|_| words[random(words.len())].to_vec()).collect();
+        if let Ok(ast) = parse(FileId(0), &text, Features { pipe_operators: true }) {
             let span = ast.span(ast.root());
-            assert!(
-                span.start <= span.end && span.end as usize <= text.len(),
-                "{text:?}"
-            );
+            assert!(span.start <= span.end && span.end as usize <= text.len(), "{text:?}");
         }
     }
 }
@@ -495,9 +437,7 @@ fn any_bytes_are_parsed_or_refused() {
 fn random() -> impl FnMut(usize) -> usize {
     let mut state = 1u64;
     move |below| {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     }
 }
@@ -526,29 +466,17 @@ fn some_expression(depth: usize, random: &mut dyn FnMut(usize) -> usize) -> (Str
     match random(16) {
         0 => (format!("({a}) + ({b})"), format!("({pa} + {pb})")),
         1 => (format!("({a}) * ({b})"), format!("(__mul {pa} {pb})")),
-        2 => (
-            format!("({a})<=({b})"),
-            format!("(! (__lessThan {pb} {pa}))"),
-        ),
+        2 => (format!("({a})<=({b})"), format!("(! (__lessThan {pb} {pa}))")),
         3 => (format!("({a}) // ({b})"), format!("({pa} // {pb})")),
         4 => (format!("!({a})"), format!("(! {pa})")),
         5 => (format!("-({a})"), format!("(__sub 0 {pa})")),
-        6 => (
-            format!("if {a} then {b} else {a}"),
-            format!("(if {pa} then {pb} else {pa})"),
-        ),
+        6 => (format!("if {a} then {b} else {a}"), format!("(if {pa} then {pb} else {pa})")),
         7 => (format!("with {a};{b}"), format!("(with {pa}; {pb})")),
         8 => (format!("assert {a}; {b}"), format!("assert {pa}; {pb}")),
         9 => (format!("[({a})({b})]"), format!("[ ({pa}) ({pb}) ]")),
         10 => (format!("x: {a}"), format!("(x: {pa})")),
-        11 => (
-            format!("{{y?{a} ,z,...}}@x: {b}"),
-            format!("({{ y ? {pa}, z, ... }} @ x: {pb})"),
-        ),
-        12 => (
-            format!("g ({a}).k.l or ({b})"),
-            format!("(g ({pa}).k.l or ({pb}))"),
-        ),
+        11 => (format!("{{y?{a} ,z,...}}@x: {b}"), format!("({{ y ? {pa}, z, ... }} @ x: {pb})")),
+        12 => (format!("g ({a}).k.l or ({b})"), format!("(g ({pa}).k.l or ({pb}))")),
         13 => (
             format!("let m.n = {a}; o = {b}; in m"),
             format!("(let m = {{ n = {pa}; }}; o = {pb}; in m)"),
@@ -557,10 +485,7 @@ fn some_expression(depth: usize, random: &mut dyn FnMut(usize) -> usize) -> (Str
             format!("rec{{inherit ({a}) c;d={b} ;}}"),
             format!("rec {{ inherit ({pa}) c; d = {pb}; }}"),
         ),
-        _ => (
-            format!("\"p${{{a}}}q${{{b}}}\""),
-            format!("(\"p\" + {pa} + \"q\" + {pb})"),
-        ),
+        _ => (format!("\"p${{{a}}}q${{{b}}}\""), format!("(\"p\" + {pa} + \"q\" + {pb})")),
     }
 }
 

@@ -4,12 +4,7 @@
 pub fn general(value: f64) -> String {
     const DIGITS: i32 = 6;
     if value.is_nan() {
-        return if value.is_sign_negative() {
-            "-nan"
-        } else {
-            "nan"
-        }
-        .to_owned();
+        return if value.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_owned();
@@ -29,20 +24,12 @@ pub fn general(value: f64) -> String {
 
 /// `%f`: six digits after the point; how Nix's `toString` writes a float.
 pub fn fixed(value: f64) -> String {
-    if value.is_finite() {
-        format!("{value:.6}")
-    } else {
-        general(value)
-    }
+    if value.is_finite() { format!("{value:.6}") } else { general(value) }
 }
 
 /// Without zeros at the end of the fraction, nor the point before them.
 fn trimmed(digits: &str) -> &str {
-    if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        digits
-    }
+    if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits }
 }
 
 #[cfg(test)]

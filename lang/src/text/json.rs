@@ -68,11 +68,7 @@ impl Reader<'_> {
         let before = &self.text[..self.at.min(self.text.len())];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.len() - memchr::memrchr(b'\n', before).map_or(0, |at| at + 1) + 1;
-        Err(JsonError::Syntax {
-            line,
-            column,
-            expected,
-        })
+        Err(JsonError::Syntax { line, column, expected })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -165,11 +161,7 @@ impl Reader<'_> {
         while let Some(b'0'..=b'9') = self.peek() {
             self.at += 1;
         }
-        if self.at == start {
-            self.fail("a digit")
-        } else {
-            Ok(())
-        }
+        if self.at == start { self.fail("a digit") } else { Ok(()) }
     }
 
     fn number(&mut self) -> Result<Json, JsonError> {
@@ -275,9 +267,9 @@ impl Reader<'_> {
 
     fn hex(&mut self) -> Result<u32, JsonError> {
         let digits = self.text.get(self.at..self.at + 4).unwrap_or_default();
-        let code = digits.iter().try_fold(0, |code, digit| {
-            Some(code * 16 + char::from(*digit).to_digit(16)?)
-        });
+        let code = digits
+            .iter()
+            .try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?));
         match code {
             Some(code) if digits.len() == 4 => {
                 self.at += 4;
@@ -331,25 +323,15 @@ mod tests {
 
     #[track_caller]
     fn fails(text: &str, expect: &str) {
-        assert_eq!(
-            parse(text.as_bytes()).unwrap_err().to_string(),
-            expect,
-            "{text}"
-        );
+        assert_eq!(parse(text.as_bytes()).unwrap_err().to_string(), expect, "{text}");
     }
 
     #[test]
     fn numbers_follow_nix() {
         assert_eq!(parse(b"9223372036854775807"), Ok(Json::Int(i64::MAX)));
         assert_eq!(parse(b"-9223372036854775808"), Ok(Json::Int(i64::MIN)));
-        assert_eq!(
-            parse(b"-9223372036854775809"),
-            Ok(Json::Float(-9223372036854775809.0))
-        );
-        assert_eq!(
-            parse(b"18446744073709551616"),
-            Ok(Json::Float(18446744073709551616.0))
-        );
+        assert_eq!(parse(b"-9223372036854775809"), Ok(Json::Float(-9223372036854775809.0)));
+        assert_eq!(parse(b"18446744073709551616"), Ok(Json::Float(18446744073709551616.0)));
         assert_eq!(parse(b"1.0"), Ok(Json::Float(1.0)));
         assert_eq!(parse(b"-0"), Ok(Json::Int(0)));
         assert_eq!(parse(b"1e2"), Ok(Json::Float(100.0)));
@@ -358,10 +340,7 @@ mod tests {
             "unsigned json number 18446744073709551615 outside of Nix integer range",
         );
         fails("1e999", "number overflow parsing '1e999'");
-        fails(
-            "01",
-            "parse error at line 1, column 2: end of input expected",
-        );
+        fails("01", "parse error at line 1, column 2: end of input expected");
         fails("1.", "parse error at line 1, column 3: a digit expected");
     }
 
@@ -369,35 +348,20 @@ mod tests {
     fn structures_are_read() {
         let member = |name: &str, value| (name.as_bytes().to_vec(), value);
         let expect = Json::Object(vec![
-            member(
-                "a",
-                Json::Array(vec![Json::Null, Json::Bool(true), Json::Array(vec![])]),
-            ),
+            member("a", Json::Array(vec![Json::Null, Json::Bool(true), Json::Array(vec![])])),
             member("a", Json::String("\u{1f600}\n/\0é".into())),
         ]);
         let text = "{ \"a\" : [null, true, [ ]], \"a\": \"\\ud83d\\ude00\\n\\/\\u0000é\" } ";
         assert_eq!(parse(text.as_bytes()), Ok(expect));
         fails("", "parse error at line 1, column 1: a value expected");
-        fails(
-            "[1,\n2",
-            "parse error at line 2, column 2: ',' or ']' expected",
-        );
-        fails(
-            "{1:2}",
-            "parse error at line 1, column 2: a string as name expected",
-        );
+        fails("[1,\n2", "parse error at line 2, column 2: ',' or ']' expected");
+        fails("{1:2}", "parse error at line 1, column 2: a string as name expected");
         fails(
             "\"a\tb\"",
             "parse error at line 1, column 3: an escape for this control character expected",
         );
-        fails(
-            r#""\ud800""#,
-            "parse error at line 1, column 8: a pair of surrogates expected",
-        );
-        fails(
-            r#""\u00""#,
-            "parse error at line 1, column 4: four hexadecimal digits expected",
-        );
+        fails(r#""\ud800""#, "parse error at line 1, column 8: a pair of surrogates expected");
+        fails(r#""\u00""#, "parse error at line 1, column 4: four hexadecimal digits expected");
         assert!(parse(b"\"\xff\"").is_err());
     }
 

@@ -46,11 +46,7 @@ pub enum Piece<'t> {
 impl Regex {
     /// Translates and compiles a pattern.
     pub fn new(pattern: &[u8]) -> Result<Regex, RegexError> {
-        let mut translator = Translator {
-            pattern,
-            at: 0,
-            out: String::new(),
-        };
+        let mut translator = Translator { pattern, at: 0, out: String::new() };
         translator.alternatives(0)?;
         if translator.at < pattern.len() {
             return Err(RegexError::Invalid);
@@ -86,11 +82,7 @@ impl Regex {
 }
 
 fn groups<'t>(captures: &bytes::Captures<'t>) -> Groups<'t> {
-    captures
-        .iter()
-        .skip(1)
-        .map(|group| group.map(|found| found.as_bytes()))
-        .collect()
+    captures.iter().skip(1).map(|group| group.map(|found| found.as_bytes())).collect()
 }
 
 fn compile(pattern: &str) -> Result<bytes::Regex, RegexError> {
@@ -237,10 +229,7 @@ impl Translator<'_> {
             }
             let low = self.element(byte)?;
             let ranged = self.peek() == Some(b'-')
-                && self
-                    .pattern
-                    .get(self.at + 1)
-                    .is_some_and(|next| *next != b']');
+                && self.pattern.get(self.at + 1).is_some_and(|next| *next != b']');
             let high = if ranged {
                 self.at += 1;
                 let byte = self.next()?;
@@ -258,11 +247,8 @@ impl Translator<'_> {
             ranges.push_str(&format!(r"\x{byte:02x}"));
         }
         // The crate has no empty set but this.
-        let class = if ranges.is_empty() {
-            r"[^\x00-\xff]".to_owned()
-        } else {
-            format!("[{ranges}]")
-        };
+        let class =
+            if ranges.is_empty() { r"[^\x00-\xff]".to_owned() } else { format!("[{ranges}]") };
         self.out.push_str(&class);
         Ok(())
     }
@@ -318,17 +304,15 @@ mod tests {
     fn matched(pattern: &str, text: &str) -> String {
         match Regex::new(pattern.as_bytes()) {
             Err(_) => "bad".to_owned(),
-            Ok(regex) => regex
-                .match_whole(text.as_bytes())
-                .map_or("no".to_owned(), |groups| shown(&groups)),
+            Ok(regex) => {
+                regex.match_whole(text.as_bytes()).map_or("no".to_owned(), |groups| shown(&groups))
+            }
         }
     }
 
     fn shown(groups: &Groups<'_>) -> String {
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|group| group.map_or("-".into(), String::from_utf8_lossy))
-            .collect();
+        let groups: Vec<_> =
+            groups.iter().map(|group| group.map_or("-".into(), String::from_utf8_lossy)).collect();
         format!("[{}]", groups.join(","))
     }
 
@@ -374,14 +358,8 @@ mod tests {
         ] {
             assert_eq!(matched(pattern, text), expect, "{pattern} {text}");
         }
-        assert_eq!(
-            Regex::new(b"(a{1000}){1000}{1000}").unwrap_err(),
-            RegexError::TooLarge
-        );
-        assert_eq!(
-            Regex::new(&b"(".repeat(100_000)).unwrap_err(),
-            RegexError::TooLarge
-        );
+        assert_eq!(Regex::new(b"(a{1000}){1000}{1000}").unwrap_err(), RegexError::TooLarge);
+        assert_eq!(Regex::new(&b"(".repeat(100_000)).unwrap_err(), RegexError::TooLarge);
     }
 
     #[test]

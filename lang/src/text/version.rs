@@ -14,10 +14,7 @@ pub fn split(version: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The first component, empty at the end, and what follows it.
 fn next(text: &[u8]) -> (&[u8], &[u8]) {
-    let start = text
-        .iter()
-        .position(|byte| !matches!(byte, b'.' | b'-'))
-        .unwrap_or(text.len());
+    let start = text.iter().position(|byte| !matches!(byte, b'.' | b'-')).unwrap_or(text.len());
     let text = &text[start..];
     let digits = text.first().is_some_and(u8::is_ascii_digit);
     let end = text
@@ -114,10 +111,7 @@ mod tests {
 
     #[test]
     fn names_end_before_the_version() {
-        assert_eq!(
-            parse_drv_name(b"nix-0.12pre1"),
-            (&b"nix"[..], &b"0.12pre1"[..])
-        );
+        assert_eq!(parse_drv_name(b"nix-0.12pre1"), (&b"nix"[..], &b"0.12pre1"[..]));
         assert_eq!(parse_drv_name(b"a-b-c-1-2"), (&b"a-b-c"[..], &b"1-2"[..]));
         assert_eq!(parse_drv_name(b"a-b"), (&b"a-b"[..], &b""[..]));
         assert_eq!(parse_drv_name(b"a-"), (&b"a-"[..], &b""[..]));

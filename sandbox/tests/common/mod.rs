@@ -28,10 +28,7 @@ impl World {
         for applet in APPLETS.split_whitespace() {
             symlink("busybox", bin.join(applet)).expect("a command");
         }
-        World {
-            place,
-            spawner: Spawner::new().expect("a spawner"),
-        }
+        World { place, spawner: Spawner::new().expect("a spawner") }
     }
 
     pub fn path(&self) -> &Path {
@@ -45,18 +42,13 @@ impl World {
 
     /// An object as an input.
     pub fn input(&self, name: &str) -> Input {
-        Input {
-            host: self.object(name),
-            name: name.to_owned(),
-        }
+        Input { host: self.object(name), name: name.to_owned() }
     }
 
     /// A build by a shell script, in directories named after `build`.
     pub fn script(&self, build: &str, script: &str) -> Spec {
-        let (store, dir) = (
-            self.path().join(build).join("store"),
-            self.path().join(build).join("build"),
-        );
+        let (store, dir) =
+            (self.path().join(build).join("store"), self.path().join(build).join("build"));
         fs::create_dir_all(&store).expect("a scratch store");
         fs::create_dir_all(&dir).expect("a build directory");
         let mut spec = Spec::new(RootFs::Bare { sh: busybox() }, store, dir, "/bin/sh");

@@ -47,12 +47,7 @@ impl Links {
         let dir =
             openat(CWD, path, flags, Mode::empty()).map_err(ObjectError::io("open", shown))?;
         let zero = || AtomicU64::new(0);
-        Ok(Links {
-            dir,
-            shared: zero(),
-            shared_bytes: zero(),
-            next: zero(),
-        })
+        Ok(Links { dir, shared: zero(), shared_bytes: zero(), next: zero() })
     }
 
     /// What was saved.
@@ -81,11 +76,8 @@ impl Links {
             };
             let mut parts: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
             let Some(last) = parts.pop() else { continue };
-            let same = open
-                .iter()
-                .zip(&parts)
-                .take_while(|((name, _), part)| name == *part)
-                .count();
+            let same =
+                open.iter().zip(&parts).take_while(|((name, _), part)| name == *part).count();
             open.truncate(same);
             for part in &parts[same..] {
                 let parent = open.last().map_or(dir, |(_, fd)| fd.as_fd());
@@ -93,8 +85,7 @@ impl Links {
                 open.push((part.to_vec(), fd));
             }
             let parent = open.last().map_or(dir, |(_, fd)| fd.as_fd());
-            self.share_file(parent, last, file)
-                .map_err(ObjectError::io("share", &path))?;
+            self.share_file(parent, last, file).map_err(ObjectError::io("share", &path))?;
         }
         Ok(())
     }
@@ -176,13 +167,11 @@ impl Links {
             .map_err(ObjectError::io("open", name))?;
         let stat = fstat(&file).map_err(ObjectError::io("look at", name))?;
         let mut hasher = blake3::Hasher::new();
-        hasher
-            .update_reader(std::fs::File::from(file))
-            .map_err(|source| ObjectError::Io {
-                action: "read",
-                path: show(name),
-                source,
-            })?;
+        hasher.update_reader(std::fs::File::from(file)).map_err(|source| ObjectError::Io {
+            action: "read",
+            path: show(name),
+            source,
+        })?;
         let mode = if executable { 0o555 } else { 0o444 };
         if Digest::from(hasher.finalize()) != *digest || handle::permissions(&stat) != mode {
             return Err(ObjectError::DamagedLink { digest: *digest });

@@ -27,13 +27,9 @@ pub struct Deleted {
 
 /// Deletes the tree called `name` in `dir`. That it does not exist is no error.
 pub fn delete(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Deleted, ObjectError> {
-    let mut work = Work {
-        deleted: Deleted::default(),
-        moved: 0,
-    };
+    let mut work = Work { deleted: Deleted::default(), moved: 0 };
     let name = name.as_bytes();
-    work.entry(dir, name, None, 0)
-        .map_err(ObjectError::io("delete", name))?;
+    work.entry(dir, name, None, 0).map_err(ObjectError::io("delete", name))?;
     Ok(work.deleted)
 }
 

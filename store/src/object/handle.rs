@@ -11,14 +11,8 @@ use rustix::io::Errno;
 
 /// Access and modification time of everything in the store: one second after the epoch.
 pub(super) const TIMES: Timestamps = Timestamps {
-    last_access: Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    },
-    last_modification: Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    },
+    last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
+    last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
 };
 
 /// Attributes that belong to the host's administration and cannot be removed.
@@ -65,10 +59,7 @@ pub(super) fn open(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<Ow
                 OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
                 Mode::empty(),
             )?;
-            if !matches!(
-                kind(&fstat(&handle)?),
-                FileType::RegularFile | FileType::Directory
-            ) {
+            if !matches!(kind(&fstat(&handle)?), FileType::RegularFile | FileType::Directory) {
                 return Err(Errno::ACCESS);
             }
             // This names the very file that the handle holds, whatever happens to the name.

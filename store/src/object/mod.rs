@@ -151,11 +151,7 @@ pub enum ObjectError {
 
 impl ObjectError {
     fn io(action: &'static str, path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> ObjectError {
-        move |errno| ObjectError::Io {
-            action,
-            path: show(path),
-            source: errno.into(),
-        }
+        move |errno| ObjectError::Io { action, path: show(path), source: errno.into() }
     }
 }
 

@@ -19,17 +19,11 @@ use super::{ObjectError, show};
 /// times of the store. On an error what was made so far stays, for the caller to delete.
 /// The input is left behind the archive.
 pub fn restore<R: Read>(input: R, dir: BorrowedFd<'_>, name: &OsStr) -> Result<R, ObjectError> {
-    let mut work = Restore {
-        dir,
-        open: Vec::new(),
-        name: name.as_bytes().to_owned(),
-    };
+    let mut work = Restore { dir, open: Vec::new(), name: name.as_bytes().to_owned() };
     let mut reader = Reader::new(input);
     let mut shown = work.name.clone();
     loop {
-        let event = reader
-            .next_event()
-            .map_err(|source| unpack(&shown, source))?;
+        let event = reader.next_event().map_err(|source| unpack(&shown, source))?;
         let Some(event) = event else {
             return Ok(reader.into_inner());
         };
@@ -48,10 +42,7 @@ pub fn dump(
     mut out: impl Write,
 ) -> Result<Contents, ObjectError> {
     let none = Needles::new([]);
-    let plan = Plan {
-        out: Some(&mut out),
-        ..Plan::new(Action::Read, &none)
-    };
+    let plan = Plan { out: Some(&mut out), ..Plan::new(Action::Read, &none) };
     let contents = walk(dir, name.as_bytes(), shown.as_bytes(), plan)?;
     out.flush().map_err(|source| ObjectError::Io {
         action: "write the archive of",
@@ -62,10 +53,7 @@ pub fn dump(
 }
 
 fn unpack(shown: &[u8], source: NarError) -> ObjectError {
-    ObjectError::Unpack {
-        path: show(shown),
-        source,
-    }
+    ObjectError::Unpack { path: show(shown), source }
 }
 
 struct Restore<'a> {

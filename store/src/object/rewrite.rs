@@ -19,10 +19,7 @@ impl Rewrites {
     pub fn new(pairs: impl IntoIterator<Item = (Digits, Digits)>) -> Rewrites {
         let (from, to): (Vec<_>, Vec<_>) =
             pairs.into_iter().filter(|(from, to)| from != to).unzip();
-        Rewrites {
-            needles: Needles::new(from),
-            to,
-        }
+        Rewrites { needles: Needles::new(from), to }
     }
 
     /// Whether nothing would be replaced.
@@ -70,14 +67,7 @@ pub struct Rewriter<'a, W> {
 impl<'a, W: Write> Rewriter<'a, W> {
     /// Rewrites into `out`.
     pub fn new(rewrites: &'a Rewrites, out: W) -> Rewriter<'a, W> {
-        Rewriter {
-            rewrites,
-            out,
-            held: Vec::new(),
-            at: 0,
-            counted: None,
-            places: Vec::new(),
-        }
+        Rewriter { rewrites, out, held: Vec::new(), at: 0, counted: None, places: Vec::new() }
     }
 
     /// Writes what is still held and gives back the stream below.

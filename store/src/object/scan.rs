@@ -32,10 +32,7 @@ pub struct Needles {
 impl Needles {
     /// The set of these digests; each is known by its place in the sequence.
     pub fn new(needles: impl IntoIterator<Item = Digits>) -> Needles {
-        let mut this = Needles {
-            index: HashMap::new(),
-            filter: Box::new([0; 1024]),
-        };
+        let mut this = Needles { index: HashMap::new(), filter: Box::new([0; 1024]) };
         for (at, needle) in needles.into_iter().enumerate() {
             let bit = filter_bit(&needle);
             this.filter[bit / 64] |= 1 << (bit % 64);
@@ -105,13 +102,7 @@ impl<'a> Scanner<'a> {
     /// Nothing found yet; occurrences of the first `counted` needles will be counted.
     pub fn new(needles: &'a Needles, counted: usize) -> Scanner<'a> {
         let found = vec![false; needles.index.values().max().map_or(0, |last| last + 1)];
-        Scanner {
-            needles,
-            found,
-            counted,
-            hits: 0,
-            tail: Vec::with_capacity(2 * LEN),
-        }
+        Scanner { needles, found, counted, hits: 0, tail: Vec::with_capacity(2 * LEN) }
     }
 
     /// Searches the next piece.
@@ -122,8 +113,7 @@ impl<'a> Scanner<'a> {
         let kept = self.tail.len();
         if kept > 0 {
             // Windows that start in the tail.
-            self.tail
-                .extend_from_slice(&data[..data.len().min(LEN - 1)]);
+            self.tail.extend_from_slice(&data[..data.len().min(LEN - 1)]);
             let mut from = 0;
             while let Some((at, which)) = self.needles.find(&self.tail, from) {
                 if at >= kept {
@@ -188,9 +178,7 @@ mod tests {
             let one = if needles.is_empty() {
                 digits().prop_map(Vec::from).boxed()
             } else {
-                prop::sample::select(needles.clone())
-                    .prop_map(Vec::from)
-                    .boxed()
+                prop::sample::select(needles.clone()).prop_map(Vec::from).boxed()
             };
             let noise = prop::collection::vec(prop::sample::select(&b"0abeE\0/"[..]), 0..70);
             let near = one.clone().prop_map(|needle| needle[1..].to_vec());

@@ -73,12 +73,7 @@ pub fn stage_outputs(
     links: Option<&Links>,
 ) -> Result<Vec<Staged>, ObjectError> {
     let scratch_digits: Vec<Digits> = outputs.iter().map(|output| digits(output.path)).collect();
-    let needles = Needles::new(
-        scratch_digits
-            .iter()
-            .copied()
-            .chain(candidates.iter().map(digits)),
-    );
+    let needles = Needles::new(scratch_digits.iter().copied().chain(candidates.iter().map(digits)));
     let mut first = Vec::with_capacity(outputs.len());
     for output in outputs {
         first.push(first_pass(drv_name, output, &needles, outputs.len())?);
@@ -90,10 +85,7 @@ pub fn stage_outputs(
     for at in order {
         let output = &outputs[at];
         let found = |which: usize| first[at].found.get(which).copied().unwrap_or(false);
-        let mut refs = Refs {
-            others: BTreeSet::new(),
-            this: found(at),
-        };
+        let mut refs = Refs { others: BTreeSet::new(), this: found(at) };
         let mut others = Vec::new();
         for (which, path) in candidates.iter().enumerate() {
             if found(outputs.len() + which) {
@@ -120,13 +112,8 @@ pub fn stage_outputs(
         if refs.this {
             refs.others.insert(path.clone());
         }
-        staged[at] = Some(Staged {
-            output: output.output.clone(),
-            path,
-            refs: refs.others,
-            ca,
-            contents,
-        });
+        staged[at] =
+            Some(Staged { output: output.output.clone(), path, refs: refs.others, ca, contents });
     }
     let staged: Vec<Staged> = staged.into_iter().flatten().collect();
     for (output, staged) in outputs.iter().zip(&staged) {
@@ -149,9 +136,7 @@ pub fn publish(
     let (from_name, to_name) = (from_name.as_bytes(), to_name.as_bytes());
     let stat = handle::stat(from, from_name).map_err(ObjectError::io("look at", from_name))?;
     let moved = || match renameat_with(from, from_name, to, to_name, RenameFlags::NOREPLACE) {
-        Err(Errno::EXIST) => Err(ObjectError::Exists {
-            path: show(to_name),
-        }),
+        Err(Errno::EXIST) => Err(ObjectError::Exists { path: show(to_name) }),
         result => result.map_err(ObjectError::io("move into the store", to_name)),
     };
     if handle::kind(&stat) != FileType::Directory {
@@ -191,15 +176,9 @@ fn first_pass(
     };
     let plain = handle::kind(&stat) == FileType::RegularFile && stat.st_mode & 0o100 == 0;
     if matches!(other, Other::Flat(_)) && !plain {
-        return Err(ObjectError::NotFlat {
-            path: output.path.to_string(),
-        });
+        return Err(ObjectError::NotFlat { path: output.path.to_string() });
     }
-    let plan = Plan {
-        counted,
-        other,
-        ..Plan::new(Action::Canonicalise, needles)
-    };
+    let plan = Plan { counted, other, ..Plan::new(Action::Canonicalise, needles) };
     walk(output.dir, name, shown, plan)
 }
 
@@ -244,10 +223,7 @@ fn address(
             } else {
                 as_built
             };
-            let ca = ContentAddress {
-                method: *method,
-                hash,
-            };
+            let ca = ContentAddress { method: *method, hash };
             let path = fixed_path(&output.output.path_name(drv_name), &ca, refs)?;
             Ok((path, Some(ca)))
         }
@@ -267,10 +243,7 @@ fn hash_modulo(
     let copied = match method {
         Method::Nar => {
             let none = Needles::new([]);
-            let plan = Plan {
-                out: Some(&mut hasher),
-                ..Plan::new(Action::Read, &none)
-            };
+            let plan = Plan { out: Some(&mut hasher), ..Plan::new(Action::Read, &none) };
             walk(output.dir, name, shown, plan)?;
             Ok(())
         }
@@ -280,13 +253,11 @@ fn hash_modulo(
             std::io::copy(&mut std::fs::File::from(file), &mut hasher).map(drop)
         }
     };
-    copied
-        .and_then(|()| hasher.finish())
-        .map_err(|source| ObjectError::Io {
-            action: "hash",
-            path: show(shown),
-            source,
-        })
+    copied.and_then(|()| hasher.finish()).map_err(|source| ObjectError::Io {
+        action: "hash",
+        path: show(shown),
+        source,
+    })
 }
 
 /// Outputs so that each comes after those it refers to.
@@ -350,10 +321,7 @@ pub(super) fn seal(dir: BorrowedFd<'_>, name: &[u8], shown: &[u8]) -> Result<(),
 }
 
 fn digits(path: &StorePath) -> Digits {
-    path.digest_text()
-        .as_bytes()
-        .try_into()
-        .expect("a store path's digest has 32 digits")
+    path.digest_text().as_bytes().try_into().expect("a store path's digest has 32 digits")
 }
 
 #[cfg(test)]

@@ -26,23 +26,13 @@ fn sample(root: &Path) {
 }
 
 fn source(path: &Path, method: Method) -> Source<'_> {
-    Source {
-        path,
-        name: "source",
-        method,
-        algo: HashAlgo::Sha256,
-        filter: None,
-    }
+    Source { path, name: "source", method, algo: HashAlgo::Sha256, filter: None }
 }
 
 /// What a command of Nix prints, or `None` where it is not installed.
 fn nix(command: &str, args: &[&str], path: &Path) -> Option<Vec<u8>> {
     let output = Command::new(command).args(args).arg(path).output().ok()?;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)
 }
 
@@ -53,17 +43,11 @@ fn a_source_has_the_hash_of_nix_and_its_copy_too() {
     sample(&root);
     let hashed = tree::hash(source(&root, Method::Nar)).unwrap();
     if let Some(hash) = nix("nix-hash", &["--type", "sha256", "--base32"], &root) {
-        assert_eq!(
-            hashed.contents.nar_hash.base32().as_bytes(),
-            hash.trim_ascii_end()
-        );
+        assert_eq!(hashed.contents.nar_hash.base32().as_bytes(), hash.trim_ascii_end());
     }
     let handle = File::open(dir.path()).unwrap();
     let copied = tree::copy(source(&root, Method::Nar), handle.as_fd(), "copy".as_ref()).unwrap();
-    assert_eq!(
-        (&copied.path, copied.contents.tree),
-        (&hashed.path, hashed.contents.tree)
-    );
+    assert_eq!((&copied.path, copied.contents.tree), (&hashed.path, hashed.contents.tree));
     let again = tree::digest(handle.as_fd(), "copy".as_ref(), "copy").unwrap();
     assert_eq!(again.tree, hashed.contents.tree);
     assert_eq!(again.files, hashed.contents.files);
@@ -75,16 +59,10 @@ fn a_source_has_the_hash_of_nix_and_its_copy_too() {
         asked.push((path.strip_prefix(&root).unwrap().to_owned(), kind));
         Ok(!path.ends_with("dir"))
     };
-    let filtered = Source {
-        filter: Some(&mut filter),
-        ..source(&root, Method::Nar)
-    };
+    let filtered = Source { filter: Some(&mut filter), ..source(&root, Method::Nar) };
     let filtered = tree::hash(filtered).unwrap();
     assert_ne!(filtered.path, hashed.path);
-    let names: Vec<&str> = asked
-        .iter()
-        .map(|(path, _)| path.to_str().unwrap())
-        .collect();
+    let names: Vec<&str> = asked.iter().map(|(path, _)| path.to_str().unwrap()).collect();
     assert_eq!(names, ["big", "dir", "dir-x", "link", "run"]);
     assert_eq!(asked[3].1, FileKind::Symlink);
 }
@@ -94,18 +72,9 @@ fn a_flat_source_is_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.txt");
     fs::write(&file, "hello\n").unwrap();
-    let added = tree::hash(Source {
-        name: "a.txt",
-        ..source(&file, Method::Flat)
-    })
-    .unwrap();
-    assert_eq!(
-        added.path.base_name(),
-        "fdwm55r4skpypx1gwzb7x69ckav1rv09-a.txt"
-    );
-    let error = tree::hash(source(dir.path(), Method::Flat))
-        .unwrap_err()
-        .to_string();
+    let added = tree::hash(Source { name: "a.txt", ..source(&file, Method::Flat) }).unwrap();
+    assert_eq!(added.path.base_name(), "fdwm55r4skpypx1gwzb7x69ckav1rv09-a.txt");
+    let error = tree::hash(source(dir.path(), Method::Flat)).unwrap_err().to_string();
     assert!(error.contains("added as a flat file"), "{error}");
     let missing = tree::hash(source(&dir.path().join("missing"), Method::Nar)).unwrap_err();
     assert!(missing.to_string().contains("missing'"), "{missing}");
@@ -119,10 +88,7 @@ fn archives_go_out_and_come_back() {
     let mut archive = Vec::new();
     let dumped = restore::dump(handle.as_fd(), "root".as_ref(), "root", &mut archive).unwrap();
     if let Some(theirs) = nix("nix-store", &["--dump"], &dir.path().join("root")) {
-        assert!(
-            archive == theirs,
-            "the archive is not that of nix-store --dump"
-        );
+        assert!(archive == theirs, "the archive is not that of nix-store --dump");
     }
     archive.extend_from_slice(b"rest");
     let mut rest = restore::restore(&archive[..], handle.as_fd(), "back".as_ref()).unwrap();
@@ -133,11 +99,7 @@ fn archives_go_out_and_come_back() {
     assert_eq!(back.tree, dumped.tree);
     let again = restore::restore(&archive[..], handle.as_fd(), "back".as_ref());
     assert!(matches!(again, Err(ObjectError::Exists { .. })));
-    let short = restore::restore(
-        &archive[..archive.len() - 40],
-        handle.as_fd(),
-        "new".as_ref(),
-    );
+    let short = restore::restore(&archive[..archive.len() - 40], handle.as_fd(), "new".as_ref());
     assert!(matches!(short, Err(ObjectError::Unpack { .. })));
 }
 
@@ -157,12 +119,7 @@ fn deletion_follows_no_link_and_minds_no_mode_or_depth() {
     let deleted = delete::delete(handle.as_fd(), "root".as_ref()).unwrap();
     assert_eq!(deleted.entries, 9);
     assert!(outside.join("precious").exists() && !root.exists());
-    assert_eq!(
-        delete::delete(handle.as_fd(), "root".as_ref())
-            .unwrap()
-            .entries,
-        0
-    );
+    assert_eq!(delete::delete(handle.as_fd(), "root".as_ref()).unwrap().entries, 0);
 
     let mut at = File::open(dir.path()).unwrap();
     for _ in 0..1000 {

@@ -57,12 +57,7 @@ pub fn copy(source: Source<'_>, dir: BorrowedFd<'_>, name: &OsStr) -> Result<Add
 /// Digests of an object that is in a store already; `shown` names it in messages.
 pub fn digest(dir: BorrowedFd<'_>, name: &OsStr, shown: &str) -> Result<Contents, ObjectError> {
     let none = Needles::new([]);
-    walk(
-        dir,
-        name.as_bytes(),
-        shown.as_bytes(),
-        Plan::new(Action::Read, &none),
-    )
+    walk(dir, name.as_bytes(), shown.as_bytes(), Plan::new(Action::Read, &none))
 }
 
 /// The digests of an object, and which of the candidates it refers to: for verification.
@@ -73,18 +68,12 @@ pub fn digest_and_scan(
     candidates: &BTreeSet<StorePath>,
 ) -> Result<(Contents, BTreeSet<StorePath>), ObjectError> {
     let digits = candidates.iter().map(|path| {
-        path.digest_text()
-            .as_bytes()
-            .try_into()
-            .expect("a store path's digest has 32 digits")
+        path.digest_text().as_bytes().try_into().expect("a store path's digest has 32 digits")
     });
     let needles = Needles::new(digits);
     let plan = Plan::new(Action::Read, &needles);
     let contents = walk(dir, name.as_bytes(), shown.as_bytes(), plan)?;
-    let found = candidates
-        .iter()
-        .zip(&contents.found)
-        .filter(|(_, found)| **found);
+    let found = candidates.iter().zip(&contents.found).filter(|(_, found)| **found);
     let refs = found.map(|(path, _)| path.clone()).collect();
     Ok((contents, refs))
 }
@@ -112,11 +101,7 @@ fn add(source: Source<'_>, copy: Option<(BorrowedFd<'_>, &[u8])>) -> Result<Adde
     let none = Needles::new([]);
     let mut filter = source.filter;
     let filtered = filter.is_some();
-    let mut ask = |path: &Path, kind| {
-        filter
-            .as_mut()
-            .map_or(Ok(true), |filter| filter(path, kind))
-    };
+    let mut ask = |path: &Path, kind| filter.as_mut().map_or(Ok(true), |filter| filter(path, kind));
     let plan = Plan {
         other: match (flat, source.algo) {
             (true, algo) => Other::Flat(algo),
@@ -130,10 +115,7 @@ fn add(source: Source<'_>, copy: Option<(BorrowedFd<'_>, &[u8])>) -> Result<Adde
     };
     let contents = walk(dir.as_fd(), name.as_bytes(), shown, plan)?;
     let hash = contents.other_hash.unwrap_or(contents.nar_hash);
-    let ca = ContentAddress {
-        method: source.method,
-        hash,
-    };
+    let ca = ContentAddress { method: source.method, hash };
     let path = fixed_path(source.name, &ca, &Refs::default())?;
     Ok(Added { path, ca, contents })
 }

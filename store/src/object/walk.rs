@@ -146,10 +146,7 @@ pub(super) fn walk(
         other: nar_other,
         out: plan.out,
     };
-    let in_nar = |source| ObjectError::Nar {
-        path: show(shown),
-        source,
-    };
+    let in_nar = |source| ObjectError::Nar { path: show(shown), source };
     let mut walk = Walk {
         nar: Writer::new(sink).map_err(in_nar)?,
         flat,
@@ -162,9 +159,7 @@ pub(super) fn walk(
         buffer: vec![0; CHUNK],
     };
     let tree = walk.node(dir, name, plan.copy)?;
-    let Walk {
-        nar, flat, files, ..
-    } = walk;
+    let Walk { nar, flat, files, .. } = walk;
     let sink = nar.finish().map_err(in_nar)?;
     Ok(Contents {
         nar_hash: sink.sha256.finish(),
@@ -229,23 +224,15 @@ impl Walk<'_> {
 
     fn nar<T>(&self, result: Result<T, NarError>) -> Result<T, ObjectError> {
         result.map_err(|source| match source {
-            NarError::Io(source) => ObjectError::Io {
-                action: "process",
-                path: show(&self.shown),
-                source,
-            },
-            source => ObjectError::Nar {
-                path: show(&self.shown),
-                source,
-            },
+            NarError::Io(source) => {
+                ObjectError::Io { action: "process", path: show(&self.shown), source }
+            }
+            source => ObjectError::Nar { path: show(&self.shown), source },
         })
     }
 
     fn wrong_kind(&self, kind: FileType) -> ObjectError {
-        ObjectError::Kind {
-            path: show(&self.shown),
-            kind: handle::kind_name(kind),
-        }
+        ObjectError::Kind { path: show(&self.shown), kind: handle::kind_name(kind) }
     }
 
     fn canonicalises(&self) -> bool {
@@ -281,17 +268,13 @@ impl Walk<'_> {
         }
         let mode = handle::permissions(&stat);
         if self.canonicalises() && mode & 0o6000 != 0 {
-            return Err(ObjectError::SetId {
-                path: show(&self.shown),
-                mode,
-            });
+            return Err(ObjectError::SetId { path: show(&self.shown), mode });
         }
         let executable = mode & 0o100 != 0 && !self.plain;
         let rewrites = match self.action {
-            Action::Rewrite(rewrites, files) => files
-                .get(self.files.len())
-                .filter(|file| file.marked)
-                .map(|_| rewrites),
+            Action::Rewrite(rewrites, files) => {
+                files.get(self.files.len()).filter(|file| file.marked).map(|_| rewrites)
+            }
             _ => None,
         };
         // A file with several names is replaced by one of its own: who holds another name
@@ -303,9 +286,7 @@ impl Walk<'_> {
             temporary = Some(name);
             Some(File::from(file))
         } else if let Some((dir, name)) = copy {
-            Some(File::from(
-                self.io("create the copy of", handle::create(dir, name))?,
-            ))
+            Some(File::from(self.io("create the copy of", handle::create(dir, name))?))
         } else {
             None
         };
@@ -322,32 +303,17 @@ impl Walk<'_> {
         if let Some(temporary) = temporary {
             self.io("replace", renameat(dir, &temporary, dir, name))?;
         } else if self.canonicalises() {
-            self.io(
-                "take ownership of",
-                handle::take_ownership(file.as_fd(), &stat),
-            )?;
+            self.io("take ownership of", handle::take_ownership(file.as_fd(), &stat))?;
             self.io("remove attributes of", handle::remove_xattrs(file.as_fd()))?;
         }
         if let Some(target) = target {
             file = target;
         }
         if self.canonicalises() || replace || copy.is_some() {
-            self.io(
-                "set mode and time of",
-                handle::finish(file.as_fd(), executable),
-            )?;
+            self.io("set mode and time of", handle::finish(file.as_fd(), executable))?;
         }
-        let path = self.shown[self.base..]
-            .strip_prefix(b"/")
-            .unwrap_or_default()
-            .to_owned();
-        self.files.push(StagedFile {
-            path,
-            executable,
-            size,
-            digest,
-            marked,
-        });
+        let path = self.shown[self.base..].strip_prefix(b"/").unwrap_or_default().to_owned();
+        self.files.push(StagedFile { path, executable, size, digest, marked });
         Ok(merkle::file(executable, &digest))
     }
 
@@ -359,12 +325,8 @@ impl Walk<'_> {
         rewrites: Option<&Rewrites>,
     ) -> Result<Digest, ObjectError> {
         let mut blake3 = blake3::Hasher::new();
-        let mut tee = Tee {
-            nar: &mut self.nar,
-            blake3: &mut blake3,
-            flat: self.flat.as_mut(),
-            target,
-        };
+        let mut tee =
+            Tee { nar: &mut self.nar, blake3: &mut blake3, flat: self.flat.as_mut(), target };
         let copied = match rewrites {
             None => pump(file, &mut self.buffer, &mut tee),
             Some(rewrites) => {
@@ -377,11 +339,9 @@ impl Walk<'_> {
             Ok(()) => Ok(blake3.finalize().into()),
             Err(error) => match error.downcast::<NarError>() {
                 Ok(source) => self.nar(Err(source)),
-                Err(source) => Err(ObjectError::Io {
-                    action: "copy",
-                    path: show(&self.shown),
-                    source,
-                }),
+                Err(source) => {
+                    Err(ObjectError::Io { action: "copy", path: show(&self.shown), source })
+                }
             },
         }
     }
@@ -393,9 +353,7 @@ impl Walk<'_> {
         stat: &Stat,
         copy: Copy<'_>,
     ) -> Result<Digest, ObjectError> {
-        let target = self
-            .io("read the link", readlinkat(dir, name, Vec::new()))?
-            .into_bytes();
+        let target = self.io("read the link", readlinkat(dir, name, Vec::new()))?.into_bytes();
         let target = match self.action {
             Action::Rewrite(rewrites, _) => {
                 let rewritten = rewrites.of(&target);
@@ -411,15 +369,9 @@ impl Walk<'_> {
             let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
             if stat.st_uid != user.as_raw() {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
-                self.io(
-                    "take ownership of",
-                    chownat(dir, name, Some(user), Some(group), flags),
-                )?;
+                self.io("take ownership of", chownat(dir, name, Some(user), Some(group), flags))?;
             }
-            self.io(
-                "set the time of",
-                utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW),
-            )?;
+            self.io("set the time of", utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW))?;
         }
         if let Some((dir, name)) = copy {
             self.make_symlink(&target, dir, name)?;
@@ -436,10 +388,7 @@ impl Walk<'_> {
         name: &[u8],
     ) -> Result<(), ObjectError> {
         self.io("create the link", symlinkat(target, dir, name))?;
-        self.io(
-            "set the time of",
-            utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW),
-        )
+        self.io("set the time of", utimensat(dir, name, &TIMES, AtFlags::SYMLINK_NOFOLLOW))
     }
 
     fn directory(
@@ -451,10 +400,7 @@ impl Walk<'_> {
         let this = self.io("open", handle::open_dir(dir, name))?;
         if self.canonicalises() {
             let stat = self.io("look at", fstat(&this))?;
-            self.io(
-                "take ownership of",
-                handle::take_ownership(this.as_fd(), &stat),
-            )?;
+            self.io("take ownership of", handle::take_ownership(this.as_fd(), &stat))?;
             self.io("remove attributes of", handle::remove_xattrs(this.as_fd()))?;
             self.io("set the mode of", fchmod(&this, Mode::RWXU))?;
         }
@@ -488,9 +434,7 @@ impl Walk<'_> {
         if let Some(target) = target {
             self.io("set mode and time of", handle::finish(target.as_fd(), true))?;
         }
-        Ok(merkle::directory(
-            entries.iter().map(|(name, digest)| (&name[..], *digest)),
-        ))
+        Ok(merkle::directory(entries.iter().map(|(name, digest)| (&name[..], *digest))))
     }
 
     /// Asks the filter.
@@ -507,10 +451,8 @@ impl Walk<'_> {
         };
         let path = Path::new(std::ffi::OsStr::from_bytes(&self.shown));
         match &mut self.filter {
-            Some(filter) => filter(path, kind).map_err(|source| ObjectError::Filter {
-                path: show(&self.shown),
-                source,
-            }),
+            Some(filter) => filter(path, kind)
+                .map_err(|source| ObjectError::Filter { path: show(&self.shown), source }),
             None => Ok(true),
         }
     }

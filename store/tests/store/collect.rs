@@ -48,7 +48,8 @@ fn roots_are_links() {
     assert_eq!(fs::read_link(&link).expect("is a link"), world.store.physical(&a));
     world.store.add_root(&link, &b).expect("replaces");
     world.store.add_named_root("profiles/default".as_ref(), &a).expect("makes");
-    let targets: Vec<_> = world.store.roots().expect("lists").into_iter().map(|r| r.target).collect();
+    let targets: Vec<_> =
+        world.store.roots().expect("lists").into_iter().map(|r| r.target).collect();
     assert!(targets.contains(&a) && targets.contains(&b) && targets.len() == 2);
     assert_eq!(world.gc().deleted, []);
     assert!(world.store.add_named_root("../x".as_ref(), &a).is_err());

@@ -16,10 +16,19 @@ const NAMES: usize = 12;
 #[derive(Debug, Clone)]
 enum Step {
     /// Registers an object that refers to some of the living ones.
-    Register { name: usize, refs: Vec<usize> },
-    Root { name: usize },
-    Unroot { name: usize },
-    Hold { name: usize },
+    Register {
+        name: usize,
+        refs: Vec<usize>,
+    },
+    Root {
+        name: usize,
+    },
+    Unroot {
+        name: usize,
+    },
+    Hold {
+        name: usize,
+    },
     Release,
     Collect,
     Reopen,

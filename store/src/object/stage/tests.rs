@@ -35,20 +35,12 @@ impl Build {
                 (output, address.clone(), path)
             })
             .collect();
-        Build {
-            dir,
-            handle,
-            drv_name,
-            outputs,
-        }
+        Build { dir, handle, drv_name, outputs }
     }
 
     /// What the builder calls output `at`, and where it lies really.
     fn output(&self, at: usize) -> (String, std::path::PathBuf) {
-        (
-            self.outputs[at].2.to_string(),
-            self.dir.path().join(self.outputs[at].2.base_name()),
-        )
+        (self.outputs[at].2.to_string(), self.dir.path().join(self.outputs[at].2.base_name()))
     }
 
     fn stage(
@@ -103,11 +95,7 @@ fn a_tree_that_names_itself() {
     let (path, real) = build.output(0);
     fs::create_dir_all(real.join("bin")).unwrap();
     fs::create_dir(real.join("empty")).unwrap();
-    fs::write(
-        real.join("bin/run"),
-        format!("#!/bin/sh\nexec {path}/bin/other {path}\n"),
-    )
-    .unwrap();
+    fs::write(real.join("bin/run"), format!("#!/bin/sh\nexec {path}/bin/other {path}\n")).unwrap();
     fs::set_permissions(real.join("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
     symlink(format!("{path}/bin/run"), real.join("bin/link")).unwrap();
     fs::write(real.join("plain"), "plain\n").unwrap();
@@ -119,21 +107,14 @@ fn a_tree_that_names_itself() {
 
     let link = fs::read_link(real.join("bin/link")).unwrap();
     assert_eq!(link, Path::new(&format!("/nix/store/{base}/bin/run")));
-    for (file, mode) in [
-        ("", 0o555),
-        ("bin", 0o555),
-        ("empty", 0o555),
-        ("bin/run", 0o555),
-        ("plain", 0o444),
-    ] {
+    for (file, mode) in
+        [("", 0o555), ("bin", 0o555), ("empty", 0o555), ("bin/run", 0o555), ("plain", 0o444)]
+    {
         let metadata = fs::symlink_metadata(real.join(file)).unwrap();
         assert_eq!(metadata.mode() & 0o7777, mode, "{file}");
         assert_eq!(metadata.mtime(), 1, "{file}");
     }
-    assert_eq!(
-        fs::symlink_metadata(real.join("bin/link")).unwrap().mtime(),
-        1
-    );
+    assert_eq!(fs::symlink_metadata(real.join("bin/link")).unwrap().mtime(), 1);
     assert_eq!(fs::metadata(real.join("plain")).unwrap().nlink(), 1);
     let again = super::super::tree::digest(
         build.handle.as_fd(),
@@ -147,13 +128,7 @@ fn a_tree_that_names_itself() {
     let store = tempfile::tempdir().unwrap();
     let to = File::open(store.path()).unwrap();
     let from_name = OsStr::new(build.outputs[0].2.base_name());
-    publish(
-        build.handle.as_fd(),
-        from_name,
-        to.as_fd(),
-        OsStr::new(base),
-    )
-    .unwrap();
+    publish(build.handle.as_fd(), from_name, to.as_fd(), OsStr::new(base)).unwrap();
     let metadata = fs::metadata(store.path().join(base)).unwrap();
     assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o555, 1));
     super::super::delete::delete(to.as_fd(), OsStr::new(base)).unwrap();
@@ -181,13 +156,7 @@ fn outputs_that_name_each_other() {
     let hash = "sha256:03wzk1cq3sdbichqwdkvmxv8y66pcq7c24rv9cjwkf6crw241gr3";
     check(&staged[1], base_lib, hash, 120, &[]);
     let hash = "sha256:1vj59ygg9fmn89lf60da8cd1y0b9l793fx32368g6kz81l7lmwjn";
-    check(
-        &staged[2],
-        base_out,
-        hash,
-        816,
-        &[base_dev, base_lib, base_out],
-    );
+    check(&staged[2], base_out, hash, 816, &[base_dev, base_lib, base_out]);
 
     fs::remove_file(&real_lib).unwrap();
     let build = Build::new("round", &[("dev", NAR), ("lib", NAR), ("out", NAR)]);
@@ -200,42 +169,22 @@ fn outputs_that_name_each_other() {
         error.starts_with("cycle detected in build of 'round' in the references of output"),
         "{error}"
     );
-    assert!(
-        error.contains("'dev'") && error.contains("'lib'"),
-        "{error}"
-    );
+    assert!(error.contains("'dev'") && error.contains("'lib'"), "{error}");
 }
 
 #[test]
 fn other_methods_and_algorithms() {
     let address = |method, algo| Address::Floating(method, algo);
     let flat_hash = "sha256:0hkbia1003qqh0r7fn03drzx5yaw7yp99xs7j6c7qsddnp1w7dpc";
-    let build = Build::new(
-        "plainsha512",
-        &[("out", address(Method::Nar, HashAlgo::Sha512))],
-    );
+    let build = Build::new("plainsha512", &[("out", address(Method::Nar, HashAlgo::Sha512))]);
     let (_, real) = build.output(0);
     fs::create_dir(&real).unwrap();
     fs::write(real.join("x"), "x\n").unwrap();
     let hash = "sha256:0x8rfwm8ahk1g7chxpm8ij2nhvzxiryknb33py3dha2qxw5fkgr9";
-    check(
-        &build.staged()[0],
-        "dxfjm2308y2zx1rwzifl4jg2mlxdvrd2-plainsha512",
-        hash,
-        288,
-        &[],
-    );
+    check(&build.staged()[0], "dxfjm2308y2zx1rwzifl4jg2mlxdvrd2-plainsha512", hash, 288, &[]);
     for (name, algo, base) in [
-        (
-            "flat",
-            HashAlgo::Sha256,
-            "gfa3x68423nhylzr301dhvnknf4ccw9j-flat",
-        ),
-        (
-            "flatsha1",
-            HashAlgo::Sha1,
-            "gjvv95vzrzhn0ixy76n0v7mm6w8rvr9r-flatsha1",
-        ),
+        ("flat", HashAlgo::Sha256, "gfa3x68423nhylzr301dhvnknf4ccw9j-flat"),
+        ("flatsha1", HashAlgo::Sha1, "gjvv95vzrzhn0ixy76n0v7mm6w8rvr9r-flatsha1"),
     ] {
         let build = Build::new(name, &[("out", address(Method::Flat, algo))]);
         let (path, real) = build.output(0);
@@ -245,17 +194,9 @@ fn other_methods_and_algorithms() {
         let build = Build::new(name, &[("out", address(Method::Flat, algo))]);
         let (_, real) = build.output(0);
         fs::write(&real, path).unwrap();
-        assert!(
-            build
-                .error()
-                .contains("not allowed to refer to other store paths")
-        );
+        assert!(build.error().contains("not allowed to refer to other store paths"));
         fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(
-            build
-                .error()
-                .contains("should be a non-executable regular file")
-        );
+        assert!(build.error().contains("should be a non-executable regular file"));
     }
 }
 
@@ -263,20 +204,14 @@ fn other_methods_and_algorithms() {
 fn fixed_outputs_are_checked() {
     let name = OutputName::out();
     let make = |hash| {
-        let ca = ContentAddress {
-            method: Method::Flat,
-            hash,
-        };
+        let ca = ContentAddress { method: Method::Flat, hash };
         let path = fixed_path("src", &ca, &Refs::default()).unwrap();
         Build::new("src", &[(name.as_str(), Address::Fixed(path, ca))])
     };
     let build = make(Hash::of(HashAlgo::Sha256, b"hello\n"));
     let (path, real) = build.output(0);
     fs::write(&real, "hello\n").unwrap();
-    assert_eq!(
-        build.staged()[0].ca.unwrap().hash,
-        Hash::of(HashAlgo::Sha256, b"hello\n")
-    );
+    assert_eq!(build.staged()[0].ca.unwrap().hash, Hash::of(HashAlgo::Sha256, b"hello\n"));
 
     let build = make(Hash::zero(HashAlgo::Sha256));
     assert!(
@@ -307,12 +242,7 @@ fn references_to_candidates_are_found() {
     };
     let candidates = BTreeSet::from([input("a"), input("b"), input("c")]);
     fs::create_dir(&real).unwrap();
-    let far = [
-        vec![b'0'; 300_000],
-        input("a").as_str().into(),
-        vec![b'0'; 99],
-    ]
-    .concat();
+    let far = [vec![b'0'; 300_000], input("a").as_str().into(), vec![b'0'; 99]].concat();
     fs::write(real.join("far"), far).unwrap();
     symlink(input("c").as_str(), real.join("link")).unwrap();
     let staged = build.stage(&candidates, None).unwrap();
@@ -327,19 +257,13 @@ fn what_may_not_be_in_the_store() {
         fs::create_dir(&real).unwrap();
         make(&real.join("file"));
         let error = build.error();
-        assert!(
-            error.contains(expect) && error.contains(&format!("'{path}/file'")),
-            "{error}"
-        );
+        assert!(error.contains(expect) && error.contains(&format!("'{path}/file'")), "{error}");
     };
     refused(
         &|file| mknodat(CWD, file, FileType::Fifo, Mode::RWXU, 0).unwrap(),
         "is a fifo: only regular files",
     );
-    refused(
-        &|file| drop(std::os::unix::net::UnixListener::bind(file).unwrap()),
-        "is a socket",
-    );
+    refused(&|file| drop(std::os::unix::net::UnixListener::bind(file).unwrap()), "is a socket");
     for mode in [0o4755, 0o2755, 0o4644] {
         refused(
             &|file| {
@@ -395,11 +319,8 @@ fn equal_files_are_shared() {
     let digest = staged[0].contents.files[0].digest;
     links.check(&digest, false).unwrap();
     for at in 0..2 {
-        super::super::delete::delete(
-            build.handle.as_fd(),
-            build.output(at).1.file_name().unwrap(),
-        )
-        .unwrap();
+        super::super::delete::delete(build.handle.as_fd(), build.output(at).1.file_name().unwrap())
+            .unwrap();
     }
     assert_eq!(links.sweep().unwrap().files, 2);
 }
