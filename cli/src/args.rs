@@ -27,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The store root: a directory that you own [default: $XDG_DATA_HOME/floe]
-    #[arg(long, global = true, env = "FLOE_ROOT", value_name = "DIR")]
+    #[arg(long, global = true, env = "FLOE_ROOT", hide_env_values = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Fail at once when another floe holds the store root, rather than waiting
     #[arg(long, global = true)]
@@ -97,7 +97,8 @@ pub struct Source {
 /// How to build.
 #[derive(Debug, Clone, Args)]
 pub struct Building {
-    /// The rebuilder: content-addressed (early cutoff) or input-addressed (as plain Nix)
+    /// The rebuilder: content-addressed (early cutoff), input-addressed (plain Nix, floating
+    /// derivations included), or as-written (Nix with ca-derivations; what `nix-build` means)
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
     /// Builders at the same time [default: the number of processors]

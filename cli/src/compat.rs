@@ -162,7 +162,7 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
     let args = NixBuild::parse_from(argv);
     let global = args.common.global();
     let building = Building {
-        rebuilder: Strategy::ContentAddressed,
+        rebuilder: Strategy::AsWritten,
         jobs: args.max_jobs,
         cores: args.cores,
         keep_going: args.keep_going,

@@ -41,7 +41,9 @@ pub enum EngineError {
     #[error(transparent)]
     Sandbox(#[from] floe_sandbox::SandboxError),
     /// The static shell cannot be read.
-    #[error("cannot read the sandbox's shell {path}: {source}")]
+    #[error(
+        "cannot read the sandbox's shell {path}: {source}; let FLOE_SANDBOX_SHELL name a static shell, or unset it"
+    )]
     Shell {
         /// Where it should be.
         path: PathBuf,

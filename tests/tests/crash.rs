@@ -67,6 +67,20 @@ fn a_builder_that_fills_the_disk() {
 }
 
 #[test]
+fn no_static_shell_is_installed() {
+    let scene = Scene::with_text(
+        "derivation { name = \"bad\"; system = \"x86_64-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"echo > $out\" ]; }",
+    );
+    // a device over each place where one is looked for
+    let hide = "for shell in /bin/busybox /usr/bin/busybox /bin/busybox.static; do \
+                if [ -e $shell ]; then mount --bind /dev/null $shell; fi; done";
+    let outcome = build_in_namespace(&scene, hide, "");
+    assert_eq!(outcome.status.code(), Some(100));
+    fails_saying(&outcome, &["there is no static shell"]);
+    says(&outcome, &["apt-get install busybox-static"]);
+}
+
+#[test]
 fn a_store_on_a_full_file_system() {
     let scene = Scene::with_script("echo made > $out");
     let outcome =
@@ -145,6 +159,20 @@ fn two_commands_on_one_root() {
 }
 
 #[test]
+fn a_second_command_that_does_not_wait() {
+    let marker = "5.03125";
+    let scene = Scene::with_script(&format!("$bb sleep {marker}; echo made > $out"));
+    let mut first = start(&mut scene.build_command("bad", &[]));
+    wait_for(marker);
+    let second = scene.build("bad", &["--no-wait"]);
+    fails_saying(&second, &["in use"]);
+    says(&second, &[&format!("process {}", first.id())]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(first.wait().expect("the first command").success());
+    scene.store_is_sound();
+}
+
+#[test]
 fn killed_in_the_middle_of_a_build() {
     let marker = "86397.125";
     let scene = Scene::with_script(&format!("$bb sleep {marker}"));
@@ -169,8 +197,11 @@ fn interrupted_in_the_middle_of_a_build() {
         .expect("a process id");
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("to interrupt floe");
     let status = child.wait().expect("floe to end");
-    assert!(!status.success(), "an interrupted build cannot succeed");
+    assert_eq!(status.code(), Some(130), "the exit code of an interrupted build");
     no_process_remains(marker);
+    // no lock is left: what needs the whole store gets it without waiting
+    let collection = scene.world.floe(["store", "gc", "--dry-run", "--no-wait"]);
+    assert!(collection.success(), "{}", collection.describe());
     scene.good_is_kept();
     scene.store_is_sound();
 }

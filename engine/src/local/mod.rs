@@ -350,7 +350,15 @@ impl Local {
     fn root_fs(&self, job: &Job) -> Result<RootFs, Failure> {
         let drv = &job.derivation;
         match drv.env.get(ROOTFS) {
-            None => Ok(RootFs::Bare { sh: self.profiles.shell().to_path_buf() }),
+            None => match self.profiles.shell() {
+                Some(shell) => Ok(RootFs::Bare { sh: shell.to_path_buf() }),
+                None => Err(builder_failure(
+                    &drv.name,
+                    "there is no static shell to stand at /bin/sh in its sandbox; install one (apt-get install \
+                     busybox-static), name one in FLOE_SANDBOX_SHELL, or give the derivation a root of its own \
+                     (__rootfs)",
+                )),
+            },
             Some(text) => {
                 let text = String::from_utf8_lossy(text);
                 let seed = StorePath::parse(&text)

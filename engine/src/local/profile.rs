@@ -27,7 +27,7 @@ pub fn find_shell() -> Option<PathBuf> {
 /// The profile of each kind of root on this machine.
 #[derive(Debug, Clone)]
 pub struct Profiles {
-    shell: PathBuf,
+    shell: Option<PathBuf>,
     bare: Digest,
     seed: Digest,
     none: Digest,
@@ -54,13 +54,13 @@ impl Profiles {
             bare: profile("bare", &shell_digest.0),
             seed: profile("seed", b""),
             none: profile("none", b""),
-            shell: shell.unwrap_or_default(),
+            shell,
         })
     }
 
-    /// The shell; an empty path when there is none.
-    pub fn shell(&self) -> &Path {
-        &self.shell
+    /// The shell, if there is one.
+    pub fn shell(&self) -> Option<&Path> {
+        self.shell.as_deref()
     }
 
     /// The profile of a build with such a root.

@@ -22,7 +22,7 @@ impl Rebuilder for ContentAddressed {
         false
     }
 
-    fn address(&self, recipe: &Recipe, _inputs: &[&Address]) -> Option<Address> {
+    fn address(&self, recipe: &Recipe, _inputs: &[Option<&Address>]) -> Option<Address> {
         fixed_outputs(recipe).map(|outputs| Address { outputs, derivation: None })
     }
 

@@ -32,30 +32,39 @@ impl Rebuilder for InputAddressed {
         }
     }
 
-    fn address(&self, recipe: &Recipe, inputs: &[&Address]) -> Option<Address> {
-        let input_outputs: Vec<&Outputs> = inputs.iter().map(|input| &input.outputs).collect();
-        let mut modulos: BTreeMap<&StorePath, Modulo> = BTreeMap::new();
-        let mut input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>> = BTreeMap::new();
-        for (dep, input) in recipe.deps.iter().zip(inputs) {
-            let (path, modulo) = input.derivation.as_ref()?;
-            modulos.insert(path, *modulo);
-            input_drvs.entry(path.clone()).or_default().extend(dep.outputs.iter().cloned());
-        }
-        let fixed = fixed_outputs(recipe);
-        let fill = Fill { own: fixed.as_ref(), inputs: &input_outputs };
-        let kind = self.kind(recipe);
-        let mut drv = derivation(recipe, &kind, &fill, input_drvs, recipe.sources.clone());
-        let modulo_of = |path: &StorePath| {
-            modulos.get(path).copied().ok_or_else(|| ModuloError::Cycle(path.clone()))
-        };
-        drv.fill_outputs(modulo_of).ok()?;
-        let modulo = drv.modulo(modulo_of).ok()?;
-        let path = drv.drv_path().ok()?;
-        let outputs = drv
-            .outputs
-            .iter()
-            .map(|(name, output)| Some((name.clone(), output.path()?.clone())))
-            .collect::<Option<Outputs>>()?;
-        Some(Address { outputs, derivation: Some((path, modulo)) })
+    fn address(&self, recipe: &Recipe, inputs: &[Option<&Address>]) -> Option<Address> {
+        by_instructions(recipe, &self.kind(recipe), inputs)
     }
+}
+
+/// The outputs as the instructions name them; `None` when those of an input do not.
+pub(super) fn by_instructions(
+    recipe: &Recipe,
+    kind: &Kind,
+    inputs: &[Option<&Address>],
+) -> Option<Address> {
+    let inputs: Vec<&Address> = inputs.iter().copied().collect::<Option<_>>()?;
+    let input_outputs: Vec<&Outputs> = inputs.iter().map(|input| &input.outputs).collect();
+    let mut modulos: BTreeMap<&StorePath, Modulo> = BTreeMap::new();
+    let mut input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>> = BTreeMap::new();
+    for (dep, input) in recipe.deps.iter().zip(inputs) {
+        let (path, modulo) = input.derivation.as_ref()?;
+        modulos.insert(path, *modulo);
+        input_drvs.entry(path.clone()).or_default().extend(dep.outputs.iter().cloned());
+    }
+    let fixed = fixed_outputs(recipe);
+    let fill = Fill { own: fixed.as_ref(), inputs: &input_outputs };
+    let mut drv = derivation(recipe, kind, &fill, input_drvs, recipe.sources.clone());
+    let modulo_of = |path: &StorePath| {
+        modulos.get(path).copied().ok_or_else(|| ModuloError::Cycle(path.clone()))
+    };
+    drv.fill_outputs(modulo_of).ok()?;
+    let modulo = drv.modulo(modulo_of).ok()?;
+    let path = drv.drv_path().ok()?;
+    let outputs = drv
+        .outputs
+        .iter()
+        .map(|(name, output)| Some((name.clone(), output.path()?.clone())))
+        .collect::<Option<Outputs>>()?;
+    Some(Address { outputs, derivation: Some((path, modulo)) })
 }

@@ -2,6 +2,7 @@
 //! derivation and what became of its inputs, may an old result stand? Each strategy is one
 //! implementation of [`Rebuilder`]; who runs what and when is the scheduler's affair.
 
+mod as_written;
 mod content_addressed;
 mod input_addressed;
 
@@ -12,6 +13,7 @@ use floe_core::drv::{Derivation, Modulo};
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
 
+pub use as_written::AsWritten;
 pub use content_addressed::ContentAddressed;
 pub use input_addressed::InputAddressed;
 
@@ -46,8 +48,9 @@ pub trait Rebuilder: Send + Sync {
     fn addresses_by_inputs(&self) -> bool;
 
     /// The outputs that are known before anything is built, if they are. `inputs` are the
-    /// dependencies' addresses, or empty unless [`Rebuilder::addresses_by_inputs`].
-    fn address(&self, recipe: &Recipe, inputs: &[&Address]) -> Option<Address>;
+    /// dependencies' addresses, where they have one; empty unless
+    /// [`Rebuilder::addresses_by_inputs`].
+    fn address(&self, recipe: &Recipe, inputs: &[Option<&Address>]) -> Option<Address>;
 
     /// How the recipe's outputs are addressed under this strategy, whatever it was written as.
     fn kind(&self, recipe: &Recipe) -> Kind;
@@ -75,17 +78,21 @@ pub enum Strategy {
     /// Output paths are functions of the content; resolution gives early cutoff.
     #[default]
     ContentAddressed,
+    /// Each derivation as its author wrote it, which is what Nix does.
+    AsWritten,
 }
 
 impl Strategy {
     /// All of them, the default first.
-    pub const ALL: [Strategy; 2] = [Strategy::ContentAddressed, Strategy::InputAddressed];
+    pub const ALL: [Strategy; 3] =
+        [Strategy::ContentAddressed, Strategy::InputAddressed, Strategy::AsWritten];
 
     /// The implementation.
     pub fn rebuilder(self) -> &'static dyn Rebuilder {
         match self {
             Strategy::InputAddressed => &InputAddressed,
             Strategy::ContentAddressed => &ContentAddressed,
+            Strategy::AsWritten => &AsWritten,
         }
     }
 
@@ -103,7 +110,7 @@ impl fmt::Display for Strategy {
 
 /// There is no rebuilder of that name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("there is no rebuilder '{0}'; choose content-addressed or input-addressed")]
+#[error("there is no rebuilder '{0}'; choose content-addressed, input-addressed or as-written")]
 pub struct UnknownStrategy(pub String);
 
 impl FromStr for Strategy {
