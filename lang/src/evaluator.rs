@@ -105,7 +105,10 @@ impl Evaluator {
             let mut values = Vec::with_capacity(args.len());
             for (name, arg) in args {
                 let value = match arg {
-                    Argument::Text(text) => machine.string(text.as_bytes()),
+                    Argument::Text(text) => {
+                        crate::builtins::json::check_nul(text.as_bytes(), Loc::NONE)?;
+                        machine.string(text.as_bytes())
+                    }
                     Argument::Expr(text) => {
                         let code = machine.compile(
                             SourceName::Text,

@@ -4,6 +4,7 @@
 //! it hands on is [`graph::DrvGraph`].
 
 mod append;
+mod assertion;
 mod builtins;
 mod code;
 mod coerce;

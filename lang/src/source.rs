@@ -6,7 +6,7 @@ use crate::graph::SourcePos;
 use crate::syntax::ast::{FileId, Pos};
 
 /// A place in some source text: offsets of all texts laid end to end. 0 is no place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Loc(pub(crate) u32);
 
 impl Loc {
