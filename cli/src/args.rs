@@ -92,6 +92,24 @@ pub struct Source {
     /// Show every frame of an evaluation error
     #[arg(long)]
     pub show_trace: bool,
+    /// What only the faces of Nix's commands set
+    #[arg(skip)]
+    pub nix: Option<NixFace>,
+}
+
+/// How evaluation differs under the names of Nix's commands: errors have C++ Nix's layout.
+#[derive(Debug, Clone, Default)]
+pub struct NixFace {
+    /// The expression is this text from standard input.
+    pub stdin: Option<Vec<u8>>,
+    /// `builtins.traceVerbose` prints.
+    pub trace_verbose: bool,
+    /// `builtins.warn` fails.
+    pub abort_on_warn: bool,
+    /// `builtins.fromTOML` takes dates and times.
+    pub toml_timestamps: bool,
+    /// Calls nested deeper are an error.
+    pub max_call_depth: Option<u32>,
 }
 
 /// How to build.

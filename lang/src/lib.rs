@@ -41,3 +41,4 @@ pub use collect::Wanted;
 pub use error::{ErrorKind, EvalError, Frame};
 pub use evaluator::{Argument, Evaluator, Handle};
 pub use settings::{SearchEntry, Settings};
+pub use source::SourceName;

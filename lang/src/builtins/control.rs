@@ -57,7 +57,7 @@ fn add_error_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Val
         Err(error) => {
             let what = "while evaluating the error message passed to builtins.addErrorContext";
             let text = message(machine, args[0], loc, what)?;
-            Err(error.frame(Loc::NONE, String::from_utf8_lossy(&text)))
+            Err(error.context(String::from_utf8_lossy(&text).into_owned()))
         }
     }
 }
