@@ -57,6 +57,8 @@ pub enum Command {
     Log(Log),
     /// Say why a derivation was built, cut off or reused the last time
     Explain(Explain),
+    /// Set what requests decided side by side, from the files that `floe build --report` wrote
+    Report(Report),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -291,6 +293,17 @@ pub struct Explain {
     /// The rebuilder whose records to read
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `floe report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Report files, a row each, in this order
+    #[arg(required = true, value_name = "[LABEL=]FILE")]
+    pub files: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
