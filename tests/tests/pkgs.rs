@@ -19,6 +19,9 @@ fn overlay(name: &str) -> String {
     pkgs().join("overlays").join(name).to_string_lossy().into_owned()
 }
 
+/// How the variables begin that tell cargo where to find things.
+const CLIENTS: [&str; 7] = ["PATH", "CARGO", "RUSTUP", "SSL_", "HTTP_", "HTTPS_", "NO_PROXY"];
+
 /// A world in which crates can be fetched: it has the caller's cargo, with its settings and its cache.
 struct Set {
     world: World,
@@ -32,14 +35,8 @@ impl Set {
     fn command(&self, verb: &str, overlays: &[String]) -> Command {
         let mut command = self.world.command("floe");
         for (name, value) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if [
-                "PATH", "CARGO", "RUSTUP", "SSL_", "HTTP", "HTTPS", "http", "https", "NO_PROXY",
-                "no_proxy",
-            ]
-            .iter()
-            .any(|known| text.starts_with(known))
-            {
+            let text = name.to_string_lossy().to_ascii_uppercase();
+            if CLIENTS.iter().any(|known| text.starts_with(known)) {
                 command.env(name, value);
             }
         }
@@ -98,15 +95,16 @@ impl Decided {
             .collect()
     }
 
+    /// The line of a package.
+    #[track_caller]
     fn of(&self, package: &str) -> &Value {
-        let named = |line: &&Value| {
-            line["name"].as_str().is_some_and(|name| name.starts_with(&format!("{package}-")))
+        let prefix = format!("{package}-");
+        let is_it = |line: &&Value| {
+            line["name"]
+                .as_str()
+                .is_some_and(|name| name.starts_with(&prefix) && !name.ends_with(".crate"))
         };
-        self.0
-            .iter()
-            .filter(named)
-            .find(|line| !line["task"].as_str().unwrap_or("").ends_with(".crate"))
-            .expect("the package in the report")
+        self.0.iter().find(is_it).expect("the package in the report")
     }
 }
 
