@@ -108,6 +108,12 @@ fn a_root_that_cannot_be_made() {
     let scene = Scene::with_script("echo made > $out");
     let outcome = scene.build("good", &["--root", "/proc/floe"]);
     fails_saying(&outcome, &["/proc/floe"]);
+    assert_eq!(
+        outcome.stderr.matches("No such file").count(),
+        1,
+        "a cause is told once: {}",
+        outcome.stderr
+    );
 }
 
 #[test]
