@@ -57,6 +57,8 @@ pub enum Command {
     Log(Log),
     /// Say why a derivation was built, cut off or reused the last time
     Explain(Explain),
+    /// Set what requests decided side by side, from the files that `floe build --report` wrote
+    Report(Report),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -92,6 +94,24 @@ pub struct Source {
     /// Show every frame of an evaluation error
     #[arg(long)]
     pub show_trace: bool,
+    /// What only the faces of Nix's commands set
+    #[arg(skip)]
+    pub nix: Option<NixFace>,
+}
+
+/// How evaluation differs under the names of Nix's commands: errors have C++ Nix's layout.
+#[derive(Debug, Clone, Default)]
+pub struct NixFace {
+    /// The expression is this text from standard input.
+    pub stdin: Option<Vec<u8>>,
+    /// `builtins.traceVerbose` prints.
+    pub trace_verbose: bool,
+    /// `builtins.warn` fails.
+    pub abort_on_warn: bool,
+    /// `builtins.fromTOML` takes dates and times.
+    pub toml_timestamps: bool,
+    /// Calls nested deeper are an error.
+    pub max_call_depth: Option<u32>,
 }
 
 /// How to build.
@@ -273,6 +293,17 @@ pub struct Explain {
     /// The rebuilder whose records to read
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `floe report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Report files, a row each, in this order
+    #[arg(required = true, value_name = "[LABEL=]FILE")]
+    pub files: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

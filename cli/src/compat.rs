@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser};
 use floe_engine::rebuilder::Strategy;
 
-use crate::args::{Building, Global, Source};
+use crate::args::{Building, Global, NixFace, Source};
 use crate::command;
 use crate::command::build::{carry_out, evaluate, fail_if_failed, link, options, results};
 use crate::evaluate::Evaluation;
@@ -43,8 +43,23 @@ struct Common {
     #[arg(long, value_name = "FEATURES")]
     extra_experimental_features: Vec<String>,
     /// Show every frame of an evaluation error
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_show_trace")]
     show_trace: bool,
+    /// Show the frames that matter
+    #[arg(long)]
+    no_show_trace: bool,
+    /// Let builtins.traceVerbose print
+    #[arg(long)]
+    trace_verbose: bool,
+    /// Let builtins.warn fail
+    #[arg(long, env = "NIX_ABORT_ON_WARN", value_parser = clap::builder::FalseyValueParser::new())]
+    abort_on_warn: bool,
+    /// Calls nested deeper are an error
+    #[arg(long)]
+    max_call_depth: Option<u32>,
+    /// Accepted: evaluation is impure
+    #[arg(long)]
+    impure: bool,
     /// Say less
     #[arg(long, short)]
     quiet: bool,
@@ -106,6 +121,12 @@ struct NixInstantiate {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print XML
+    #[arg(long, conflicts_with = "json")]
+    xml: bool,
+    /// Leave places out of XML
+    #[arg(long)]
+    no_location: bool,
     /// Print a string without quotes
     #[arg(long)]
     raw: bool,
@@ -126,13 +147,25 @@ impl Common {
         }
     }
 
+    fn face(&self) -> NixFace {
+        let features = self.extra_experimental_features.iter().flat_map(|all| all.split(' '));
+        NixFace {
+            stdin: None,
+            trace_verbose: self.trace_verbose,
+            abort_on_warn: self.abort_on_warn,
+            toml_timestamps: features.into_iter().any(|name| name == "parse-toml-timestamps"),
+            max_call_depth: self.max_call_depth,
+        }
+    }
+
     /// A source for each file or expression.
     fn sources(&self) -> Result<Vec<Source>> {
         let base = Source {
             include: self.include.clone(),
             arg: self.arg.clone(),
             argstr: self.argstr.clone(),
-            show_trace: self.show_trace,
+            show_trace: self.show_trace && !self.no_show_trace,
+            nix: Some(self.face()),
             ..Source::default()
         };
         if self.files.is_empty() {
@@ -142,11 +175,12 @@ impl Common {
             .iter()
             .map(|word| {
                 if word == "-" {
-                    let mut text = String::new();
+                    let mut text = Vec::new();
                     std::io::stdin()
-                        .read_to_string(&mut text)
+                        .read_to_end(&mut text)
                         .context("cannot read standard input")?;
-                    return Ok(Source { expr: Some(text), ..base.clone() });
+                    let nix = Some(NixFace { stdin: Some(text), ..self.face() });
+                    return Ok(Source { nix, ..base.clone() });
                 }
                 Ok(match self.expr {
                     true => Source { expr: Some(word.clone()), ..base.clone() },
@@ -208,8 +242,14 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
     let engine = command::engine(&global, progress.events())?;
     let mut out = std::io::stdout().lock();
     for source in args.common.sources()? {
+        if args.parse {
+            let mut text = Evaluation::parse(&source, engine.host())?;
+            text.push(b'\n');
+            out.write_all(&text)?;
+            continue;
+        }
         let mut evaluation = Evaluation::start(&source, engine.host())?;
-        if args.eval {
+        if args.eval || args.xml || args.json {
             let attrs: Vec<Option<&str>> = match args.common.attrs.as_slice() {
                 [] => vec![None],
                 attrs => attrs.iter().map(|attr| Some(attr.as_str())).collect(),
@@ -217,14 +257,16 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
             for attr in attrs {
                 let value = evaluation.select(attr)?;
                 let value = evaluation.force(value, args.strict)?;
-                let mut text = if args.json {
+                let mut text = if args.xml {
+                    evaluation.to_xml(value, args.strict, !args.no_location)?
+                } else if args.json {
                     evaluation.to_json(value)?
                 } else if args.raw {
                     evaluation.to_text(value)?
                 } else {
                     evaluation.print(value)?
                 };
-                if !args.raw {
+                if !args.raw && !args.xml {
                     text.push(b'\n');
                 }
                 out.write_all(&text)?;

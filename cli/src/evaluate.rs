@@ -8,7 +8,8 @@ use floe_core::path::OutputName;
 use floe_engine::import::Wanted;
 use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
-use floe_lang::{Argument, EvalError, Evaluator, Handle, SearchEntry, Settings};
+use floe_lang::diagnostic::{self, Diagnostic};
+use floe_lang::{Argument, EvalError, Evaluator, Handle, SearchEntry, Settings, SourceName};
 
 use crate::args::Source;
 use crate::fault;
@@ -19,7 +20,15 @@ pub struct Evaluation {
     top: Handle,
     args: Vec<(String, Argument)>,
     base: PathBuf,
+    style: Style,
+}
+
+/// How errors look.
+#[derive(Clone, Copy)]
+struct Style {
     show_trace: bool,
+    /// As C++ Nix shows them.
+    nix: bool,
 }
 
 /// A derivation to build and what its expression says of it.
@@ -37,22 +46,43 @@ impl Evaluation {
         let args = pairs(&source.arg, Argument::Expr)
             .chain(pairs(&source.argstr, Argument::Text))
             .collect::<Vec<_>>();
-        let settings =
-            Settings { nix_path: search_path(&source.include, &base), ..Settings::default() };
-        let mut evaluator = Evaluator::new(host, settings);
+        let (mut evaluator, style) = evaluator(source, host, &base);
+        let stdin = source.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
         let top = match (&source.expr, &source.file) {
+            _ if stdin.is_some() => evaluator.eval_stdin(stdin.unwrap_or_default(), &base),
             (Some(text), _) => evaluator.eval_expr(text, &base),
             (None, file) => {
                 let file = base.join(file.as_deref().unwrap_or(Path::new(".")));
                 evaluator.eval_file(&file)
             }
         };
-        let show_trace = source.show_trace;
         let top = match top {
             Ok(top) => top,
-            Err(error) => return Err(shown(&error, &evaluator, show_trace)),
+            Err(error) => return Err(shown(&error, &evaluator, style)),
         };
-        Ok(Evaluation { evaluator, top, args, base, show_trace })
+        Ok(Evaluation { evaluator, top, args, base, style })
+    }
+
+    /// The source as `nix-instantiate --parse` prints it.
+    pub fn parse(source: &Source, host: Arc<dyn Host>) -> Result<Vec<u8>> {
+        let base = std::env::current_dir().context("cannot find the current directory")?;
+        let (mut evaluator, style) = evaluator(source, host, &base);
+        let stdin = source.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
+        let parsed = match (stdin, &source.expr, &source.file) {
+            (Some(text), ..) => evaluator.parse(SourceName::Stdin, text, &base),
+            (_, Some(text), _) => evaluator.parse(SourceName::Text, text.as_bytes(), &base),
+            (_, None, file) => {
+                let mut file = base.join(file.as_deref().unwrap_or(Path::new(".")));
+                if file.is_dir() {
+                    file.push("default.nix");
+                }
+                let text = std::fs::read(&file)
+                    .with_context(|| format!("cannot read '{}'", file.display()))?;
+                let folder = file.parent().unwrap_or(&base).to_owned();
+                evaluator.parse(SourceName::File(file), &text, &folder)
+            }
+        };
+        parsed.map_err(|error| shown(&error, &evaluator, style))
     }
 
     fn try_with<T>(
@@ -60,7 +90,7 @@ impl Evaluation {
         work: impl FnOnce(&mut Evaluator) -> Result<T, EvalError>,
     ) -> Result<T> {
         let result = work(&mut self.evaluator);
-        result.map_err(|error| shown(&error, &self.evaluator, self.show_trace))
+        result.map_err(|error| shown(&error, &self.evaluator, self.style))
     }
 
     /// The value at an attribute path; the whole value without one.
@@ -131,6 +161,11 @@ impl Evaluation {
         self.try_with(|evaluator| evaluator.to_json(value))
     }
 
+    /// A value as XML.
+    pub fn to_xml(&mut self, value: Handle, strict: bool, locations: bool) -> Result<Vec<u8>> {
+        self.try_with(|evaluator| evaluator.to_xml(value, strict, locations))
+    }
+
     /// A string's bytes.
     pub fn to_text(&mut self, value: Handle) -> Result<Vec<u8>> {
         self.try_with(|evaluator| evaluator.to_text(value))
@@ -152,9 +187,27 @@ impl Evaluation {
     }
 }
 
-fn shown(error: &EvalError, evaluator: &Evaluator, show_trace: bool) -> anyhow::Error {
+/// An evaluator with the source's settings, and how its errors look.
+fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> (Evaluator, Style) {
+    let mut settings =
+        Settings { nix_path: search_path(&source.include, base), ..Settings::default() };
+    if let Some(nix) = &source.nix {
+        settings.trace_verbose = nix.trace_verbose;
+        settings.abort_on_warn = nix.abort_on_warn;
+        settings.toml_timestamps = nix.toml_timestamps;
+        settings.max_call_depth = nix.max_call_depth.unwrap_or(settings.max_call_depth);
+    }
+    let style = Style { show_trace: source.show_trace, nix: source.nix.is_some() };
+    (Evaluator::new(host, settings), style)
+}
+
+fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Error {
     use std::io::IsTerminal;
-    fault::show(error, evaluator, show_trace, std::io::stderr().is_terminal()).into_error()
+    if style.nix {
+        let text = diagnostic::render(&Diagnostic::from(error), evaluator, style.show_trace);
+        return fault::Shown(text).into_error();
+    }
+    fault::show(error, evaluator, style.show_trace, std::io::stderr().is_terminal()).into_error()
 }
 
 impl fault::Shown {

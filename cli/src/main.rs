@@ -43,6 +43,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::PathInfo(args) => command::inspect::path_info(global, &args),
         Command::Log(args) => command::inspect::log(global, &args),
         Command::Explain(args) => command::explain::explain(global, &args),
+        Command::Report(args) => command::report::report(&args),
         Command::Store(args) => command::store::store(global, &args),
         Command::Seed(args) => command::seed::seed(global, &args),
         Command::Doctor(args) => command::doctor::doctor(&args),

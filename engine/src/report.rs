@@ -72,6 +72,8 @@ pub struct Counters {
     pub derivations_resolved: u64,
     /// Builders run, failed ones included.
     pub builders_run: u64,
+    /// Wall time of the request, evaluation included.
+    pub wall_ms: u64,
     /// How many derivations were decided how.
     #[serde(flatten)]
     pub decisions: BTreeMap<Decision, u64>,
@@ -123,12 +125,18 @@ pub fn decision_line<'a>(
 }
 
 /// The last line of a request.
-pub fn counters(decided: &[Decided], outcome: &Outcome, queries: QueryCounts) -> Counters {
+pub fn counters(
+    decided: &[Decided],
+    outcome: &Outcome,
+    queries: QueryCounts,
+    wall_ms: u64,
+) -> Counters {
     Counters {
         queries_executed: queries.executed,
         queries_validated: queries.validated,
         derivations_resolved: outcome.resolved,
         builders_run: outcome.builders_run,
+        wall_ms,
         decisions: tally(decided),
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct LambdaCode {
     pub(crate) name: Option<Symbol>,
     pub(crate) loc: Loc,
     pub(crate) body: Gc<Code>,
+    /// The name of the whole argument.
+    pub(crate) param: Option<Symbol>,
     pub(crate) formals: Option<FormalsCode>,
     pub(crate) frame_len: u32,
 }
@@ -159,8 +161,6 @@ pub(crate) enum Code {
         cond: Gc<Code>,
         body: Gc<Code>,
         loc: Loc,
-        end: Loc,
-        cond_loc: Loc,
     },
     If {
         cond: Gc<Code>,

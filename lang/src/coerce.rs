@@ -36,6 +36,21 @@ impl Coerce {
 
 impl From<HostError> for Error {
     fn from(error: HostError) -> Error {
+        if let HostError::Io { action, path, source } = &error {
+            use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+            let path = path.display();
+            let message = match (*action, source.kind()) {
+                (_, NotFound) => Some(format!("path '{path}' does not exist")),
+                ("reading directory", NotADirectory) => {
+                    Some(format!("cannot read directory \"{path}\": Not a directory"))
+                }
+                ("reading file", IsADirectory) => Some(format!("'{path}' is a directory")),
+                _ => None,
+            };
+            if let Some(message) = message {
+                return Error::new(ErrorKind::Host, Loc::NONE, message);
+            }
+        }
         Error::new(ErrorKind::Host, Loc::NONE, error.to_string())
     }
 }

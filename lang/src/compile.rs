@@ -173,9 +173,7 @@ impl Compiler<'_> {
                 Code::With { env, body: body? }
             }
             Expr::Assert { cond, body } => {
-                let span = self.ast.span(cond);
-                let (cond_loc, end) = (self.start(span), self.offset(span.end));
-                Code::Assert { cond: self.expr(cond)?, body: self.expr(body)?, loc, end, cond_loc }
+                Code::Assert { cond: self.expr(cond)?, body: self.expr(body)?, loc }
             }
             Expr::If { cond, yes, no } => {
                 Code::If { cond: self.expr(cond)?, yes: self.expr(yes)?, no: self.expr(no)?, loc }
@@ -440,7 +438,7 @@ impl Compiler<'_> {
                 source_order: self.heap.alloc_slice(order.into_iter()),
             }
         });
-        Ok(LambdaCode { name: lambda.name, loc, body, formals, frame_len })
+        Ok(LambdaCode { name: lambda.name, loc, body, param: lambda.arg, formals, frame_len })
     }
 
     fn set(&mut self, id: SetId) -> Res<Code> {

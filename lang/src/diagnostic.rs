@@ -3,6 +3,9 @@
 
 use std::collections::HashSet;
 
+use crate::error::{ErrorKind, EvalError};
+use crate::graph::SourcePos;
+
 /// What kind of failure it is; callers choose exit codes and hints by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
@@ -55,6 +58,47 @@ pub struct Diagnostic {
     pub frames: Vec<Frame>,
     /// What may help, such as `Did you mean foo?`.
     pub hints: Vec<String>,
+}
+
+impl From<&SourcePos> for Position {
+    fn from(pos: &SourcePos) -> Position {
+        Position { file: pos.file.display().to_string(), line: pos.line, column: pos.column }
+    }
+}
+
+impl From<&EvalError> for Diagnostic {
+    fn from(error: &EvalError) -> Diagnostic {
+        let kind = match error.kind {
+            ErrorKind::Syntax => Kind::Syntax,
+            ErrorKind::Throw => Kind::Throw,
+            ErrorKind::Abort => Kind::Abort,
+            ErrorKind::Assertion => Kind::Assertion,
+            ErrorKind::Host => Kind::Host,
+            _ => Kind::Eval,
+        };
+        let (message, hint) = match error.message.split_once("\nDid you mean ") {
+            Some((message, rest)) => (message, Some(format!("Did you mean {rest}"))),
+            None => (error.message.as_str(), None),
+        };
+        // The program's own errors stand where they are called, and that is a frame.
+        let placed = !matches!(kind, Kind::Throw | Kind::Abort);
+        Diagnostic {
+            kind,
+            message: message.to_owned(),
+            position: error.pos.as_ref().filter(|_| placed).map(Position::from),
+            frames: error
+                .frames
+                .iter()
+                .rev()
+                .map(|frame| Frame {
+                    message: frame.text.clone(),
+                    position: frame.pos.as_ref().map(Position::from),
+                    always: frame.always,
+                })
+                .collect(),
+            hints: hint.into_iter().collect(),
+        }
+    }
 }
 
 /// Gives the lines of sources.

@@ -7,6 +7,7 @@ use floe_core::ca::Method;
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::OutputName;
 
+use crate::builtins::strings::nix_words;
 use crate::coerce::Coerce;
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, Res};
@@ -91,7 +92,7 @@ impl Machine {
         floe_core::path::check_name(name).map_err(|error| {
             Error::eval(
                 loc,
-                format!("invalid derivation name: {error}. Please pass a different 'name'."),
+                format!("invalid derivation name: {}. Please pass a different 'name'.", nix_words(&error)),
             )
         })?;
         let structured = self.flag(attrs, "__structuredAttrs", loc)?;

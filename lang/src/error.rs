@@ -42,6 +42,8 @@ pub struct Frame {
     pub text: String,
     /// Where.
     pub pos: Option<SourcePos>,
+    /// Shown even in a short trace (`builtins.addErrorContext`).
+    pub always: bool,
 }
 
 /// A failed evaluation.
@@ -76,7 +78,7 @@ pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
     pub(crate) loc: Loc,
-    pub(crate) frames: Vec<(Loc, String)>,
+    pub(crate) frames: Vec<(Loc, String, bool)>,
 }
 
 pub(crate) type Res<T> = Result<T, Error>;
@@ -104,8 +106,15 @@ impl Error {
     #[cold]
     pub(crate) fn frame(mut self, loc: Loc, text: impl Into<String>) -> Error {
         if self.0.frames.len() < MAX_FRAMES {
-            self.0.frames.push((loc, text.into()));
+            self.0.frames.push((loc, text.into(), false));
         }
+        self
+    }
+
+    /// Adds a frame that short traces show too.
+    #[cold]
+    pub(crate) fn context(mut self, text: String) -> Error {
+        self.0.frames.push((Loc::NONE, text, true));
         self
     }
 
@@ -131,7 +140,7 @@ impl Error {
             frames: failure
                 .frames
                 .into_iter()
-                .map(|(loc, text)| Frame { text, pos: sources.resolve(loc) })
+                .map(|(loc, text, always)| Frame { text, pos: sources.resolve(loc), always })
                 .collect(),
         }
     }

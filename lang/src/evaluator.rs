@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::collect::Wanted;
 use crate::context::Ctx;
+use crate::diagnostic::SourceLines;
 use crate::error::{EvalError, Res};
 use crate::graph::DrvGraph;
 use crate::host::Host;
@@ -86,12 +87,45 @@ impl Evaluator {
 
     /// Evaluates a text whose relative paths start from a folder.
     pub fn eval_expr(&mut self, text: &str, base: &Path) -> Result<Handle, EvalError> {
+        self.eval_text(SourceName::Text, text.as_bytes(), base)
+    }
+
+    /// Evaluates what was read from standard input.
+    pub fn eval_stdin(&mut self, text: &[u8], base: &Path) -> Result<Handle, EvalError> {
+        self.eval_text(SourceName::Stdin, text, base)
+    }
+
+    fn eval_text(
+        &mut self,
+        name: SourceName,
+        text: &[u8],
+        base: &Path,
+    ) -> Result<Handle, EvalError> {
         let base = crate::paths::normalise(base.as_os_str().as_bytes());
         let value = self.run(|machine| {
-            let code = machine.compile(SourceName::Text, text.as_bytes().to_vec(), &base, None)?;
+            let code = machine.compile(name, text.to_vec(), &base, None)?;
             machine.eval(code, machine.root)
         })?;
         Ok(self.handle(value))
+    }
+
+    /// A text's expression as `nix-instantiate --parse` writes it, its variables checked.
+    pub fn parse(
+        &mut self,
+        name: SourceName,
+        text: &[u8],
+        base: &Path,
+    ) -> Result<Vec<u8>, EvalError> {
+        let base = crate::paths::normalise(base.as_os_str().as_bytes());
+        self.run(|machine| {
+            machine.compile(name, text.to_vec(), &base, None)?;
+            let file = crate::syntax::ast::FileId(0);
+            let ast = crate::syntax::parse(file, text, Default::default());
+            let ast = ast.expect("what was compiled can be parsed");
+            let home = machine.host.env_var("HOME").unwrap_or_default();
+            let folders = crate::syntax::print::Folders { base: &base, home: &home };
+            Ok(crate::syntax::print::expression(&ast, ast.root(), folders))
+        })
     }
 
     /// The values of command line arguments.
@@ -105,7 +139,10 @@ impl Evaluator {
             let mut values = Vec::with_capacity(args.len());
             for (name, arg) in args {
                 let value = match arg {
-                    Argument::Text(text) => machine.string(text.as_bytes()),
+                    Argument::Text(text) => {
+                        crate::builtins::json::check_nul(text.as_bytes(), Loc::NONE)?;
+                        machine.string(text.as_bytes())
+                    }
                     Argument::Expr(text) => {
                         let code = machine.compile(
                             SourceName::Text,
@@ -193,6 +230,21 @@ impl Evaluator {
         })
     }
 
+    /// As `nix-instantiate --xml` prints it.
+    pub fn to_xml(
+        &mut self,
+        value: Handle,
+        strict: bool,
+        locations: bool,
+    ) -> Result<Vec<u8>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| {
+            let style = crate::builtins::xml::Style { strict, locations };
+            let (text, _) = machine.to_xml(value, style)?;
+            machine.real_bytes(&text)
+        })
+    }
+
     /// As `nix-instantiate --eval` prints it; what is not forced yet is `<CODE>`.
     pub fn print(&mut self, value: Handle) -> Result<Vec<u8>, EvalError> {
         let value = self.own(value);
@@ -227,5 +279,25 @@ impl Evaluator {
     /// Frees the evaluation and keeps its derivations.
     pub fn finish(self) -> Arc<DrvGraph> {
         self.machine.graph.clone()
+    }
+}
+
+impl SourceLines for Evaluator {
+    fn line(&self, file: &str, line: u32) -> Option<String> {
+        let text = self.source_text(Path::new(file))?;
+        let mut rest = text;
+        for number in 1.. {
+            let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            if number == line {
+                return Some(String::from_utf8_lossy(&rest[..end]).into_owned());
+            }
+            let after = match rest.get(end..) {
+                None | Some([]) => return None,
+                Some([b'\r', b'\n', after @ ..]) => after,
+                Some([_, after @ ..]) => after,
+            };
+            rest = after;
+        }
+        None
     }
 }

@@ -107,12 +107,7 @@ impl Machine {
         let value = self.suspend(code);
         self.imports.insert(target.clone(), Import { value });
         self.imports.insert(path.to_vec(), Import { value });
-        self.force(value).map_err(|error| {
-            error.frame(
-                Loc::NONE,
-                format!("while evaluating the file '{}':", String::from_utf8_lossy(&target)),
-            )
-        })
+        self.force(value)
     }
 
     /// Evaluates a file with more names in scope.

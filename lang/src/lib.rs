@@ -4,6 +4,7 @@
 //! it hands on is [`graph::DrvGraph`].
 
 mod append;
+mod assertion;
 mod builtins;
 mod code;
 mod coerce;
@@ -40,3 +41,4 @@ pub use collect::Wanted;
 pub use error::{ErrorKind, EvalError, Frame};
 pub use evaluator::{Argument, Evaluator, Handle};
 pub use settings::{SearchEntry, Settings};
+pub use source::SourceName;

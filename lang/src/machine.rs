@@ -35,6 +35,8 @@ pub(crate) struct Machine {
     pub(crate) imports: FxHashMap<Vec<u8>, Import>,
     pub(crate) copied: FxHashMap<Vec<u8>, SourceId>,
     pub(crate) derivation: Option<Value>,
+    /// The conditions of asserts that failed, as text.
+    pub(crate) conditions: FxHashMap<Loc, String>,
     /// Calls in progress.
     pub(crate) depth: u32,
     /// The address below which the stack must not grow.
@@ -204,9 +206,9 @@ impl Machine {
                     env = inner;
                     code = *body;
                 }
-                Code::Assert { cond, body, loc, end, cond_loc } => {
+                Code::Assert { cond, body, loc } => {
                     if !self.assert_condition(*cond, env, *loc)? {
-                        return Err(self.assertion_failed(*cond_loc, *end, *loc));
+                        return Err(self.assertion_failed(*cond, env, *loc));
                     }
                     code = *body;
                 }
@@ -354,17 +356,6 @@ impl Machine {
         }
     }
 
-    fn assertion_failed(&mut self, start: Loc, end: Loc, loc: Loc) -> Error {
-        let text = match self.sources.find(start) {
-            Some((source, from)) => {
-                let to = (from + (end.0 - start.0) as usize).min(source.text.len());
-                String::from_utf8_lossy(&source.text[from..to]).into_owned()
-            }
-            None => String::new(),
-        };
-        Error::new(ErrorKind::Assertion, loc, format!("assertion '{text}' failed"))
-    }
-
     /// A frame with all its bindings, each delayed.
     fn frame(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Gc<Env> {
         let set = set.get();
@@ -376,7 +367,12 @@ impl Machine {
         }
         for (binding, at) in set.bindings.iter().zip(0..) {
             let scope = if binding.scope == BindingScope::Around { around } else { env };
-            let value = self.delay(&binding.value, scope);
+            let value = if set.overrides.is_some() && binding.value.id != u32::MAX {
+                // What a variable names may still be overridden.
+                self.thunk(State::Suspended(LambdaRef::new(binding.value.id, scope)))
+            } else {
+                self.delay(&binding.value, scope)
+            };
             Env::slot(env, at).set(value);
         }
         env
@@ -895,6 +891,7 @@ impl Machine {
             imports: FxHashMap::default(),
             copied: FxHashMap::default(),
             derivation: None,
+            conditions: FxHashMap::default(),
             depth: 0,
             stack_limit: 0,
         };

@@ -70,17 +70,19 @@ pub(crate) fn next(
 ) -> Option<Token> {
     let at = from + memchr::memchr(0, &bytes[from..])?;
     let hex = |range: std::ops::Range<usize>| {
-        std::str::from_utf8(&bytes[range]).ok().and_then(|text| u32::from_str_radix(text, 16).ok())
+        std::str::from_utf8(bytes.get(range)?).ok().and_then(|text| u32::from_str_radix(text, 16).ok())
     };
     let id = hex(at + 2..at + 10)?;
     let index = hex(at + 10..at + 18)?;
     let prefix = STORE_DIR.len() + 1;
-    let (segment, prefix, width) = match bytes[at + 1] {
+    let (segment, prefix, width) = match bytes.get(at + 1)? {
         b's' => (Segment::Source(SourceId(id)), prefix, DIGEST_LEN),
         b'd' => (Segment::DrvPath(DrvId(id)), prefix, DIGEST_LEN),
         b'o' => (Segment::Output(DrvId(id), index), prefix, DIGEST_LEN),
         _ => (Segment::Output(DrvId(id), index), 1, PLACEHOLDER_LEN),
     };
     let name = if width == DIGEST_LEN { name_len(&segment) } else { 0 };
-    Some(Token { segment, start: at - prefix, end: at + width + name })
+    let end = at + width + name;
+    (end <= bytes.len()).then_some(())?;
+    Some(Token { segment, start: at.checked_sub(prefix)?, end })
 }

@@ -78,7 +78,8 @@ pub(crate) fn float_g(x: f64) -> String {
 }
 
 impl Machine {
-    fn peek(value: Value) -> Value {
+    /// A value without the thunk around it, if that was computed.
+    pub(crate) fn peek(value: Value) -> Value {
         match value {
             Value::Thunk(thunk) => match thunk.0.get() {
                 State::Done(value) => value,

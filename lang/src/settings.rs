@@ -22,6 +22,12 @@ pub struct Settings {
     pub max_call_depth: u32,
     /// The search path, first entry first.
     pub nix_path: Vec<SearchEntry>,
+    /// `builtins.traceVerbose` prints.
+    pub trace_verbose: bool,
+    /// `builtins.warn` fails.
+    pub abort_on_warn: bool,
+    /// `builtins.fromTOML` takes dates and times.
+    pub toml_timestamps: bool,
     /// Bytes of stack reserved (not used) for evaluation.
     pub stack_bytes: usize,
 }
@@ -33,6 +39,9 @@ impl Default for Settings {
             restrict: None,
             max_call_depth: 10_000,
             nix_path: Vec::new(),
+            trace_verbose: false,
+            abort_on_warn: false,
+            toml_timestamps: false,
             stack_bytes: 1 << 30,
         }
     }

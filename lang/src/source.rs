@@ -6,7 +6,7 @@ use crate::graph::SourcePos;
 use crate::syntax::ast::{FileId, Pos};
 
 /// A place in some source text: offsets of all texts laid end to end. 0 is no place.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Loc(pub(crate) u32);
 
 impl Loc {
@@ -20,8 +20,22 @@ pub enum SourceName {
     File(PathBuf),
     /// From the command line or another caller.
     Text,
+    /// From standard input.
+    Stdin,
     /// From the program itself, under this name.
     Builtin(&'static str),
+}
+
+impl SourceName {
+    /// As positions name it.
+    fn shown(&self) -> PathBuf {
+        match self {
+            SourceName::File(path) => path.clone(),
+            SourceName::Text => PathBuf::from("«string»"),
+            SourceName::Stdin => PathBuf::from("«stdin»"),
+            SourceName::Builtin(name) => Path::new("«nix-internal»").join(name),
+        }
+    }
 }
 
 pub(crate) struct SourceText {
@@ -85,20 +99,17 @@ impl Sources {
         Some((source, line, (offset - start) as u32 + 1))
     }
 
-    /// The text of a file that was read.
+    /// The text that positions name like this; of several `«string»`s the first.
     pub(crate) fn by_path(&self, path: &Path) -> Option<&[u8]> {
-        let same =
-            |source: &&SourceText| matches!(&source.name, SourceName::File(file) if file == path);
+        let same = |source: &&SourceText| match &source.name {
+            SourceName::File(file) => file == path,
+            other => other.shown() == path,
+        };
         self.texts.iter().find(same).map(|source| &source.text[..])
     }
 
     pub(crate) fn resolve(&self, loc: Loc) -> Option<SourcePos> {
         let (source, line, column) = self.line_column(loc)?;
-        let file = match &source.name {
-            SourceName::File(path) => path.clone(),
-            SourceName::Text => PathBuf::from("«string»"),
-            SourceName::Builtin(name) => Path::new("«nix-internal»").join(name),
-        };
-        Some(SourcePos { file, line, column })
+        Some(SourcePos { file: source.name.shown(), line, column })
     }
 }

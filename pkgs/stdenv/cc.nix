@@ -103,12 +103,14 @@ let
         '' + link (files: "$(objects ${toString files})");
         installPhase = install;
       });
+
+      result = (if grain == "file" then linked else package) // passthru // {
+        overrideAttrs = change: buildC (args // change args);
+        # The same package in the finer grain; of that, itself, so that printing all of it ends.
+        units = if grain == "file" then result else buildC (args // { grain = "file"; });
+      };
     in
-    (if grain == "file" then linked else package) // passthru // {
-      overrideAttrs = change: buildC (args // change args);
-      # The same package in the finer grain.
-      units = buildC (args // { grain = "file"; });
-    };
+    result;
 
   defaultGrain = grain;
 in

@@ -123,7 +123,6 @@ phase() {
 cd "$NIX_BUILD_TOP"
 phase unpackPhase
 [ -z "${postUnpack:-}" ] || eval "$postUnpack"
-[ -z "${postUnpack:-}" ] || eval "$postUnpack"
 phase patchPhase
 [ -z "${prepare:-}" ] || eval "$prepare"
 [ -z "${src:-}" ] || settle

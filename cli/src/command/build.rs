@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use floe_core::path::{OutputName, StorePath};
@@ -35,14 +35,20 @@ pub struct Outputs {
     pub main_program: Option<String>,
 }
 
+/// When a request began, evaluation included.
+struct Started {
+    at: SystemTime,
+    clock: Instant,
+}
+
 /// `floe build`.
 pub fn build(global: &Global, args: &Build) -> Result<()> {
+    let started = Started { at: SystemTime::now(), clock: Instant::now() };
     let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
     let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs)?;
     let options = options(&args.building, args.dry_run, args.report.is_some())?;
-    let started = SystemTime::now();
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     if let Some(file) = &args.report {
         write_report(file, &built, &drvs, &options, started, args.report_changed)
@@ -280,7 +286,7 @@ fn write_report(
     built: &Built,
     drvs: &DrvGraph,
     options: &BuildOptions,
-    started: SystemTime,
+    started: Started,
     changed_only: bool,
 ) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
@@ -289,7 +295,7 @@ fn write_report(
         floe: env!("CARGO_PKG_VERSION"),
         rebuilder: options.strategy.name(),
         system: &current_system(),
-        at: started.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_secs()),
+        at: started.at.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_secs()),
     };
     report::line(&mut out, &head)?;
     for decided in &built.decided {
@@ -302,7 +308,9 @@ fn write_report(
         let drv = drv.map(|path| path.to_string());
         report::line(&mut out, &report::decision_line(decided, name, &built.outcome, drv))?;
     }
-    report::line(&mut out, &report::counters(&built.decided, &built.outcome, built.queries))?;
+    let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let counters = report::counters(&built.decided, &built.outcome, built.queries, wall_ms);
+    report::line(&mut out, &counters)?;
     out.flush()?;
     Ok(())
 }

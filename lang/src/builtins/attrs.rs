@@ -155,6 +155,21 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
 }
 
+fn filter_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let attrs = set_arg(machine, args[1], loc, "second", "filterAttrs")?;
+    let mut kept = Vec::new();
+    for attr in Attrs::all(attrs, &mut machine.heap) {
+        let name = machine.string(attr.name.as_bytes());
+        let verdict = machine.call(args[0], &[name, attr.value.get()], loc)?;
+        let what = "while evaluating the return value of the function passed to builtins.filterAttrs";
+        if machine.as_bool(verdict, loc).map_err(|e| e.frame(loc, what))? {
+            kept.push(attr.copy());
+        }
+    }
+    let own = machine.heap.alloc_slice(kept.into_iter());
+    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
+}
+
 fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "catAttrs")?;
     let what = "while evaluating the second argument passed to builtins.catAttrs";
@@ -291,6 +306,13 @@ pub(super) fn prims() -> Vec<Prim> {
             3,
             remove_attrs,
             "A set without the attributes of given names.",
+        ),
+        Prim::new(
+            "filterAttrs",
+            2,
+            2,
+            filter_attrs,
+            "The attributes for which a function of name and value returns true.",
         ),
         Prim::new("catAttrs", 2, 3, cat_attrs, "The values that a list of sets has for a name."),
         Prim::new(

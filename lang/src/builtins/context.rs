@@ -47,10 +47,17 @@ fn add_output_dependencies(machine: &mut Machine, args: &[Value], loc: Loc) -> R
         [CtxElem::DrvFile(id) | CtxElem::DrvDeep(id)] => id,
         [_] => {
             let real = machine.real_bytes(&text)?;
-            let message = format!("path '{}' is not a derivation", String::from_utf8_lossy(&real));
+            let message = match elems[..] {
+                [CtxElem::Output(id, output)] => format!(
+                    "`addDrvOutputDependencies` can only act on derivations, not on a derivation output such as '{}'",
+                    machine.graph.node(id).outputs[output as usize].name
+                ),
+                _ => format!("path '{}' is not a derivation", String::from_utf8_lossy(&real)),
+            };
             return Err(Error::eval(loc, message));
         }
         _ => {
+            let text = machine.real_bytes(&text)?;
             let message = format!(
                 "context of string '{}' must have exactly one element, but has {}",
                 String::from_utf8_lossy(&text),

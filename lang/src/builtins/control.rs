@@ -57,7 +57,7 @@ fn add_error_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Val
         Err(error) => {
             let what = "while evaluating the error message passed to builtins.addErrorContext";
             let text = message(machine, args[0], loc, what)?;
-            Err(error.frame(Loc::NONE, String::from_utf8_lossy(&text)))
+            Err(error.context(String::from_utf8_lossy(&text).into_owned()))
         }
     }
 }
@@ -72,7 +72,10 @@ fn trace(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
     machine.force(args[1])
 }
 
-fn trace_verbose(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
+fn trace_verbose(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    if machine.settings.trace_verbose {
+        return trace(machine, args, loc);
+    }
     machine.force(args[1])
 }
 
@@ -80,6 +83,10 @@ fn warn(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument; the message passed to builtins.warn";
     let text = machine.as_text_any(args[0], loc).map_err(|e| e.frame(loc, what))?;
     machine.host.message(MessageKind::Warning, text);
+    if machine.settings.abort_on_warn {
+        let message = "aborting to reveal stack trace of warning, as abort-on-warn is set";
+        return Err(machine.thrown(ErrorKind::Abort, message.as_bytes(), loc));
+    }
     machine.force(args[1])
 }
 
@@ -102,7 +109,9 @@ fn get_env(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let hidden = machine.settings.pure || machine.settings.restrict.is_some();
     let value = if hidden { None } else { machine.host.env_var(&String::from_utf8_lossy(name)) };
-    Ok(machine.string(&value.unwrap_or_default()))
+    let value = value.unwrap_or_default();
+    super::json::check_nul(&value, loc)?;
+    Ok(machine.string(&value))
 }
 
 fn derivation_strict(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -211,7 +220,7 @@ pub(super) fn prims() -> Vec<Prim> {
             2,
             0,
             trace_verbose,
-            "Like trace, when trace-verbose is on; it is off.",
+            "Like trace, when the setting trace-verbose is on.",
         ),
         Prim::new("warn", 2, 1, warn, "Prints a warning and returns the second argument."),
         Prim::new("seq", 2, 3, seq, "Forces the first argument and returns the second."),

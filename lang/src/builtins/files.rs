@@ -26,7 +26,10 @@ fn path_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Ve
 
 fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let path = path_arg(machine, args[0], loc, "import")?;
-    machine.import(&path, loc)
+    machine.import(&path, loc).map_err(|error| {
+        let path = String::from_utf8_lossy(&path);
+        error.frame(Loc::NONE, format!("while evaluating the file '{path}':"))
+    })
 }
 
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {

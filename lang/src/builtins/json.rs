@@ -1,5 +1,7 @@
 //! Builtins that write and read data formats.
 
+use rustc_hash::FxHashMap;
+
 use super::Prim;
 use crate::context::Ctx;
 use crate::error::{Error, Res};
@@ -17,30 +19,47 @@ fn to_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     Ok(machine.string_with(&out, ctx))
 }
 
+/// What C++ Nix says of text with NUL bytes.
+pub(crate) fn nul_message(text: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(text).replace('\0', "␀");
+    format!(
+        "input string '{shown}' cannot be represented as Nix string because it contains null bytes"
+    )
+}
+
+/// Fails for text with NUL bytes: in a string they could pass for a marker.
+pub(crate) fn check_nul(text: &[u8], loc: Loc) -> Res<()> {
+    if text.contains(&0) { Err(Error::eval(loc, nul_message(text))) } else { Ok(()) }
+}
+
 impl Machine {
     /// A value from JSON; the parser has bounded the depth.
-    fn value_of_json(&mut self, json: &Json) -> Value {
-        match json {
+    fn value_of_json(&mut self, json: &Json, loc: Loc) -> Res<Value> {
+        Ok(match json {
             Json::Null => Value::Null,
             Json::Bool(b) => Value::Bool(*b),
             Json::Int(n) => Value::Int(*n),
             Json::Float(x) => Value::Float(*x),
-            Json::String(text) => self.string(text),
+            Json::String(text) => {
+                check_nul(text, loc)?;
+                self.string(text)
+            }
             Json::Array(items) => {
-                let items: Vec<Value> = items.iter().map(|item| self.value_of_json(item)).collect();
-                self.list(items.into_iter())
+                let items: Res<Vec<Value>> =
+                    items.iter().map(|item| self.value_of_json(item, loc)).collect();
+                self.list(items?.into_iter())
             }
             Json::Object(members) => {
-                let mut last: rustc_hash::FxHashMap<Symbol, Value> =
-                    rustc_hash::FxHashMap::default();
+                let mut last: FxHashMap<Symbol, Value> = FxHashMap::default();
                 for (name, value) in members {
-                    let value = self.value_of_json(value);
+                    check_nul(name, loc)?;
+                    let value = self.value_of_json(value, loc)?;
                     last.insert(Symbol::intern(name), value);
                 }
                 let attrs = last.into_iter().map(|(name, value)| Attr::new(name, Loc::NONE, value));
                 self.attrs(attrs.collect())
             }
-        }
+        })
     }
 
     fn groups(&mut self, groups: &[Option<&[u8]>]) -> Value {
@@ -55,17 +74,10 @@ impl Machine {
 fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.fromJSON";
     let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
-    // A NUL in a string could pass for a marker; C++ Nix has no such strings either.
-    if memchr::memmem::find(text, b"\\u0000").is_some() || text.contains(&0) {
-        return Err(Error::eval(
-            loc,
-            "JSON text with NUL characters cannot be represented as Nix strings",
-        ));
-    }
     let json = json::parse(text).map_err(|error| {
         Error::eval(loc, error.to_string()).frame(loc, "while decoding a JSON string")
     })?;
-    Ok(machine.value_of_json(&json))
+    machine.value_of_json(&json, loc)
 }
 
 fn regex(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Regex> {

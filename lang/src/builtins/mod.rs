@@ -4,13 +4,16 @@
 mod attrs;
 mod context;
 mod control;
+mod fetch;
 mod files;
-mod json;
+pub(crate) mod json;
 mod lists;
 mod math;
-mod strings;
+pub(crate) mod strings;
+mod toml;
 mod types;
 mod versions;
+pub(crate) mod xml;
 
 use std::sync::LazyLock;
 
@@ -92,6 +95,9 @@ static TABLE: LazyLock<Vec<Prim>> = LazyLock::new(|| {
     all.extend(context::prims());
     all.extend(control::prims());
     all.extend(files::prims());
+    all.extend(fetch::prims());
+    all.extend(toml::prims());
+    all.extend(xml::prims());
     all
 });
 

@@ -142,6 +142,16 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     Ok(machine.string_with(&out, ctx))
 }
 
+/// What is wrong with a name, in C++ Nix's words.
+pub(crate) fn nix_words(error: &floe_core::path::PathError) -> String {
+    match error {
+        floe_core::path::PathError::Character { name, found } => {
+            format!("name '{name}' contains illegal character '{found}'")
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A hash algorithm by its name.
 pub(super) fn algorithm(
     machine: &mut Machine,

@@ -438,6 +438,11 @@ impl Ast {
         self.root
     }
 
+    /// All nodes, in no order that means anything.
+    pub fn ids(&self) -> impl Iterator<Item = ExprId> + use<> {
+        (0..self.exprs.len() as u32).map(ExprId)
+    }
+
     /// How many nodes there are: every [`ExprId::index`] is below.
     pub fn len(&self) -> usize {
         self.exprs.len()

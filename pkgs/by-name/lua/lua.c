@@ -1,4 +1,4 @@
-/* A small interpreter: `lua -e CODE`, or `lua FILE ARGUMENT...` with the arguments in the table `arg`. */
+/* A small interpreter: `lua -v`, `lua -e CODE`, or `lua FILE ARGUMENT...` with the arguments in the table `arg`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,8 +16,12 @@ int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   int status;
   if (L == NULL || argc < 2) {
-    fprintf(stderr, "usage: lua -e CODE | lua FILE ARGUMENT...\n");
+    fprintf(stderr, "usage: lua -v | lua -e CODE | lua FILE ARGUMENT...\n");
     return 2;
+  }
+  if (strcmp(argv[1], "-v") == 0) {
+    puts(LUA_COPYRIGHT);
+    return 0;
   }
   luaL_openlibs(L);
   lua_createtable(L, argc, 0);

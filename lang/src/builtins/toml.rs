@@ -1,0 +1,99 @@
+//! `fromTOML`.
+
+use toml::value::{Datetime, Offset, Value as Toml};
+
+use super::Prim;
+use crate::error::{Error, Res};
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::symbol::Symbol;
+use crate::value::{Attr, Value};
+
+fn from_toml(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the argument passed to builtins.fromTOML";
+    let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let failed = |why: &str| Error::eval(loc, format!("while parsing TOML: {why}"));
+    let text = std::str::from_utf8(text).map_err(|error| failed(&error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        failed(error.to_string().trim_end())
+    })?;
+    machine.value_of_toml(Toml::Table(table)).map_err(|why| failed(&why))
+}
+
+/// Text that may become a string or a name.
+fn checked(text: &str) -> Result<&str, String> {
+    if !text.contains('\0') {
+        return Ok(text);
+    }
+    Err(format!("error: {}", super::json::nul_message(text.as_bytes())))
+}
+
+impl Machine {
+    /// A value from TOML; the parser has bounded the depth.
+    fn value_of_toml(&mut self, toml: Toml) -> Result<Value, String> {
+        Ok(match toml {
+            Toml::String(text) => self.string(checked(&text)?.as_bytes()),
+            Toml::Integer(n) => Value::Int(n),
+            Toml::Float(x) => Value::Float(x),
+            Toml::Boolean(b) => Value::Bool(b),
+            Toml::Datetime(when) => {
+                if !self.settings.toml_timestamps {
+                    return Err("Dates and times are not supported".to_owned());
+                }
+                let (kind, text) = (self.string(b"timestamp"), timestamp(&when));
+                let text = self.string(text.as_bytes());
+                self.attrs(vec![
+                    Attr::new(Symbol::intern("_type"), Loc::NONE, kind),
+                    Attr::new(Symbol::VALUE, Loc::NONE, text),
+                ])
+            }
+            Toml::Array(items) => {
+                let items: Result<Vec<Value>, String> =
+                    items.into_iter().map(|item| self.value_of_toml(item)).collect();
+                self.list(items?.into_iter())
+            }
+            Toml::Table(members) => {
+                let mut attrs = Vec::with_capacity(members.len());
+                for (name, value) in members {
+                    let name = Symbol::intern(checked(&name)?);
+                    attrs.push(Attr::new(name, Loc::NONE, self.value_of_toml(value)?));
+                }
+                self.attrs(attrs)
+            }
+        })
+    }
+}
+
+/// Fractions of a second have 3, 6 or 9 digits, as in C++ Nix.
+fn timestamp(when: &Datetime) -> String {
+    let mut out = String::new();
+    if let Some(date) = when.date {
+        out += &date.to_string();
+    }
+    if when.date.is_some() && when.time.is_some() {
+        out.push('T');
+    }
+    if let Some(time) = when.time {
+        out += &format!("{:02}:{:02}:{:02}", time.hour, time.minute, time.second.unwrap_or(0));
+        let nanos = time.nanosecond.unwrap_or(0);
+        out += &match nanos {
+            0 => String::new(),
+            _ if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
+            _ if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
+            _ => format!(".{nanos:09}"),
+        };
+    }
+    match when.offset {
+        None => {}
+        Some(Offset::Z) => out.push('Z'),
+        Some(Offset::Custom { minutes }) => {
+            let sign = if minutes < 0 { '-' } else { '+' };
+            out += &format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
+        }
+    }
+    out
+}
+
+pub(super) fn prims() -> Vec<Prim> {
+    vec![Prim::new("fromTOML", 1, 1, from_toml, "The value that a TOML text describes.")]
+}
