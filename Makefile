@@ -22,7 +22,8 @@ test: build ## run every test; absence of the reference Nix is a failure
 demo: build ## build the package set, patch zlib three ways, show what is rebuilt
 	FLOE_BIN=$(abspath $(TARGET)/release/floe) demo/run
 
-bench: build ## measure, side by side with Nix
+bench: build ## measure: criterion, and floe side by side with Nix
+	$(CARGO) bench --locked -p floe-benches
 	FLOE_BIN=$(abspath $(TARGET)/release/floe) benches/side-by-side
 
 lint: setup ## formatting, clippy with warnings denied, licences and duplicates of dependencies

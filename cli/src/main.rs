@@ -68,7 +68,20 @@ fn end(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<fault::Shown>() {
         Some(shown) => eprintln!("{shown}"),
-        None => eprintln!("error: {error:#}"),
+        None => eprintln!("error: {}", sentence(error)),
     }
     ExitCode::from(status::ERROR)
+}
+
+/// An error and its causes in one line. Library errors tell their causes themselves, so a cause
+/// that was told already is left out.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
 }

@@ -3,6 +3,8 @@
 //! memo yet is `None`, and the scheduler sees to it that nobody asks `output` too early.
 //! No process is started here and nothing is written.
 
+#![allow(missing_docs, reason = "salsa's macros write functions that cannot be documented")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

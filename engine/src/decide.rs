@@ -9,6 +9,7 @@ use floe_core::path::StorePath;
 
 use crate::graph::{Graph, NodeIx};
 use crate::rebuilder::Strategy;
+use crate::recipe::Dep;
 use crate::record::{CutoffKind, DecidedBy, Decision, Record};
 use crate::schedule::{Outcome, State};
 
@@ -73,10 +74,9 @@ impl View<'_> {
             State::Built(cost) => (cost.wall_ms, cost.cpu_ms),
             _ => former.map_or((0, 0), |former| (former.wall_ms, former.cpu_ms)),
         };
-        let inputs = node.deps.iter().map(|dep| {
-            let paths = self.outcome.outputs[dep.index()].as_ref();
-            let paths = paths.map(|outputs| outputs.values().cloned().collect());
-            (self.tasks[dep.index()].to_string(), paths.unwrap_or_default())
+        let inputs = node.deps.iter().zip(&node.recipe.deps).map(|(ix, dep)| {
+            let paths = self.used(*ix, dep).into_iter().cloned().collect();
+            (self.tasks[ix.index()].to_string(), paths)
         });
         let record = Record {
             unresolved: self.deep[at],
@@ -147,17 +147,22 @@ impl View<'_> {
         }
     }
 
+    /// The outputs of an input that its user names.
+    fn used(&self, ix: NodeIx, dep: &Dep) -> Vec<&StorePath> {
+        let Some(outputs) = &self.outcome.outputs[ix.index()] else { return Vec::new() };
+        dep.outputs.iter().filter_map(|name| outputs.get(name)).collect()
+    }
+
     /// Why a builder had to run: the first thing that differs from the former record.
     fn why_built(&self, ix: NodeIx, former: Option<&Record>) -> (String, Option<DecidedBy>) {
         let Some(former) = former else {
             return ("it was never built here before".to_owned(), None);
         };
         let node = self.graph.node(ix);
-        for (dep, (task, old)) in node.deps.iter().zip(&former.inputs) {
-            let new = self.outcome.outputs[dep.index()].as_ref();
-            let new: Vec<&StorePath> =
-                new.map(|outputs| outputs.values().collect()).unwrap_or_default();
-            if *task == *self.tasks[dep.index()] && old.iter().ne(new.iter().copied()) {
+        let deps = node.deps.iter().zip(&node.recipe.deps);
+        for ((ix, dep), (task, old)) in deps.zip(&former.inputs) {
+            let new = self.used(*ix, dep);
+            if *task == *self.tasks[ix.index()] && old.iter().ne(new.iter().copied()) {
                 let pair = old.iter().zip(new).find(|(old, new)| old != new);
                 let file = pair.and_then(|(old, new)| self.past.first_difference(old, new));
                 let reason = match &file {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use floe_core::path::StorePath;
-use floe_lang::graph::{DrvGraph, GraphError, InputSrc};
-use floe_lang::host::HostError;
+use floe_lang::graph::{DrvGraph, GraphError};
+use floe_lang::host::{HostError, Origin};
 use floe_store::{Store, StoreError};
 
 use crate::host::StoreHost;
@@ -67,44 +67,64 @@ impl Materials {
         if store.is_valid(path)? {
             return Ok(());
         }
-        let unknown = || MaterialError::Unknown(path.clone());
-        let sources = self.0.as_ref().ok_or_else(unknown)?;
-        match sources.by_path.get(path).ok_or_else(unknown)? {
-            Material::Source(id) => {
-                let found = sources.host.store_source(store, sources.drvs.source(*id))?;
-                match found == *path {
-                    true => Ok(()),
-                    false => Err(MaterialError::Changed { expected: path.clone(), found }),
-                }
-            }
-            Material::DrvFile(id) => sources.write_drv_closure(store, *id),
+        match &self.0 {
+            Some(sources) => sources.ensure(store, path),
+            None => Err(MaterialError::Unknown(path.clone())),
         }
     }
 }
 
 impl Sources {
-    /// Writes a derivation's file and those of all its inputs, inputs first.
-    fn write_drv_closure(
-        &self,
-        store: &Store,
-        id: floe_lang::graph::DrvId,
-    ) -> Result<(), MaterialError> {
-        let mut order = std::collections::BTreeSet::new();
-        let mut stack = vec![id];
-        while let Some(id) = stack.pop() {
-            if order.insert(id) {
-                stack.extend(self.drvs.node(id).input_drvs.iter().map(|input| input.drv));
+    /// What the path is, as far as this evaluation knows.
+    fn material(&self, path: &StorePath) -> Option<Material> {
+        let known = self.by_path.get(path).copied();
+        let known = known.or_else(|| self.drvs.by_path(path).map(Material::DrvFile));
+        known.or_else(|| self.drvs.source_by_path(path).map(Material::Source))
+    }
+
+    /// Puts a path into the store, and what it refers to before it; does not recurse, however
+    /// long the chain.
+    fn ensure(&self, store: &Store, path: &StorePath) -> Result<(), MaterialError> {
+        // Each path with whether its references have been seen to.
+        let mut stack = vec![(path.clone(), false)];
+        while let Some((path, ready)) = stack.pop() {
+            if store.is_valid(&path)? {
+                continue;
             }
-        }
-        for id in order {
-            for src in &self.drvs.node(id).input_srcs {
-                if let InputSrc::Source(source) = src {
-                    self.host.store_source(store, self.drvs.source(*source))?;
+            let material =
+                self.material(&path).ok_or_else(|| MaterialError::Unknown(path.clone()))?;
+            if !ready {
+                let refs = self.references(material)?;
+                stack.push((path, true));
+                stack.extend(refs.into_iter().map(|reference| (reference, false)));
+                continue;
+            }
+            match material {
+                Material::Source(id) => {
+                    let found = self.host.store_source(store, self.drvs.source(id))?;
+                    if found != path {
+                        return Err(MaterialError::Changed { expected: path, found });
+                    }
+                }
+                Material::DrvFile(id) => {
+                    self.host.store_derivation(store, &self.drvs.derivation(id)?.drv)?;
                 }
             }
-            let made = self.drvs.derivation(id)?;
-            self.host.store_derivation(store, &made.drv)?;
         }
         Ok(())
+    }
+
+    /// What must be in the store before it.
+    fn references(&self, material: Material) -> Result<Vec<StorePath>, MaterialError> {
+        Ok(match material {
+            Material::Source(id) => match &self.drvs.source(id).origin {
+                Origin::Text(_, refs) => refs.clone(),
+                Origin::Tree(_) | Origin::Filtered(..) => Vec::new(),
+            },
+            Material::DrvFile(id) => {
+                let made = self.drvs.derivation(id)?;
+                made.drv.refs().into_iter().collect()
+            }
+        })
     }
 }

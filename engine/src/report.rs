@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use floe_core::path::{OutputName, StorePath};
+use floe_core::path::OutputName;
 use serde::Serialize;
 
 use crate::db::QueryCounts;
@@ -52,7 +52,7 @@ pub struct Line<'a> {
     /// What decided.
     pub decided_by: Option<&'a DecidedBy>,
     /// Output paths by name.
-    pub outputs: &'a BTreeMap<OutputName, StorePath>,
+    pub outputs: BTreeMap<&'a OutputName, &'a str>,
     /// When its builder started, in milliseconds after the request began.
     pub start_ms: Option<u64>,
     /// Wall time of its builder in this request.
@@ -117,7 +117,7 @@ pub fn decision_line<'a>(
         unchanged: decided.unchanged,
         reason: &record.reason,
         decided_by: record.decided_by.as_ref(),
-        outputs: &record.outputs,
+        outputs: record.outputs.iter().map(|(name, path)| (name, path.as_str())).collect(),
         start_ms: outcome.start_ms[at],
         wall_ms: ran.then_some(record.wall_ms),
         cpu_ms: ran.then_some(record.cpu_ms),

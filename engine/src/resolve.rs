@@ -102,6 +102,17 @@ pub fn derivation(
         };
         (name.clone(), output)
     });
+    let mut env: BTreeMap<Vec<u8>, Vec<u8>> =
+        recipe.env.iter().map(|(name, value)| (name.to_vec(), fill.template(value))).collect();
+    // As evaluation does: under each output's name its path, or what stands for it.
+    for name in &recipe.outputs {
+        let value = match (kind, fill.own.and_then(|own| own.get(name))) {
+            (_, Some(path)) => path.as_str().to_owned(),
+            (Kind::InputAddressed, None) => String::new(),
+            (_, None) => placeholder::output(name.as_str()),
+        };
+        env.insert(name.as_str().into(), value.into());
+    }
     Derivation {
         name: recipe.name.to_string(),
         outputs: outputs.collect(),
@@ -110,6 +121,6 @@ pub fn derivation(
         system: fill.template(&recipe.system),
         builder: fill.template(&recipe.builder),
         args: recipe.args.iter().map(|arg| fill.template(arg)).collect(),
-        env: recipe.env.iter().map(|(name, value)| (name.to_vec(), fill.template(value))).collect(),
+        env,
     }
 }

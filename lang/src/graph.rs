@@ -173,6 +173,7 @@ pub struct DrvGraph {
 struct Index {
     sources: FxHashMap<Source, SourceId>,
     drv_paths: FxHashMap<StorePath, DrvId>,
+    source_paths: FxHashMap<StorePath, SourceId>,
 }
 
 /// Why a derivation has no text or path.
@@ -282,6 +283,9 @@ impl DrvGraph {
             }
             _ => self.host.source_path(&entry.source)?,
         };
+        let mut index = self.index.lock().expect("nothing panics while it is held");
+        index.source_paths.entry(path.clone()).or_insert(id);
+        drop(index);
         Ok(entry.path.get_or_init(|| path))
     }
 
@@ -439,6 +443,11 @@ impl DrvGraph {
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
         self.index.lock().expect("nothing panics while it is held").drv_paths.get(path).copied()
+    }
+
+    /// The source at a path, if the path was computed here.
+    pub fn source_by_path(&self, path: &StorePath) -> Option<SourceId> {
+        self.index.lock().expect("nothing panics while it is held").source_paths.get(path).copied()
     }
 
     /// The length of the `-name` behind a marker.

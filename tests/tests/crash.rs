@@ -62,7 +62,7 @@ fn a_builder_that_fills_the_disk() {
     let scene = Scene::with_script("mkdir $out; dd if=/dev/zero of=$out/big bs=1M count=200");
     let outcome =
         build_in_namespace(&scene, "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"", "bad");
-    fails_saying(&outcome, &["no space left"]);
+    fails_saying(&outcome, &["no space left", "disk is full"]);
     says(&outcome, &["bad"]);
 }
 
@@ -85,7 +85,7 @@ fn a_store_on_a_full_file_system() {
     let scene = Scene::with_script("echo made > $out");
     let outcome =
         build_in_namespace(&scene, "mount -t tmpfs -o size=64k tmpfs \"$FLOE_ROOT\"", "bad");
-    fails_saying(&outcome, &["no space left"]);
+    fails_saying(&outcome, &["no space left", "disk is full"]);
     says(&outcome, &["root"]);
 }
 
@@ -108,6 +108,12 @@ fn a_root_that_cannot_be_made() {
     let scene = Scene::with_script("echo made > $out");
     let outcome = scene.build("good", &["--root", "/proc/floe"]);
     fails_saying(&outcome, &["/proc/floe"]);
+    assert_eq!(
+        outcome.stderr.matches("No such file").count(),
+        1,
+        "a cause is told once: {}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -215,10 +221,13 @@ fn killed_in_the_middle_of_registration() {
         library.display(),
         busybox().display()
     ));
+    // the store exists before the first kill
+    let note = scene.world.file("note", "text");
+    assert!(scene.world.floe(["store", "add", &note.to_string_lossy()]).success());
     // each round has a little more time than the one before: kills fall on builds, registrations and the last moments
     for round in 1..=12_u64 {
         let mut child = start(&mut scene.build_command("all", &["-j", "2"]));
-        std::thread::sleep(Duration::from_millis(round * 40));
+        std::thread::sleep(Duration::from_millis(round * 60));
         // it may have finished already
         let _ = child.kill();
         child.wait().expect("floe to be gone");

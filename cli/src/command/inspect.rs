@@ -1,6 +1,7 @@
 //! `floe path-info` and `floe log`: what is known of a store path.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use floe_core::path::StorePath;
@@ -88,7 +89,7 @@ pub fn log(global: &Global, args: &Log) -> Result<()> {
             }
         }
     }
-    let Some(path) = path else { bail!("'{}' names nothing that was built here", args.what) };
+    let Some(path) = path else { return log_by_name(store.log_dir(), &args.what) };
     let deriver = match path.is_derivation() {
         true => path.clone(),
         false => store
@@ -97,8 +98,29 @@ pub fn log(global: &Global, args: &Log) -> Result<()> {
             .with_context(|| format!("{path} was not built here, so there is no log"))?,
     };
     let file = log_path(store.log_dir(), &deriver);
-    let mut log = std::fs::File::open(&file)
-        .with_context(|| format!("there is no log of {deriver} at {}", file.display()))?;
-    std::io::copy(&mut log, &mut std::io::stdout().lock())?;
-    Ok(())
+    print(&file).with_context(|| format!("there is no log of {deriver} at {}", file.display()))
+}
+
+/// A build that failed has no output: its log is found by the derivation's name, the newest first.
+fn log_by_name(log_dir: &Path, what: &str) -> Result<()> {
+    let name = what.rsplit('/').next().unwrap_or(what);
+    let named = |file: &Path| {
+        let base = file.file_name()?.to_str()?.strip_suffix(".drv.log")?;
+        let (_, found) = base.split_once('-')?;
+        let version = found.strip_prefix(name)?;
+        (version.is_empty() || version.starts_with('-')).then_some(())
+    };
+    let dirs = std::fs::read_dir(log_dir).into_iter().flatten().flatten();
+    let files = dirs.filter_map(|dir| std::fs::read_dir(dir.path()).ok()).flatten().flatten();
+    let newest = files
+        .map(|entry| entry.path())
+        .filter(|file| named(file).is_some())
+        .max_by_key(|file| file.metadata().and_then(|meta| meta.modified()).ok());
+    let Some(file) = newest else { bail!("'{what}' names nothing that was built here") };
+    print(&file).with_context(|| format!("cannot read the log {}", file.display()))
+}
+
+fn print(file: &Path) -> std::io::Result<()> {
+    let mut log = std::fs::File::open(file)?;
+    std::io::copy(&mut log, &mut std::io::stdout().lock()).map(drop)
 }

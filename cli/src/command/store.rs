@@ -149,6 +149,8 @@ fn show(place: &Path, name: &Path, long: bool) -> Result<()> {
         false if meta.permissions().mode() & 0o100 != 0 => "exec",
         false => "file",
     };
-    writeln!(out, "{kind:4} {:>12} {}{link}", meta.len(), name.display())?;
+    // What a directory's own size is depends on the file system, not on the object.
+    let size = if meta.is_dir() { String::new() } else { meta.len().to_string() };
+    writeln!(out, "{kind:4} {size:>12} {}{link}", name.display())?;
     Ok(())
 }

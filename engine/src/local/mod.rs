@@ -470,6 +470,11 @@ fn scratch_paths(
 fn describe(end: End) -> String {
     match end {
         End::Exited(status) => format!("failed with exit code {status}"),
+        // SIGKILL, which no builder can send to itself
+        End::Signaled(9) => {
+            "failed due to signal 9: it was killed from outside, perhaps for want of memory (try fewer --max-jobs)"
+                .to_owned()
+        }
         End::Signaled(signal) => format!("failed due to signal {signal}"),
         End::TimedOut(limit) => {
             format!("timed out after {} seconds (see --timeout) and was killed", limit.as_secs())

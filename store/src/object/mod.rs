@@ -84,7 +84,7 @@ pub enum ObjectError {
     },
     /// A fixed output with another content than promised.
     #[error(
-        "hash mismatch in fixed-output derivation '{drv}':\n  specified: {specified}\n     got:    {got}"
+        "hash mismatch in fixed-output derivation '{drv}':\n  specified: {specified}\n     got:    {got}\n  if that is the content you want, give what was got as outputHash"
     )]
     Mismatch {
         /// The derivation's name.

@@ -225,7 +225,8 @@ fn fixed_outputs_are_checked() {
         build.error(),
         "hash mismatch in fixed-output derivation 'src':\n  \
          specified: sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n     \
-         got:    sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="
+         got:    sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=\n  \
+         if that is the content you want, give what was got as outputHash"
     );
     let build = make(Hash::of(HashAlgo::Sha256, path.as_bytes()));
     let (_, real) = build.output(0);
