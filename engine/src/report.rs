@@ -127,7 +127,7 @@ pub fn counters(decided: &[Decided], outcome: &Outcome, queries: QueryCounts) ->
     Counters {
         queries_executed: queries.executed,
         queries_validated: queries.validated,
-        derivations_resolved: outcome.resolved,
+        derivations_resolved: queries.resolved,
         builders_run: outcome.builders_run,
         decisions: tally(decided),
     }
