@@ -3,40 +3,22 @@
 //! memo yet is `None`, and the scheduler sees to it that nobody asks `output` too early.
 //! No process is started here and nothing is written.
 
-#![allow(missing_docs, reason = "salsa's macros write functions that cannot be documented")]
+mod input;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dashmap::DashMap;
 use floe_core::hash::Digest;
-use salsa::Setter;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use salsa::{Durability, Setter};
 
+pub use input::{Node, Settings};
+
+use crate::graph::Graph;
 use crate::rebuilder::{Address, Memo, Strategy};
 use crate::recipe::Recipe;
 use crate::resolve::{Outputs, key};
-
-/// A derivation as an input of the query graph. The same task keeps the same node from one
-/// request to the next.
-#[salsa::input]
-pub struct Node {
-    /// What to do.
-    #[returns(ref)]
-    pub recipe: Arc<Recipe>,
-    /// Whose outputs it needs, in the recipe's order.
-    #[returns(ref)]
-    pub deps: Arc<[Node]>,
-}
-
-/// What every answer depends on besides the recipes.
-#[salsa::input(singleton)]
-pub struct Settings {
-    /// The rebuilder in force.
-    #[returns(copy)]
-    pub strategy: Strategy,
-    /// Advances whenever objects or traces may have gone: collection, deletion, another store.
-    #[returns(copy)]
-    pub epoch: u64,
-}
 
 /// How much work the queries did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,27 +27,37 @@ pub struct QueryCounts {
     pub executed: u64,
     /// Memos that were found still valid.
     pub validated: u64,
+    /// Derivations that were resolved: executions of [`resolved`] that had all inputs.
+    pub resolved: u64,
 }
 
 #[derive(Default)]
 struct Counters {
     executed: AtomicU64,
     validated: AtomicU64,
+    resolved: AtomicU64,
 }
+
+/// Hits of one epoch by resolved key; misses are never kept.
+type Landed = DashMap<Digest, Arc<Outputs>, FxBuildHasher>;
 
 /// What queries may ask for beyond salsa's own tables.
 #[salsa::db]
 pub trait Db: salsa::Database {
-    /// The build trace and the set of valid objects.
-    fn memo(&self) -> &dyn Memo;
+    /// The outputs of an earlier build of this resolved derivation. A hit is remembered until
+    /// the epoch advances, a miss is not.
+    fn recall(&self, strategy: Strategy, recipe: &Recipe, key: &Digest) -> Option<Arc<Outputs>>;
+    /// A derivation was resolved.
+    fn did_resolve(&self);
 }
 
-/// The database.
+/// The database. Each clone is a handle for one thread.
 #[salsa::db]
 #[derive(Clone)]
 pub struct Database {
     storage: salsa::Storage<Self>,
     memo: Arc<dyn Memo>,
+    landed: Arc<Landed>,
     counters: Arc<Counters>,
 }
 
@@ -74,26 +66,47 @@ impl salsa::Database for Database {}
 
 #[salsa::db]
 impl Db for Database {
-    fn memo(&self) -> &dyn Memo {
-        &*self.memo
+    fn recall(&self, strategy: Strategy, recipe: &Recipe, key: &Digest) -> Option<Arc<Outputs>> {
+        if let Some(outputs) = self.landed.get(key) {
+            return Some(Arc::clone(&outputs));
+        }
+        let outputs = Arc::new(strategy.rebuilder().recall(&*self.memo, recipe, key)?);
+        self.landed.insert(*key, Arc::clone(&outputs));
+        Some(outputs)
+    }
+
+    fn did_resolve(&self) {
+        self.counters.resolved.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Database {
     /// An empty graph over this memo.
     pub fn new(memo: Arc<dyn Memo>, strategy: Strategy) -> Self {
+        Database::listening(memo, strategy, |_| {})
+    }
+
+    /// An empty graph over this memo, whose events `listener` hears.
+    pub fn listening(
+        memo: Arc<dyn Memo>,
+        strategy: Strategy,
+        listener: impl Fn(&salsa::Event) + Send + Sync + 'static,
+    ) -> Self {
         let counters = Arc::new(Counters::default());
         let seen = Arc::clone(&counters);
-        let storage = salsa::Storage::new(Some(Box::new(move |event| match event.kind {
-            salsa::EventKind::WillExecute { .. } => {
-                seen.executed.fetch_add(1, Ordering::Relaxed);
+        let storage = salsa::Storage::new(Some(Box::new(move |event| {
+            match event.kind {
+                salsa::EventKind::WillExecute { .. } => {
+                    seen.executed.fetch_add(1, Ordering::Relaxed);
+                }
+                salsa::EventKind::DidValidateMemoizedValue { .. } => {
+                    seen.validated.fetch_add(1, Ordering::Relaxed);
+                }
+                _ => {}
             }
-            salsa::EventKind::DidValidateMemoizedValue { .. } => {
-                seen.validated.fetch_add(1, Ordering::Relaxed);
-            }
-            _ => {}
+            listener(&event);
         })));
-        let db = Database { storage, memo, counters };
+        let db = Database { storage, memo, landed: Arc::default(), counters };
         Settings::new(&db, strategy, 0);
         db
     }
@@ -103,20 +116,32 @@ impl Database {
         QueryCounts {
             executed: self.counters.executed.load(Ordering::Relaxed),
             validated: self.counters.validated.load(Ordering::Relaxed),
+            resolved: self.counters.resolved.load(Ordering::Relaxed),
         }
+    }
+
+    /// The build trace and the set of valid objects, as the queries see them.
+    pub fn memo(&self) -> &Arc<dyn Memo> {
+        &self.memo
     }
 
     /// Puts another memo in the place of the present one and forgets what was concluded from it.
     pub fn set_memo(&mut self, memo: Arc<dyn Memo>) {
-        self.memo = memo;
         self.advance_epoch();
+        self.memo = memo;
     }
 
     /// Objects or traces may have gone: every answer that rests on them is asked again.
     pub fn advance_epoch(&mut self) {
+        self.landed = Arc::default();
         let settings = Settings::get(self);
         let epoch = settings.epoch(self) + 1;
         settings.set_epoch(self).to(epoch);
+    }
+
+    /// Begins a revision in which nothing changed, so that every memo is validated again.
+    pub fn new_revision(&mut self) {
+        salsa::Database::synthetic_write(self, Durability::LOW);
     }
 
     /// Sets the rebuilder, if it differs.
@@ -126,14 +151,54 @@ impl Database {
             settings.set_strategy(self).to(strategy);
         }
     }
+
+    /// What a job has just registered under its key.
+    pub(crate) fn land(&self, key: Digest, outputs: Arc<Outputs>) {
+        self.landed.insert(key, outputs);
+    }
+}
+
+/// Which task stands for which node, from one request to the next.
+#[derive(Default)]
+pub struct Tasks(FxHashMap<Arc<str>, Node>);
+
+impl Tasks {
+    /// Enters a graph into the database: a task that is known keeps its node, and only what
+    /// differs is set. `tasks` are the graph's task ids, which are unique.
+    pub fn enter(&mut self, db: &mut Database, graph: &Graph, tasks: &[Arc<str>]) -> Vec<Node> {
+        let mut entered: Vec<Node> = Vec::with_capacity(graph.len());
+        for ((_, node), task) in graph.nodes().zip(tasks) {
+            let deps = node.deps.iter().map(|dep| entered[dep.index()]);
+            let ix = match self.0.get(task).copied() {
+                Some(known) => {
+                    let recipe = known.recipe(db);
+                    if !Arc::ptr_eq(recipe, &node.recipe) && **recipe != *node.recipe {
+                        known.set_recipe(db).to(Arc::clone(&node.recipe));
+                    }
+                    if !known.deps(db).iter().copied().eq(deps.clone()) {
+                        let deps = deps.collect();
+                        known.set_deps(db).to(deps);
+                    }
+                    known
+                }
+                None => {
+                    let new = Node::new(db, Arc::clone(&node.recipe), deps.collect());
+                    self.0.insert(Arc::clone(task), new);
+                    new
+                }
+            };
+            entered.push(ix);
+        }
+        entered
+    }
 }
 
 /// The outputs that the instructions alone name, if the rebuilder lets them.
 #[salsa::tracked(returns(ref))]
 pub fn address(db: &dyn Db, node: Node) -> Option<Arc<Address>> {
     let rebuilder = Settings::get(db).strategy(db).rebuilder();
-    let inputs: Vec<Option<&Address>> = if rebuilder.addresses_by_inputs() {
-        node.deps(db).iter().map(|&dep| address(db, dep).as_deref()).collect()
+    let inputs: Vec<&Address> = if rebuilder.addresses_by_inputs() {
+        node.deps(db).iter().map(|&dep| address(db, dep).as_deref()).collect::<Option<_>>()?
     } else {
         Vec::new()
     };
@@ -148,7 +213,9 @@ pub fn resolved(db: &dyn Db, node: Node) -> Option<Digest> {
     let own = address(db, node);
     let inputs: Option<Vec<&Outputs>> =
         node.deps(db).iter().map(|&dep| output(db, dep).as_deref()).collect();
-    Some(key(&rebuilder.resolve(node.recipe(db), own.as_deref(), &inputs?)))
+    let derivation = rebuilder.resolve(node.recipe(db), own.as_deref(), &inputs?);
+    db.did_resolve();
+    Some(key(&derivation))
 }
 
 /// The outputs of a node: by its address, or by the build trace. `None` means that a job must
@@ -161,11 +228,10 @@ pub fn output(db: &dyn Db, node: Node) -> Option<Arc<Outputs>> {
     let settings = Settings::get(db);
     let _ = settings.epoch(db);
     let resolved = resolved(db, node)?;
-    let rebuilder = settings.strategy(db).rebuilder();
-    let outputs = rebuilder.recall(db.memo(), node.recipe(db), &resolved);
+    let outputs = db.recall(settings.strategy(db), node.recipe(db), &resolved);
     if outputs.is_none() {
         // A miss holds for this revision only: a job may write the trace at any time.
         db.report_untracked_read();
     }
-    outputs.map(Arc::new)
+    outputs
 }

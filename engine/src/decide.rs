@@ -1,7 +1,6 @@
 //! From what became of every node to decision records: what was decided, by which input, and
 //! what stood there before. The only place where decisions are named.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use floe_core::hash::Digest;
@@ -9,7 +8,7 @@ use floe_core::path::StorePath;
 
 use crate::graph::{Graph, NodeIx};
 use crate::rebuilder::Strategy;
-use crate::recipe::Dep;
+use crate::recipe::Kind;
 use crate::record::{CutoffKind, DecidedBy, Decision, Record};
 use crate::schedule::{Outcome, State};
 
@@ -36,19 +35,27 @@ pub struct Decided {
     pub recorded: bool,
 }
 
+/// What is to be decided about.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// Its task ids.
+    pub tasks: &'a [Arc<str>],
+    /// Its deep digests.
+    pub deep: &'a [Digest],
+    /// What became of it.
+    pub outcome: &'a Outcome,
+    /// The rebuilder in force.
+    pub strategy: Strategy,
+}
+
 /// Decides about every node of a request.
-pub fn decide(
-    graph: &Graph,
-    outcome: &Outcome,
-    strategy: Strategy,
-    past: &dyn Past,
-    now: u64,
-) -> Vec<Decided> {
-    let deep = graph.deep_digests();
-    let tasks = graph.task_ids();
+pub fn decide(request: &Request<'_>, past: &dyn Past, now: u64) -> Vec<Decided> {
     let former: Vec<Option<Record>> =
-        tasks.iter().map(|task| past.record(strategy, task)).collect();
-    let view = View { graph, outcome, deep: &deep, tasks: &tasks, former: &former, past };
+        request.tasks.iter().map(|task| past.record(request.strategy, task)).collect();
+    let &Request { graph, tasks, deep, outcome, .. } = request;
+    let view = View { graph, outcome, deep, tasks, former: &former, past };
     graph.nodes().map(|(ix, _)| view.decide(ix, now)).collect()
 }
 
@@ -64,38 +71,67 @@ struct View<'a> {
 impl View<'_> {
     fn decide(&self, ix: NodeIx, now: u64) -> Decided {
         let at = ix.index();
-        let node = self.graph.node(ix);
         let former = self.former[at].as_ref();
-        let outputs: BTreeMap<_, _> =
-            self.outcome.outputs[at].as_deref().cloned().unwrap_or_default();
-        let unchanged = former.is_some_and(|former| former.outputs == outputs);
         let (decision, kind, reason, decided_by) = self.explain(ix, former);
+        let now = self.record(ix, former, now);
+        let unchanged = self.outcome.outputs[at].is_some()
+            && former.is_some_and(|former| former.outputs == now.outputs);
+        let record = match former {
+            // What a task was compared with before stays what it is compared with next time,
+            // until there is a result to compare.
+            Some(former) if self.outcome.outputs[at].is_none() || is_failure(decision) => {
+                Record { at: now.at, ..former.clone() }
+            }
+            _ => now,
+        };
+        let record = Record { decision, kind, reason, decided_by, ..record };
+        // A derivation that was reused leaves the record of what last happened to it.
+        let recorded = decision == Decision::Reused
+            && former.is_some_and(|former| {
+                !is_failure(former.decision)
+                    && former.unresolved == record.unresolved
+                    && former.outputs == record.outputs
+                    && former.inputs == record.inputs
+            });
+        Decided { node: ix, task: Arc::clone(&self.tasks[at]), record, unchanged, recorded }
+    }
+
+    /// The facts about a node as they are now; the decision is still open.
+    fn record(&self, ix: NodeIx, former: Option<&Record>, now: u64) -> Record {
+        let at = ix.index();
+        let node = self.graph.node(ix);
         let cost = match &self.outcome.states[at] {
             State::Built(cost) => (cost.wall_ms, cost.cpu_ms),
             _ => former.map_or((0, 0), |former| (former.wall_ms, former.cpu_ms)),
         };
-        let inputs = node.deps.iter().zip(&node.recipe.deps).map(|(ix, dep)| {
-            let paths = self.used(*ix, dep).into_iter().cloned().collect();
-            (self.tasks[ix.index()].to_string(), paths)
-        });
-        let record = Record {
+        let inputs = node
+            .deps
+            .iter()
+            .enumerate()
+            .map(|(nth, dep)| (self.tasks[dep.index()].to_string(), self.input_paths(ix, nth)));
+        Record {
             unresolved: self.deep[at],
             recipe: node.recipe.digest(),
             resolved: self.outcome.keys[at],
-            outputs,
+            outputs: self.outcome.outputs[at].as_deref().cloned().unwrap_or_default(),
             inputs: inputs.collect(),
             sources: node.recipe.sources.iter().cloned().collect(),
-            decision,
-            kind,
-            reason,
-            decided_by,
+            decision: Decision::Reused,
+            kind: None,
+            reason: String::new(),
+            decided_by: None,
             wall_ms: cost.0,
             cpu_ms: cost.1,
             at: now,
-        };
-        // A derivation that was reused leaves the record of what last happened to it.
-        let recorded = former.is_some() && decision == Decision::Reused;
-        Decided { node: ix, task: Arc::clone(&self.tasks[at]), record, unchanged, recorded }
+        }
+    }
+
+    /// The paths of an input that the node uses, as far as they are known.
+    fn input_paths(&self, ix: NodeIx, nth: usize) -> Vec<StorePath> {
+        let node = self.graph.node(ix);
+        let outputs = self.outcome.outputs[node.deps[nth].index()].as_deref();
+        let used = node.recipe.deps[nth].outputs.iter();
+        used.filter_map(|name| outputs?.get(name).cloned()).collect()
     }
 
     fn explain(
@@ -147,29 +183,28 @@ impl View<'_> {
         }
     }
 
-    /// The outputs of an input that its user names.
-    fn used(&self, ix: NodeIx, dep: &Dep) -> Vec<&StorePath> {
-        let Some(outputs) = &self.outcome.outputs[ix.index()] else { return Vec::new() };
-        dep.outputs.iter().filter_map(|name| outputs.get(name)).collect()
-    }
-
     /// Why a builder had to run: the first thing that differs from the former record.
     fn why_built(&self, ix: NodeIx, former: Option<&Record>) -> (String, Option<DecidedBy>) {
         let Some(former) = former else {
             return ("it was never built here before".to_owned(), None);
         };
         let node = self.graph.node(ix);
-        let deps = node.deps.iter().zip(&node.recipe.deps);
-        for ((ix, dep), (task, old)) in deps.zip(&former.inputs) {
-            let new = self.used(*ix, dep);
-            if *task == *self.tasks[ix.index()] && old.iter().ne(new.iter().copied()) {
-                let pair = old.iter().zip(new).find(|(old, new)| old != new);
+        for (nth, dep) in node.deps.iter().enumerate() {
+            let task = &*self.tasks[dep.index()];
+            let Some((_, old)) = former.inputs.iter().find(|(old, _)| old == task) else {
+                continue;
+            };
+            let new = self.input_paths(ix, nth);
+            if *old != new {
+                let pair = old.iter().zip(&new).find(|(old, new)| old != new);
                 let file = pair.and_then(|(old, new)| self.past.first_difference(old, new));
                 let reason = match &file {
-                    Some(file) => format!("its input '{task}' changed, first in {file}"),
-                    None => format!("its input '{task}' changed"),
+                    Some(file) if !file.is_empty() => {
+                        format!("its input '{task}' changed, first in {file}")
+                    }
+                    _ => format!("its input '{task}' changed"),
                 };
-                return (reason, Some(DecidedBy { input: task.clone(), file }));
+                return (reason, Some(DecidedBy { input: task.to_owned(), file }));
             }
         }
         let sources: Vec<&StorePath> = node.recipe.sources.iter().collect();
@@ -191,8 +226,12 @@ impl View<'_> {
         if former.recipe != node.recipe.digest() {
             return ("its instructions changed".to_owned(), None);
         }
-        if former.decision == Decision::Failed {
-            return ("it failed the last time".to_owned(), None);
+        match former.decision {
+            Decision::Failed => return ("it failed the last time".to_owned(), None),
+            Decision::Skipped | Decision::Cancelled => {
+                return ("it was not reached the last time".to_owned(), None);
+            }
+            _ => {}
         }
         ("its outputs were no longer in the store".to_owned(), None)
     }
@@ -201,7 +240,8 @@ impl View<'_> {
     fn why_cut_off(&self, ix: NodeIx, former: Option<&Record>) -> (String, Option<DecidedBy>) {
         let node = self.graph.node(ix);
         let resolved = self.outcome.keys[ix.index()];
-        if former.is_some_and(|former| former.resolved.is_some() && former.resolved != resolved) {
+        let moved = |former: &Record| former.resolved.is_some() && former.resolved != resolved;
+        if resolved.is_some() && former.is_some_and(moved) {
             return (
                 "the build trace knows this resolved derivation from an earlier build".to_owned(),
                 None,
@@ -217,9 +257,15 @@ impl View<'_> {
                 let reason = format!("its input '{task}' came out byte for byte as before");
                 (reason, Some(DecidedBy { input: task, file: None }))
             }
-            None => {
+            None if matches!(node.recipe.kind, Kind::Fixed(_)) => {
                 ("its outputs are addressed by content that was given up front".to_owned(), None)
             }
+            None => ("its outputs are in the store from an earlier build".to_owned(), None),
         }
     }
+}
+
+/// Whether a decision leaves a task without a result.
+fn is_failure(decision: Decision) -> bool {
+    matches!(decision, Decision::Failed | Decision::Skipped | Decision::Cancelled)
 }

@@ -1,7 +1,6 @@
 //! The engine as a whole: a store root, the query graph over it, and requests. This is the door
 //! for a command, a server or a test; each step is a module of its own.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,11 +9,10 @@ use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
 use floe_store::{Batch, Store, StoreError};
-use salsa::Setter;
 
 use crate::cancel::Cancel;
-use crate::db::{Database, Node, QueryCounts};
-use crate::decide::{Decided, Past, decide};
+use crate::db::{Database, Node, QueryCounts, Tasks};
+use crate::decide::{Decided, Past, Request, decide};
 use crate::event::Events;
 use crate::graph::Graph;
 use crate::host::StoreHost;
@@ -86,7 +84,9 @@ pub struct Engine {
     host: Arc<StoreHost>,
     profiles: Profiles,
     db: Database,
-    nodes: HashMap<Arc<str>, Node>,
+    tasks: Tasks,
+    /// The opening of the store that the database's memo reads.
+    read: Option<Arc<Store>>,
 }
 
 impl Engine {
@@ -102,15 +102,9 @@ impl Engine {
         let profiles = Profiles::load(shell.clone())
             .map_err(|source| EngineError::Shell { path: shell.unwrap_or_default(), source })?;
         let host = Arc::new(StoreHost::new(Arc::clone(&slot), events.clone()));
-        let memo = memo(slot.get().as_ref(), &profiles);
-        Ok(Engine {
-            slot,
-            events,
-            host,
-            profiles,
-            db: Database::new(memo, Strategy::default()),
-            nodes: HashMap::new(),
-        })
+        let read = slot.get();
+        let db = Database::new(memo(read.as_ref(), &profiles), Strategy::default());
+        Ok(Engine { slot, events, host, profiles, db, tasks: Tasks::default(), read })
     }
 
     /// Evaluation's host.
@@ -137,8 +131,20 @@ impl Engine {
     /// # Errors
     /// When it cannot be opened so.
     pub fn into_writable(self) -> Result<Arc<Store>, EngineError> {
-        self.slot.close();
-        Ok(self.slot.writable()?)
+        let Engine { slot, host, .. } = self;
+        drop(host);
+        slot.close();
+        Ok(slot.writable()?)
+    }
+
+    /// Lets the queries read the store as it is open now; what they concluded from another
+    /// opening is forgotten.
+    fn read_store(&mut self) {
+        let store = self.store();
+        if self.read.as_ref().map(Arc::as_ptr) != store.as_ref().map(Arc::as_ptr) {
+            self.db.set_memo(memo(store.as_ref(), &self.profiles));
+            self.read = store;
+        }
     }
 
     /// Builds what evaluation wants.
@@ -171,24 +177,21 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
         let before = self.db.counts();
+        self.read_store();
         let tasks = graph.task_ids();
-        let nodes = self.enter(&graph, &tasks, options.strategy);
-        let mut memo = memo(self.store().as_ref(), &self.profiles);
+        self.db.set_strategy(options.strategy);
+        let nodes = self.tasks.enter(&mut self.db, &graph, &tasks);
         let outcome = {
-            let mut scheduler = self.scheduler(&graph, &nodes, &*memo, cancel, options);
+            let mut scheduler = self.scheduler(&graph, &nodes, cancel, options);
             scheduler.look_up();
-            if scheduler.is_finished() || options.schedule.dry_run {
-                Some(scheduler.run(&Nobody))
-            } else {
-                None
-            }
+            let run = !scheduler.is_finished() && !options.schedule.dry_run;
+            (!run).then(|| scheduler.run(&Nobody))
         };
         let outcome = match outcome {
             Some(outcome) => outcome,
             None => {
                 let store = self.writable_store()?;
-                memo = self::memo(Some(&store), &self.profiles);
-                self.db.set_memo(Arc::clone(&memo));
+                self.read_store();
                 let executor = Local::new(
                     store,
                     materials,
@@ -196,12 +199,15 @@ impl Engine {
                     Spawner::new()?,
                     self.profiles.clone(),
                 );
-                let mut scheduler = self.scheduler(&graph, &nodes, &*memo, cancel, options);
+                let mut scheduler = self.scheduler(&graph, &nodes, cancel, options);
                 scheduler.look_up();
                 scheduler.run(&executor)
             }
         };
-        let decided = self.keep_decisions(&graph, &outcome, options)?;
+        if outcome.diverged {
+            self.db.advance_epoch();
+        }
+        let decided = self.keep_decisions(&graph, &tasks, &outcome, options)?;
         let after = self.db.counts();
         Ok(Built {
             graph,
@@ -211,6 +217,7 @@ impl Engine {
             queries: QueryCounts {
                 executed: after.executed - before.executed,
                 validated: after.validated - before.validated,
+                resolved: after.resolved - before.resolved,
             },
         })
     }
@@ -219,45 +226,17 @@ impl Engine {
         &'a self,
         graph: &'a Graph,
         nodes: &'a [Node],
-        memo: &'a dyn Memo,
         cancel: &'a Cancel,
         options: &BuildOptions,
     ) -> Scheduler<'a> {
-        Scheduler::new(graph, nodes, &self.db, memo, &self.events, cancel, options.schedule.clone())
-    }
-
-    /// Enters a graph into the query database: a task that is known keeps its node, and only
-    /// what differs is set.
-    fn enter(&mut self, graph: &Graph, tasks: &[Arc<str>], strategy: Strategy) -> Vec<Node> {
-        self.db.set_strategy(strategy);
-        let mut entered: Vec<Node> = Vec::with_capacity(graph.len());
-        for ((_, node), task) in graph.nodes().zip(tasks) {
-            let deps: Arc<[Node]> = node.deps.iter().map(|dep| entered[dep.index()]).collect();
-            let ix = match self.nodes.get(task).copied() {
-                Some(known) => {
-                    if **known.recipe(&self.db) != *node.recipe {
-                        known.set_recipe(&mut self.db).to(Arc::clone(&node.recipe));
-                    }
-                    if *known.deps(&self.db) != deps {
-                        known.set_deps(&mut self.db).to(deps);
-                    }
-                    known
-                }
-                None => {
-                    let new = Node::new(&self.db, Arc::clone(&node.recipe), deps);
-                    self.nodes.insert(Arc::clone(task), new);
-                    new
-                }
-            };
-            entered.push(ix);
-        }
-        entered
+        Scheduler::new(graph, nodes, &self.db, &self.events, cancel, options.schedule.clone())
     }
 
     /// Decides about every node and writes what changed to the records.
     fn keep_decisions(
         &self,
         graph: &Graph,
+        tasks: &[Arc<str>],
         outcome: &Outcome,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
@@ -265,19 +244,22 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
-        let digests: Vec<u8> = graph.deep_digests().iter().flat_map(|digest| digest.0).collect();
+        let deep = graph.deep_digests();
+        let digests: Vec<u8> = deep.iter().flat_map(|digest| digest.0).collect();
         let summary = floe_core::hash::Digest::of(&digests);
         let targets: String =
             graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
-        let request = format!("request\0{}\0{targets}", options.strategy);
+        let request_key = format!("request\0{}\0{targets}", options.strategy);
         let same = outcome.builders_run == 0
-            && store.record(request.as_bytes())?.as_deref() == Some(&summary.0[..]);
+            && outcome.is_complete(graph)
+            && store.record(request_key.as_bytes())?.as_deref() == Some(&summary.0[..]);
         if same && !options.decide_all {
             return Ok(Vec::new());
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let past = StorePast { store: &store };
-        let decided = decide(graph, outcome, options.strategy, &past, now);
+        let request = Request { graph, tasks, deep: &deep, outcome, strategy: options.strategy };
+        let decided = decide(&request, &past, now);
         if !same {
             let mut records: Vec<(Vec<u8>, Vec<u8>)> = decided
                 .iter()
@@ -288,7 +270,7 @@ impl Engine {
                     (record_key(options.strategy, &decided.task), value)
                 })
                 .collect();
-            records.push((request.into_bytes(), summary.0.to_vec()));
+            records.push((request_key.into_bytes(), summary.0.to_vec()));
             let store = self.writable_store()?;
             store.register(&Batch { records, ..Batch::default() })?;
         }

@@ -1,11 +1,12 @@
 //! The graph of a request: recipes as nodes, dense indices as edges, in an order where inputs
 //! come first. It knows no expression, no store and no query: what it is made from is in
-//! `import`, what is asked of it in `db` and `plan`.
+//! `import`, what is asked of it in `db` and `schedule`.
 
 use std::sync::Arc;
 
 use floe_core::hash::Digest;
 use floe_core::path::OutputName;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::recipe::Recipe;
 
@@ -102,44 +103,83 @@ impl Graph {
         digests
     }
 
-    /// For each node its stable task id: the attribute that was requested, then the names of
-    /// the derivations on the way to it (the shortest way, the first among equals), so that the
-    /// same node is found again though every store path changed.
+    /// For each node its stable task id, unique in the graph: the attribute that was requested,
+    /// then the names of the derivations on the way to it (the shortest way, the first among
+    /// equals), so that the same node is found again though every store path changed. Where the
+    /// way is long its beginning is replaced by a digest.
     pub fn task_ids(&self) -> Vec<Arc<str>> {
-        let mut ids: Vec<Option<Arc<str>>> = vec![None; self.len()];
+        let mut naming = Naming { ids: vec![None; self.len()], taken: Default::default() };
         let mut queue = std::collections::VecDeque::new();
         for target in &self.targets {
-            let slot = &mut ids[target.node.index()];
-            if slot.is_none() {
+            if naming.ids[target.node.index()].is_none() {
                 let name = &self.node(target.node).recipe.name;
-                *slot = Some(if target.attr.is_empty() {
-                    Arc::clone(name)
-                } else {
-                    Arc::from(target.attr.as_str())
-                });
+                let id = if target.attr.is_empty() { name } else { target.attr.as_str() };
+                naming.name(target.node, id.to_owned());
                 queue.push_back(target.node);
             }
         }
+        let mut seen: FxHashMap<&str, u32> = FxHashMap::default();
         while let Some(ix) = queue.pop_front() {
-            let base = ids[ix.index()].clone().expect("queued with an id");
-            let mut seen: std::collections::HashMap<&str, u32> = Default::default();
+            let base = naming.ids[ix.index()].clone().expect("queued with an id");
+            seen.clear();
             for &dep in &self.node(ix).deps {
                 let name = &*self.node(dep).recipe.name;
                 let count = seen.entry(name).or_default();
                 *count += 1;
-                if ids[dep.index()].is_none() {
-                    let id = match *count {
-                        1 => format!("{base}/{name}"),
-                        n => format!("{base}/{name}#{n}"),
-                    };
-                    ids[dep.index()] = Some(Arc::from(id));
+                if naming.ids[dep.index()].is_none() {
+                    let mut id = String::with_capacity(base.len() + name.len() + 4);
+                    shorten(&base, name, &mut id);
+                    if *count > 1 {
+                        id.push_str(&format!("#{count}"));
+                    }
+                    naming.name(dep, id);
                     queue.push_back(dep);
                 }
             }
         }
-        ids.into_iter()
-            .zip(self.nodes())
-            .map(|(id, (_, node))| id.unwrap_or_else(|| Arc::clone(&node.recipe.name)))
-            .collect()
+        for (ix, node) in self.nodes() {
+            if naming.ids[ix.index()].is_none() {
+                naming.name(ix, node.recipe.name.to_string());
+            }
+        }
+        naming.ids.into_iter().map(|id| id.expect("every node was named")).collect()
+    }
+}
+
+/// The longest task id that is written out.
+const TASK_LEN: usize = 400;
+
+/// `base/name`; the way to `base` becomes a digest when it is too long to read, so that the ids
+/// of a long chain do not grow with the square of its length.
+fn shorten(base: &str, name: &str, id: &mut String) {
+    if base.len() + name.len() < TASK_LEN {
+        id.push_str(base);
+    } else {
+        let target = base.split('/').next().unwrap_or_default();
+        let target = if target.len() < TASK_LEN / 2 { target } else { "" };
+        id.push_str(target);
+        id.push_str("/~");
+        id.push_str(&Digest::of(base.as_bytes()).base16()[..32]);
+    }
+    id.push('/');
+    id.push_str(name);
+}
+
+/// Task ids in the making.
+struct Naming {
+    ids: Vec<Option<Arc<str>>>,
+    taken: FxHashSet<Arc<str>>,
+}
+
+impl Naming {
+    /// Names a node; two targets may have the same attribute or name, their ids differ.
+    fn name(&mut self, ix: NodeIx, wished: String) {
+        let mut id: Arc<str> = Arc::from(wished.as_str());
+        let mut nth = 1;
+        while !self.taken.insert(Arc::clone(&id)) {
+            nth += 1;
+            id = Arc::from(format!("{wished}##{nth}"));
+        }
+        self.ids[ix.index()] = Some(id);
     }
 }

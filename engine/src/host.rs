@@ -105,13 +105,13 @@ impl StoreHost {
     fn hash_tree(&self, path: &Path, source: &Source) -> Result<StorePath, HostError> {
         let hash = || floe_store::source_path(tree_source(path, source)).map_err(failed);
         let Some(store) = self.slot.get() else { return hash() };
+        let read_at = SystemTime::now();
         let meta = fs::symlink_metadata(path).map_err(io("reading file", path))?;
         if !meta.is_file() {
             return hash();
         }
-        let read_at = SystemTime::now();
         let stat = FileStat::of(&meta);
-        let tag = format!("{:?} {} ", source.method, source.name);
+        let tag = format!("{:?} {:?} {} ", source.method, source_algo(source), source.name);
         let key = PathBuf::from(OsStr::from_bytes(
             &[tag.as_bytes(), path.as_os_str().as_bytes()].concat(),
         ));
@@ -276,8 +276,13 @@ impl Host for StoreHost {
 
 /// A whole file or tree as the store takes it.
 fn tree_source<'a>(path: &'a Path, source: &'a Source) -> TreeSource<'a> {
-    let algo = source.expected.map_or(HashAlgo::Sha256, |hash| hash.algo());
+    let algo = source_algo(source);
     TreeSource { path, name: &source.name, method: source.method, algo, filter: None }
+}
+
+/// Which hash names it in the store.
+fn source_algo(source: &Source) -> HashAlgo {
+    source.expected.map_or(HashAlgo::Sha256, |hash| hash.algo())
 }
 
 /// Lets through what evaluation's filter kept.

@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use floe_core::ca::ContentAddress;
-use floe_core::path::{OutputName, StorePath};
+use floe_core::path::{DIGEST_LEN, OutputName, StorePath};
 use floe_lang::graph::{
     DrvGraph, DrvId, DrvNode, GraphError, InputSrc, OutputKind, Segment, SourceId, SymStr,
 };
-use floe_lang::host::HostError;
+use floe_lang::host::{HostError, Origin};
 
 use crate::graph::{Graph, NodeIx, Target};
 use crate::recipe::{Dep, Kind, Piece, Recipe, Template};
@@ -67,6 +67,26 @@ pub enum ImportError {
         /// The derivation whose path it is.
         observed: String,
     },
+    /// The same, for a piece of a path.
+    #[error(
+        "derivation '{user}' holds a piece of the path of '{observed}' that was cut out of it, so it cannot be made \
+         content-addressed; build it with --rebuilder input-addressed, or use the whole path"
+    )]
+    Cut {
+        /// The derivation, or the source, that holds the piece.
+        user: String,
+        /// The derivation whose path was cut.
+        observed: String,
+    },
+    /// The same, for a hash of a path.
+    #[error(
+        "evaluation hashed a text that holds the path of '{observed}', so nothing that it made can be made \
+         content-addressed exactly; build it with --rebuilder input-addressed, or hash something else"
+    )]
+    Hashed {
+        /// The derivation whose path it is.
+        observed: String,
+    },
 }
 
 /// Imports everything that `wanted` reaches.
@@ -75,7 +95,7 @@ pub enum ImportError {
 /// When a source cannot be hashed, or a derivation cannot be lifted exactly.
 pub fn import(drvs: &DrvGraph, wanted: &[Wanted]) -> Result<Imported, ImportError> {
     let order = reachable(drvs, wanted);
-    let observed = Observed::collect(drvs, &order)?;
+    let observed = Observed::collect(drvs)?;
     let mut importer = Importer {
         drvs,
         observed,
@@ -127,6 +147,7 @@ impl Importer<'_> {
         for src in &node.input_srcs {
             let path = match src {
                 InputSrc::Source(source) => {
+                    self.source(*source)?;
                     let path = self.drvs.source_path(*source)?.clone();
                     self.imported.materials.insert(path.clone(), Material::Source(*source));
                     path
@@ -173,6 +194,29 @@ impl Importer<'_> {
         self.nodes.insert(id, ix);
         self.imported.drvs.push(id);
         Ok(())
+    }
+
+    /// A text that evaluation wrote cannot have holes.
+    fn source(&self, source: SourceId) -> Result<(), ImportError> {
+        let source = self.drvs.source(source);
+        let Origin::Text(text, _) = &source.origin else { return Ok(()) };
+        let user = || source.name.to_string();
+        if let Some((_, _, drv, _)) = self.observed.find(text) {
+            let observed = self.drvs.node(drv).name.clone();
+            return Err(ImportError::Discarded { user: user(), observed });
+        }
+        self.refuse_cut(text, user)
+    }
+
+    /// What is left when whole paths are holes must hold no piece of one.
+    fn refuse_cut(&self, text: &[u8], user: impl Fn() -> String) -> Result<(), ImportError> {
+        match self.observed.find_piece(text) {
+            Some(drv) => {
+                let observed = self.drvs.node(drv).name.clone();
+                Err(ImportError::Cut { user: user(), observed })
+            }
+            None => Ok(()),
+        }
     }
 
     fn output_names(&self, drv: DrvId, outputs: &[u32]) -> Vec<OutputName> {
@@ -230,12 +274,14 @@ impl Importer<'_> {
                 });
             };
             if at > 0 {
+                self.refuse_cut(&rest[..at], || node.name.clone())?;
                 pieces.push(Piece::Text(rest[..at].into()));
             }
             pieces.push(Piece::Input { dep, output: output.clone() });
             rest = &rest[at + len..];
         }
         if !rest.is_empty() {
+            self.refuse_cut(rest, || node.name.clone())?;
             pieces.push(Piece::Text(rest.into()));
         }
         Ok(())
@@ -256,23 +302,41 @@ fn kind(node: &DrvNode) -> Kind {
     }
 }
 
+/// What stands before the digest in a store path.
+const STORE_PREFIX: &[u8] = b"/nix/store/";
+
+/// So many digits of a digest in a row are no accident.
+const PIECE: usize = 8;
+
 /// The texts that evaluation has seen of derivations whose paths a rebuilder may change.
 #[derive(Default)]
 struct Observed {
     by_text: HashMap<Vec<u8>, (DrvId, OutputName)>,
     /// The lengths that occur, longest first.
     lengths: Vec<usize>,
+    /// Every run of [`PIECE`] digits in their digests.
+    pieces: HashMap<[u8; PIECE], DrvId>,
 }
 
 impl Observed {
-    fn collect(drvs: &DrvGraph, order: &BTreeSet<DrvId>) -> Result<Observed, ImportError> {
+    /// Those of the whole evaluation: a context that was discarded leaves no way to them.
+    fn collect(drvs: &DrvGraph) -> Result<Observed, ImportError> {
         let mut observed = Observed::default();
-        for &id in order.iter().filter(|&&id| drvs.observed(id)) {
-            for (at, output) in drvs.node(id).outputs.iter().enumerate() {
+        for id in drvs.ids().filter(|&id| drvs.observed(id)) {
+            let node = drvs.node(id);
+            for (at, output) in node.outputs.iter().enumerate() {
                 if matches!(output.kind, OutputKind::Fixed(..)) {
                     continue;
                 }
+                if drvs.hashed(id) {
+                    return Err(ImportError::Hashed { observed: node.name.clone() });
+                }
                 let text = drvs.output_text(id, at)?.into_bytes();
+                let digest = text.strip_prefix(STORE_PREFIX).unwrap_or(&text);
+                let digest = &digest[..digest.len().min(DIGEST_LEN)];
+                for piece in digest.windows(PIECE) {
+                    observed.pieces.insert(piece.try_into().expect("a window"), id);
+                }
                 observed.lengths.push(text.len());
                 observed.by_text.insert(text, (id, output.name.clone()));
             }
@@ -280,6 +344,14 @@ impl Observed {
         observed.lengths.sort_unstable_by(|a, b| b.cmp(a));
         observed.lengths.dedup();
         Ok(observed)
+    }
+
+    /// Whose digest a piece of this text is.
+    fn find_piece(&self, text: &[u8]) -> Option<DrvId> {
+        if self.pieces.is_empty() {
+            return None;
+        }
+        text.windows(PIECE).find_map(|piece| self.pieces.get(piece).copied())
     }
 
     /// The first observed path in `text`: where, how long, whose.

@@ -13,6 +13,7 @@ pub mod decide;
 mod diff;
 pub mod engine;
 pub mod event;
+pub mod explain;
 pub mod fetch;
 pub mod graph;
 pub mod host;

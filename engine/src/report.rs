@@ -134,7 +134,7 @@ pub fn counters(
     Counters {
         queries_executed: queries.executed,
         queries_validated: queries.validated,
-        derivations_resolved: outcome.resolved,
+        derivations_resolved: queries.resolved,
         builders_run: outcome.builders_run,
         wall_ms,
         decisions: tally(decided),

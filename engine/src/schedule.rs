@@ -4,7 +4,8 @@
 //! that equals the old one stops here: its dependants resolve to a key that the trace knows.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -12,12 +13,12 @@ use floe_core::hash::Digest;
 use floe_core::path::OutputName;
 
 use crate::cancel::Cancel;
-use crate::db::{Database, Node, Settings, address, output, resolved};
+use crate::db::{Database, Db, Node, Settings, address, output, resolved};
 use crate::event::{Event, Events};
 use crate::graph::{Graph, NodeIx};
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
-use crate::rebuilder::Memo;
-use crate::resolve::Outputs;
+use crate::rebuilder::{Memo, Strategy};
+use crate::resolve::{Outputs, key};
 
 /// How a request is to be carried out.
 #[derive(Debug, Clone)]
@@ -84,12 +85,40 @@ pub struct Outcome {
     pub start_ms: Vec<Option<u64>>,
     /// Builders that ran, failed ones included.
     pub builders_run: u64,
-    /// How many derivations were resolved by this request.
-    pub resolved: u64,
-    /// For a dry run: those that will certainly run.
+    /// Those that had to run as the request began, whatever comes out below them: as long as no
+    /// builder fails, nobody cancels, and a builder that ran before gives the same again.
     pub certain: Vec<NodeIx>,
-    /// For a dry run: those that may have to run.
+    /// Those besides that might have to run, depending on what comes out below. Nothing runs
+    /// that is neither certain nor possible.
     pub possible: Vec<NodeIx>,
+    /// A builder gave something else than the trace says: the caller advances the epoch.
+    pub diverged: bool,
+}
+
+impl Outcome {
+    /// Whether everything that was asked for is in the store.
+    pub fn is_complete(&self, graph: &Graph) -> bool {
+        graph.targets.iter().all(|target| self.states[target.node.index()].is_present())
+    }
+}
+
+/// What somebody wants of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Demand {
+    /// Nothing.
+    None,
+    /// To know its outputs' paths, so that a user can be resolved.
+    Paths,
+    /// Its objects in the store, because a user will run or it is a target.
+    Objects,
+}
+
+/// What became of a node that was about to start.
+enum Start {
+    /// It needs a worker.
+    Job(Box<Job>),
+    /// Another node's run serves it, or has served it.
+    Shared,
 }
 
 /// A message from a worker.
@@ -103,7 +132,8 @@ pub struct Scheduler<'a> {
     graph: &'a Graph,
     nodes: &'a [Node],
     db: &'a Database,
-    memo: &'a dyn Memo,
+    memo: Arc<dyn Memo>,
+    strategy: Strategy,
     events: &'a Events,
     cancel: &'a Cancel,
     options: Options,
@@ -113,18 +143,24 @@ pub struct Scheduler<'a> {
     used: Vec<Vec<OutputName>>,
     /// Length of the longest way to a target: who is longest goes first.
     heights: Vec<u32>,
-    demanded: Vec<bool>,
+    demanded: Vec<Demand>,
     unknown_inputs: Vec<u32>,
     states: Vec<State>,
     outputs: Vec<Option<Arc<Outputs>>>,
+    /// Nodes whose outputs are not what the queries say, because a builder gave something else
+    /// than the trace holds here or below. They are resolved without the queries.
+    pinned: Vec<bool>,
+    diverged: bool,
     keys: Vec<Option<Digest>>,
     start_ms: Vec<Option<u64>>,
-    resolved: u64,
     builders_run: u64,
     /// Nodes that share a resolved derivation with one that is running.
     in_flight: HashMap<Digest, Vec<NodeIx>>,
+    /// What came of every job of this request.
+    finished: HashMap<Digest, Result<Arc<Outputs>, Failure>>,
     ready: BinaryHeap<(u32, Reverse<NodeIx>)>,
-    /// Nodes found to run whose missing inputs are not counted yet.
+    /// Nodes that were just asked for: whether their inputs will come, and how many they wait
+    /// for, is counted once everything has been asked for.
     fresh: Vec<NodeIx>,
     stopping: bool,
 }
@@ -135,7 +171,6 @@ impl<'a> Scheduler<'a> {
         graph: &'a Graph,
         nodes: &'a [Node],
         db: &'a Database,
-        memo: &'a dyn Memo,
         events: &'a Events,
         cancel: &'a Cancel,
         options: Options,
@@ -145,7 +180,8 @@ impl<'a> Scheduler<'a> {
             graph,
             nodes,
             db,
-            memo,
+            memo: Arc::clone(db.memo()),
+            strategy: Settings::get(db).strategy(db),
             events,
             cancel,
             options,
@@ -153,15 +189,17 @@ impl<'a> Scheduler<'a> {
             dependants: graph.dependants(),
             used: used_outputs(graph),
             heights: heights(graph),
-            demanded: vec![false; count],
+            demanded: vec![Demand::None; count],
             unknown_inputs: graph.nodes().map(|(_, node)| node.deps.len() as u32).collect(),
+            pinned: vec![false; count],
+            diverged: false,
             states: vec![State::Waiting; count],
             outputs: vec![None; count],
             keys: vec![None; count],
             start_ms: vec![None; count],
-            resolved: 0,
             builders_run: 0,
             in_flight: HashMap::new(),
+            finished: HashMap::new(),
             ready: BinaryHeap::new(),
             fresh: Vec::new(),
             stopping: false,
@@ -176,7 +214,7 @@ impl<'a> Scheduler<'a> {
             }
         }
         for target in &self.graph.targets {
-            self.demand(target.node);
+            self.demand(target.node, Demand::Objects);
         }
         self.settle();
     }
@@ -205,33 +243,73 @@ impl<'a> Scheduler<'a> {
             keys: self.keys,
             start_ms: self.start_ms,
             builders_run: self.builders_run,
-            resolved: self.resolved,
             certain,
             possible,
+            diverged: self.diverged,
         }
     }
 
-    /// What will certainly run (it is asked for and its own inputs leave no doubt), and what
-    /// may run, depending on what comes out below.
+    /// The bounds of what runs; see [`Outcome::certain`] and [`Outcome::possible`].
     fn bounds(&self) -> (Vec<NodeIx>, Vec<NodeIx>) {
         let mut certain = Vec::new();
         let mut possible = Vec::new();
+        let mut keys = HashSet::new();
+        let mut addresses = HashSet::new();
+        let mut reached = vec![false; self.graph.len()];
+        let mut stack = Vec::new();
         for (ix, _) in self.graph.nodes() {
-            match self.states[ix.index()] {
-                State::Blocked(_) | State::Ready => certain.push(ix),
-                State::Waiting if self.demanded[ix.index()] => possible.push(ix),
+            let at = ix.index();
+            match self.states[at] {
+                State::Blocked(_) | State::Ready => {
+                    reached[at] = true;
+                    // Two of one key share a run; two of one address may find it there.
+                    let shares = self.keys[at].is_some_and(|key| !keys.insert(key));
+                    let here = self.outputs[at].as_ref().is_some_and(|own| !addresses.insert(own));
+                    match (shares, here) {
+                        (true, _) => {}
+                        (false, true) => possible.push(ix),
+                        (false, false) => certain.push(ix),
+                    }
+                }
+                State::Waiting if self.demanded[at] > Demand::None => stack.push(ix),
                 _ => {}
             }
         }
+        // Whoever may run needs the objects of all its inputs, and they may be gone.
+        while let Some(ix) = stack.pop() {
+            let at = ix.index();
+            if !std::mem::replace(&mut reached[at], true) {
+                possible.push(ix);
+                let deps = &self.graph.node(ix).deps;
+                stack.extend(
+                    deps.iter().filter(|dep| !reached[dep.index()] && !self.is_here(**dep)),
+                );
+            }
+        }
+        possible.sort_unstable();
         (certain, possible)
+    }
+
+    /// Whether a node's outputs are known, and those that anyone in the graph uses are in the
+    /// store.
+    fn is_here(&self, ix: NodeIx) -> bool {
+        let at = ix.index();
+        let Some(outputs) = &self.outputs[at] else { return false };
+        self.states[at].is_present()
+            || self.used[at]
+                .iter()
+                .all(|name| outputs.get(name).is_some_and(|path| self.memo.is_present(path)))
     }
 
     /// Finds out what can be known of a node whose inputs' outputs may all be known.
     fn learn(&mut self, ix: NodeIx) {
         let at = ix.index();
         let node = self.nodes[at];
-        if address(self.db, node).is_some() {
-            self.known(ix);
+        if let Some(address) = address(self.db, node) {
+            let outputs = output(self.db, node).clone();
+            debug_assert_eq!(outputs.as_deref(), Some(&address.outputs));
+            self.outputs[at] = outputs;
+            self.states[at] = State::Known;
             return;
         }
         let unknown = self.count_unknown(ix);
@@ -239,15 +317,51 @@ impl<'a> Scheduler<'a> {
         if unknown > 0 {
             return;
         }
-        let key = resolved(self.db, node).expect("the outputs of all inputs are known");
-        self.resolved += 1;
-        self.keys[at] = Some(key);
-        let rebuilder = Settings::get(self.db).strategy(self.db).rebuilder();
-        if rebuilder.recall(self.memo, node.recipe(self.db), &key).is_some() {
-            self.known(ix);
-        } else {
-            self.states[at] = State::Missed;
+        let key = self.resolve(ix);
+        match self.db.recall(self.strategy, node.recipe(self.db), &key) {
+            Some(outputs) => {
+                self.know(ix, outputs);
+                self.states[at] = State::Known;
+            }
+            None => self.states[at] = State::Missed,
         }
+    }
+
+    /// The key of a node all of whose inputs' outputs are known.
+    fn resolve(&mut self, ix: NodeIx) -> Digest {
+        let at = ix.index();
+        let node = self.nodes[at];
+        let key = if self.graph.node(ix).deps.iter().any(|dep| self.pinned[dep.index()]) {
+            self.pinned[at] = true;
+            key(&self.derivation(ix))
+        } else {
+            resolved(self.db, node).expect("the outputs of all inputs are known")
+        };
+        self.keys[at] = Some(key);
+        key
+    }
+
+    /// The resolved derivation itself.
+    fn derivation(&self, ix: NodeIx) -> floe_core::drv::Derivation {
+        let node = self.nodes[ix.index()];
+        let deps = &self.graph.node(ix).deps;
+        let inputs: Vec<&Outputs> = deps
+            .iter()
+            .map(|dep| &**self.outputs[dep.index()].as_ref().expect("its key was computed"))
+            .collect();
+        let own = address(self.db, node).as_deref();
+        self.strategy.rebuilder().resolve(node.recipe(self.db), own, &inputs)
+    }
+
+    /// The outputs of a node are known: the query is asked too, so that its answer stands in the
+    /// next request, and the node is pinned where the query knows better.
+    fn know(&mut self, ix: NodeIx, outputs: Arc<Outputs>) {
+        let at = ix.index();
+        if !self.pinned[at] && output(self.db, self.nodes[at]).as_ref() != Some(&outputs) {
+            self.pinned[at] = true;
+            self.diverged = true;
+        }
+        self.outputs[at] = Some(outputs);
     }
 
     fn count_unknown(&self, ix: NodeIx) -> u32 {
@@ -255,37 +369,28 @@ impl<'a> Scheduler<'a> {
         deps.iter().filter(|dep| self.outputs[dep.index()].is_none()).count() as u32
     }
 
-    /// Marks a node's outputs as known, asking the query for them.
-    fn known(&mut self, ix: NodeIx) {
-        let outputs = output(self.db, self.nodes[ix.index()]).clone();
-        self.outputs[ix.index()] = Some(outputs.expect("the trace or the address holds it"));
-        self.states[ix.index()] = State::Known;
-    }
-
-    /// Somebody needs the objects of this node, or needs it to get on.
-    fn demand(&mut self, ix: NodeIx) {
-        let mut stack = vec![ix];
-        while let Some(ix) = stack.pop() {
+    /// Somebody wants something of this node.
+    fn demand(&mut self, ix: NodeIx, demand: Demand) {
+        let mut stack = vec![(ix, demand)];
+        while let Some((ix, demand)) = stack.pop() {
             let at = ix.index();
+            let former = self.demanded[at];
+            self.demanded[at] = former.max(demand);
             match self.states[at] {
-                State::Known => {
-                    let outputs = self.outputs[at].as_ref().expect("known");
-                    let memo = self.memo;
-                    let here = self.used[at]
-                        .iter()
-                        .all(|name| outputs.get(name).is_some_and(|path| memo.is_present(path)));
-                    if here {
+                State::Known if demand == Demand::Objects => {
+                    if self.is_here(ix) {
                         self.states[at] = State::Present;
                     } else {
                         self.must_run(ix, &mut stack);
                     }
                 }
                 State::Missed => self.must_run(ix, &mut stack),
-                State::Waiting if !self.demanded[at] => {
-                    self.demanded[at] = true;
+                State::Waiting if former == Demand::None => {
+                    self.fresh.push(ix);
                     let outputs = &self.outputs;
                     let deps = self.graph.node(ix).deps.iter().copied();
-                    stack.extend(deps.filter(|dep| outputs[dep.index()].is_none()));
+                    let unknown = deps.filter(|dep| outputs[dep.index()].is_none());
+                    stack.extend(unknown.map(|dep| (dep, Demand::Paths)));
                 }
                 _ => {}
             }
@@ -293,27 +398,29 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Marks a node as one that runs, and asks for all its inputs.
-    fn must_run(&mut self, ix: NodeIx, stack: &mut Vec<NodeIx>) {
-        self.demanded[ix.index()] = true;
+    fn must_run(&mut self, ix: NodeIx, stack: &mut Vec<(NodeIx, Demand)>) {
         // Counted in `settle`, once all inputs have been asked for; until then it is blocked by
         // imaginary inputs, so that it cannot start early.
         self.states[ix.index()] = State::Blocked(u32::MAX);
         self.fresh.push(ix);
         for &dep in &self.graph.node(ix).deps {
             if !self.states[dep.index()].is_present() {
-                stack.push(dep);
+                stack.push((dep, Demand::Objects));
             }
         }
     }
 
-    /// Counts the missing inputs of the nodes that were just found to run, and queues those
-    /// that miss none.
+    /// Counts the missing inputs of the nodes that were just found to run, queues those that
+    /// miss none, and skips what waits for inputs that will not come.
     fn settle(&mut self) {
         for ix in std::mem::take(&mut self.fresh) {
             let at = ix.index();
             let deps = &self.graph.node(ix).deps;
             if let Some(&dep) = deps.iter().find(|dep| self.states[dep.index()].will_not_come()) {
                 self.skip(ix, dep);
+                continue;
+            }
+            if !matches!(self.states[at], State::Blocked(_)) {
                 continue;
             }
             let missing = deps.iter().filter(|dep| !self.states[dep.index()].is_present()).count();
@@ -336,7 +443,7 @@ impl<'a> Scheduler<'a> {
             let at = ix.index();
             let waits = match self.states[at] {
                 State::Blocked(_) => true,
-                State::Waiting => self.demanded[at],
+                State::Waiting => self.demanded[at] > Demand::None,
                 _ => false,
             };
             if waits {
@@ -366,8 +473,8 @@ impl<'a> Scheduler<'a> {
                         if self.unknown_inputs[user.index()] == 0 {
                             self.learn(user);
                             let known = self.outputs[user.index()].is_some();
-                            if self.demanded[user.index()] {
-                                self.demand(user);
+                            if self.demanded[user.index()] > Demand::None {
+                                self.demand(user, self.demanded[user.index()]);
                             }
                             if known {
                                 news.push((user, true));
@@ -403,7 +510,7 @@ impl<'a> Scheduler<'a> {
             }
         }
         for at in 0..self.states.len() {
-            if matches!(self.states[at], State::Waiting) && self.demanded[at] {
+            if matches!(self.states[at], State::Waiting) && self.demanded[at] > Demand::None {
                 self.states[at] = State::Cancelled;
             }
         }
@@ -415,10 +522,10 @@ impl<'a> Scheduler<'a> {
         loop {
             while builders < self.options.jobs && !self.stopping && !self.cancel.is_cancelled() {
                 let Some((_, Reverse(ix))) = self.ready.pop() else { break };
-                if let Some(job) = self.start(ix) {
+                if let Start::Job(job) = self.start(ix) {
                     builders += 1;
                     unfinished += 1;
-                    to_workers.send((ix, job)).expect("workers outlive the feeder");
+                    to_workers.send((ix, *job)).expect("workers outlive the feeder");
                 }
             }
             if unfinished == 0 {
@@ -434,68 +541,83 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// The job for a node that is ready; none if another node with the same resolved derivation
-    /// is running already, whose result will serve both.
-    fn start(&mut self, ix: NodeIx) -> Option<Job> {
+    /// The job for a node that is ready, unless the result of another node serves it too.
+    fn start(&mut self, ix: NodeIx) -> Start {
         let at = ix.index();
-        let node = self.nodes[at];
-        let key = resolved(self.db, node).expect("all inputs are present");
-        if self.keys[at].replace(key).is_none() {
-            self.resolved += 1;
+        let key = self.resolve(ix);
+        if let Some(result) = self.finished.get(&key).cloned() {
+            self.landed(ix, result.map(|outputs| (outputs, None)));
+            return Start::Shared;
+        }
+        let recipe = &self.graph.node(ix).recipe;
+        if self.pinned[at]
+            && let Some(outputs) = self.db.recall(self.strategy, recipe, &key)
+            && outputs.values().all(|path| self.memo.is_present(path))
+        {
+            // An input came out otherwise than it was, and so this was built before.
+            let newly_known = self.outputs[at].replace(outputs).is_none();
+            self.states[at] = State::Present;
+            self.tell_users(ix, newly_known);
+            return Start::Shared;
+        }
+        if self.is_here(ix) {
+            // Another derivation with the same address ran since this one was asked for.
+            self.states[at] = State::Present;
+            self.tell_users(ix, false);
+            return Start::Shared;
         }
         self.states[at] = State::Running;
         if let Some(waiting) = self.in_flight.get_mut(&key) {
             waiting.push(ix);
-            return None;
+            return Start::Shared;
         }
         self.in_flight.insert(key, Vec::new());
         self.builders_run += 1;
         self.start_ms[at] = Some(self.started.elapsed().as_millis() as u64);
-        let recipe = node.recipe(self.db);
-        let own = address(self.db, node).as_deref();
-        let inputs: Vec<&Outputs> = self
-            .graph
-            .node(ix)
-            .deps
-            .iter()
-            .map(|dep| &**self.outputs[dep.index()].as_ref().expect("present"))
-            .collect();
-        let rebuilder = Settings::get(self.db).strategy(self.db).rebuilder();
-        Some(Job {
+        let own = address(self.db, self.nodes[at]).as_ref();
+        Start::Job(Box::new(Job {
             id: ix.0,
-            recipe: Arc::clone(recipe),
-            derivation: rebuilder.resolve(recipe, own, &inputs),
+            recipe: Arc::clone(&self.graph.node(ix).recipe),
+            derivation: self.derivation(ix),
             key,
             own: own.map(|own| own.outputs.clone()),
-        })
+        }))
     }
 
+    /// A job has ended, and with it all nodes that wait for the same.
     fn ended(&mut self, ix: NodeIx, result: Result<Done, Failure>) {
         let key = self.keys[ix.index()].expect("it was started");
         let sharers = self.in_flight.remove(&key).unwrap_or_default();
-        for (nth, ix) in std::iter::once(ix).chain(sharers).enumerate() {
-            match &result {
-                Ok(done) => {
-                    let newly_known = self.outputs[ix.index()].is_none();
-                    if newly_known {
-                        self.known(ix);
-                    }
-                    // One builder ran, whoever shares its result reuses it.
-                    self.states[ix.index()] =
-                        if nth == 0 { State::Built(done.cost) } else { State::Present };
-                    self.tell_users(ix, newly_known);
-                }
-                Err(failure) => {
-                    let cancelled = matches!(failure, Failure::Cancelled);
-                    self.states[ix.index()] =
-                        if cancelled { State::Cancelled } else { State::Failed(failure.clone()) };
-                    if !self.options.keep_going {
-                        self.stopping = true;
-                    }
-                    if !cancelled {
-                        for at in 0..self.dependants[ix.index()].len() {
-                            self.skip(self.dependants[ix.index()][at], ix);
-                        }
+        let cost = result.as_ref().ok().map(|done| done.cost);
+        let result = result.map(|done| Arc::new(done.outputs));
+        if let Ok(outputs) = &result {
+            self.db.land(key, Arc::clone(outputs));
+        }
+        self.finished.insert(key, result.clone());
+        // One builder ran, whoever shares its result reuses it.
+        self.landed(ix, result.clone().map(|outputs| (outputs, cost)));
+        for ix in sharers {
+            self.landed(ix, result.clone().map(|outputs| (outputs, None)));
+        }
+    }
+
+    /// What a node was to run for is there, or will not come.
+    fn landed(&mut self, ix: NodeIx, result: Result<(Arc<Outputs>, Option<Cost>), Failure>) {
+        let at = ix.index();
+        match result {
+            Ok((outputs, cost)) => {
+                let newly_known = self.outputs[at].is_none();
+                self.know(ix, outputs);
+                self.states[at] = cost.map_or(State::Present, State::Built);
+                self.tell_users(ix, newly_known);
+            }
+            Err(failure) => {
+                let cancelled = matches!(failure, Failure::Cancelled);
+                self.states[at] = if cancelled { State::Cancelled } else { State::Failed(failure) };
+                self.stopping |= !self.options.keep_going;
+                if !cancelled {
+                    for nth in 0..self.dependants[at].len() {
+                        self.skip(self.dependants[at][nth], ix);
                     }
                 }
             }
@@ -521,8 +643,19 @@ fn work(
         let name = Arc::clone(&job.recipe.name);
         events.send(Event::Started { job: job.id, name: Arc::clone(&name) });
         let context = Context { events, cancel, builder_ended: &builder_ended };
-        let result = executor.execute(&job, &context);
+        let caught = catch_unwind(AssertUnwindSafe(|| executor.execute(&job, &context)));
         builder_ended();
+        let result = match caught {
+            Ok(result) => result,
+            Err(panic) => {
+                // Somebody waits for this job: the panic goes on once they know.
+                let message = format!("'{name}': floe itself failed while building it");
+                let failure = Failure::Transient { message, log_tail: Vec::new() };
+                events.send(Event::Failed { job: job.id, name });
+                let _ = messages.send(Message::Ended(ix, Err(failure)));
+                resume_unwind(panic)
+            }
+        };
         events.send(match &result {
             Ok(done) => Event::Finished {
                 job: job.id,

@@ -154,6 +154,7 @@ struct DrvEntry {
     node: DrvNode,
     done: OnceLock<Arc<Instantiated>>,
     observed: AtomicBool,
+    hashed: AtomicBool,
 }
 
 struct SourceEntry {
@@ -242,6 +243,32 @@ impl DrvGraph {
         self.entry(id).observed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether evaluation hashed a text that held one of its paths: what was made from the hash
+    /// depends on the path and does not show it.
+    pub fn hashed(&self, id: DrvId) -> bool {
+        self.entry(id).hashed.load(Ordering::Relaxed)
+    }
+
+    /// The same for a text whose context may have been discarded.
+    pub(crate) fn hash_text(&self, text: &[u8]) -> Result<(), GraphError> {
+        if memchr::memmem::find(text, b"/nix/store/").is_none() {
+            return Ok(());
+        }
+        for id in self.ids().filter(|&id| self.observed(id) && !self.hashed(id)) {
+            for output in 0..self.node(id).outputs.len() {
+                let path = self.output_text(id, output)?;
+                if memchr::memmem::find(text, path.as_bytes()).is_some() {
+                    self.hash(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn hash(&self, id: DrvId) {
+        self.entry(id).hashed.store(true, Ordering::Relaxed);
+    }
+
     /// A source.
     pub fn source(&self, id: SourceId) -> &Source {
         &self.source_entry(id).source
@@ -253,6 +280,7 @@ impl DrvGraph {
             node,
             done: OnceLock::new(),
             observed: AtomicBool::new(false),
+            hashed: AtomicBool::new(false),
         }))
     }
 

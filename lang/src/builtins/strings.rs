@@ -6,6 +6,7 @@ use super::Prim;
 use crate::coerce::Coerce;
 use crate::context::Ctx;
 use crate::error::{Error, Res};
+use crate::graph::Segment;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::value::{Str, Value};
@@ -170,7 +171,14 @@ pub(super) fn algorithm(
 fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let algo = algorithm(machine, args[0], loc, "hashString")?;
     let what = "while evaluating the second argument passed to builtins.hashString";
+    let symbolic = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    for segment in machine.segments(Str::bytes(symbolic)).0 {
+        if let Segment::Output(id, _) = segment {
+            machine.graph.hash(id);
+        }
+    }
     let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    machine.graph.hash_text(text)?;
     Ok(machine.string(Hash::of(algo, text).base16().as_bytes()))
 }
 

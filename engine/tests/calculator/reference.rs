@@ -1,0 +1,123 @@
+//! The plain interpreter that the engine is held against: recursive, forgetful, without queries,
+//! states or threads. It says what must run, by the definition and nothing else.
+
+use std::collections::HashMap;
+
+use floe_core::hash::Digest;
+use floe_core::path::OutputName;
+use floe_engine::graph::{Graph, NodeIx};
+use floe_engine::rebuilder::{Address, Strategy};
+use floe_engine::resolve::{Outputs, key};
+
+use crate::world::State;
+
+pub struct Reference<'a> {
+    graph: &'a Graph,
+    strategy: Strategy,
+    pub state: State,
+    addresses: Vec<Option<Address>>,
+    used: Vec<Vec<OutputName>>,
+    paths: Vec<Option<Option<Outputs>>>,
+    results: HashMap<Digest, Option<Outputs>>,
+}
+
+impl<'a> Reference<'a> {
+    /// Carries out a request from `state` on.
+    pub fn run(graph: &'a Graph, strategy: Strategy, mut state: State) -> Reference<'a> {
+        state.log.clear();
+        let mut addresses: Vec<Option<Address>> = Vec::new();
+        let mut used = vec![Vec::new(); graph.len()];
+        for (_, node) in graph.nodes() {
+            let below: Option<Vec<&Address>> =
+                node.deps.iter().map(|dep| addresses[dep.index()].as_ref()).collect();
+            let rebuilder = strategy.rebuilder();
+            let inputs = if rebuilder.addresses_by_inputs() { below } else { Some(Vec::new()) };
+            addresses.push(inputs.and_then(|inputs| rebuilder.address(&node.recipe, &inputs)));
+            for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
+                used[dep.index()].extend(uses.outputs.iter().cloned());
+            }
+        }
+        for target in &graph.targets {
+            used[target.node.index()].extend(target.outputs.iter().cloned());
+        }
+        let paths = vec![None; graph.len()];
+        let mut reference =
+            Reference { graph, strategy, state, addresses, used, paths, results: HashMap::new() };
+        for target in &graph.targets {
+            reference.objects(target.node);
+        }
+        reference
+    }
+
+    /// The keys of what ran, sorted.
+    pub fn keys(&self) -> Vec<Digest> {
+        let mut keys: Vec<Digest> = self.state.log.iter().map(|(_, key)| *key).collect();
+        keys.sort_unstable_by_key(|key| key.0);
+        keys
+    }
+
+    /// The outputs of a node, as far as the request had to know them.
+    pub fn known(&self, ix: NodeIx) -> Option<&Outputs> {
+        self.paths[ix.index()].as_ref()?.as_ref()
+    }
+
+    fn paths(&mut self, ix: NodeIx) -> Option<Outputs> {
+        if let Some(known) = &self.paths[ix.index()] {
+            return known.clone();
+        }
+        let found = match &self.addresses[ix.index()] {
+            Some(address) => Some(address.outputs.clone()),
+            None => match self.key(ix) {
+                Some(key) => self.traced(ix, key).or_else(|| self.execute(ix)),
+                None => None,
+            },
+        };
+        self.paths[ix.index()] = Some(found.clone());
+        found
+    }
+
+    fn traced(&self, ix: NodeIx, key: Digest) -> Option<Outputs> {
+        let outputs = self.graph.node(ix).recipe.outputs.iter();
+        let traces = &self.state.traces;
+        outputs
+            .map(|name| Some((name.clone(), traces.get(&(key, name.clone()))?.clone())))
+            .collect()
+    }
+
+    fn derivation(&mut self, ix: NodeIx) -> Option<floe_core::drv::Derivation> {
+        let node = self.graph.node(ix);
+        // All of them are asked, whatever became of the first.
+        let inputs: Vec<Option<Outputs>> = node.deps.iter().map(|&dep| self.paths(dep)).collect();
+        let inputs: Vec<&Outputs> = inputs.iter().map(Option::as_ref).collect::<Option<_>>()?;
+        let own = self.addresses[ix.index()].as_ref();
+        Some(self.strategy.rebuilder().resolve(&node.recipe, own, &inputs))
+    }
+
+    fn key(&mut self, ix: NodeIx) -> Option<Digest> {
+        Some(key(&self.derivation(ix)?))
+    }
+
+    fn objects(&mut self, ix: NodeIx) -> bool {
+        let Some(outputs) = self.paths(ix) else { return false };
+        let here =
+            self.used[ix.index()].iter().all(|name| self.state.objects.contains(&outputs[name]));
+        here || self.execute(ix).is_some()
+    }
+
+    fn execute(&mut self, ix: NodeIx) -> Option<Outputs> {
+        let deps = self.graph.node(ix).deps.clone();
+        let missing = deps.into_iter().filter(|&dep| !self.objects(dep)).count();
+        if missing > 0 {
+            return None;
+        }
+        let derivation = self.derivation(ix)?;
+        let key = key(&derivation);
+        if let Some(result) = self.results.get(&key) {
+            return result.clone();
+        }
+        let own = self.addresses[ix.index()].as_ref().map(|address| address.outputs.clone());
+        let result = self.state.run(&derivation, key, own.as_ref());
+        self.results.insert(key, result.clone());
+        result
+    }
+}

@@ -1,0 +1,305 @@
+//! A world without processes and files: derivations are sums modulo three, objects are numbers,
+//! and the build trace is a map. Random decisions are not made here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use floe_core::ca::{ContentAddress, Method};
+use floe_core::drv::Derivation;
+use floe_core::hash::{Digest, Hash, HashAlgo};
+use floe_core::path::{OutputName, StorePath};
+use floe_engine::cancel::Cancel;
+use floe_engine::db::{Database, Node, QueryCounts, Tasks};
+use floe_engine::event::Events;
+use floe_engine::graph::{Graph, NodeIx, Target};
+use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
+use floe_engine::rebuilder::{Memo, Strategy};
+use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
+use floe_engine::resolve::Outputs;
+use floe_engine::schedule::{Options, Outcome, Scheduler};
+
+/// The outputs that derivations of this world may have.
+pub const OUTPUTS: [&str; 3] = ["dev", "doc", "out"];
+
+pub fn output_name(name: &str) -> OutputName {
+    OutputName::new(name).expect("a valid name")
+}
+
+/// One derivation: `out = op + index of the output + inputs (mod 3)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    pub name: String,
+    /// What it adds.
+    pub op: u32,
+    /// Part of its instructions, and of no influence.
+    pub comment: u32,
+    /// Indices into [`OUTPUTS`].
+    pub outputs: Vec<usize>,
+    /// Which nodes it uses, and which of their outputs.
+    pub deps: Vec<(usize, Vec<usize>)>,
+    /// Its output is given up front.
+    pub fixed: bool,
+}
+
+impl Spec {
+    pub fn new(name: &str, op: u32, deps: &[usize]) -> Spec {
+        Spec {
+            name: name.to_owned(),
+            op,
+            comment: 0,
+            outputs: vec![2],
+            deps: deps.iter().map(|&dep| (dep, vec![2])).collect(),
+            fixed: false,
+        }
+    }
+
+    pub fn recipe(&self) -> Recipe {
+        let mut inputs = Vec::new();
+        for (nth, (_, outputs)) in self.deps.iter().enumerate() {
+            for &output in outputs {
+                inputs.push(Piece::Input { dep: nth as u32, output: output_name(OUTPUTS[output]) });
+                inputs.push(Piece::Text(Box::from(*b" ")));
+            }
+        }
+        let names = |outputs: &[usize]| -> Vec<OutputName> {
+            outputs.iter().map(|&output| output_name(OUTPUTS[output])).collect()
+        };
+        let kind = match self.fixed {
+            true => Kind::Fixed(ContentAddress {
+                method: Method::Flat,
+                hash: Hash::of(HashAlgo::Sha256, self.name.as_bytes()),
+            }),
+            false => Kind::InputAddressed,
+        };
+        let env: [(&[u8], Template); 3] = [
+            (b"comment", Template::text(self.comment.to_string())),
+            (b"in", Template(inputs)),
+            (b"op", Template::text(self.op.to_string())),
+        ];
+        Recipe {
+            name: Arc::from(self.name.as_str()),
+            outputs: names(&self.outputs),
+            kind,
+            system: "calculator".into(),
+            builder: "/bin/add".into(),
+            args: Vec::new(),
+            env: env.into_iter().map(|(name, value)| (Box::from(name), value)).collect(),
+            deps: self.deps.iter().map(|(_, used)| Dep { outputs: names(used) }).collect(),
+            sources: BTreeSet::new(),
+        }
+    }
+}
+
+/// The graph of these derivations; the targets are wanted with all their outputs.
+pub fn graph(specs: &[Spec], targets: &[usize]) -> Graph {
+    let mut graph = Graph::default();
+    for spec in specs {
+        let deps = spec.deps.iter().map(|(dep, _)| NodeIx(*dep as u32)).collect();
+        graph.add(Arc::new(spec.recipe()), deps);
+    }
+    graph.targets = targets
+        .iter()
+        .map(|&at| Target {
+            attr: format!("t{at}"),
+            node: NodeIx(at as u32),
+            outputs: graph.node(NodeIx(at as u32)).recipe.outputs.clone(),
+        })
+        .collect();
+    graph
+}
+
+/// What is remembered between requests.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    pub traces: BTreeMap<(Digest, OutputName), StorePath>,
+    pub objects: BTreeSet<StorePath>,
+    /// The number that every object ever made holds.
+    pub values: HashMap<StorePath, u32>,
+    /// Derivations whose builders fail, by name.
+    pub failing: HashSet<String>,
+    /// Derivations whose builders give another number each time, by name.
+    pub fickle: HashSet<String>,
+    /// What ran: names, in order, and keys.
+    pub log: Vec<(String, Digest)>,
+}
+
+impl State {
+    /// Runs a resolved derivation as its builder would.
+    pub fn run(&mut self, drv: &Derivation, key: Digest, own: Option<&Outputs>) -> Option<Outputs> {
+        self.log.push((drv.name.clone(), key));
+        let text = |name: &[u8]| String::from_utf8_lossy(&drv.env[name]).into_owned();
+        let mut sum: u32 = text(b"op").parse().expect("a number");
+        for input in text(b"in").split_whitespace() {
+            let path = StorePath::parse(input).expect("a store path");
+            assert!(self.objects.contains(&path), "'{}' misses its input {path}", drv.name);
+            assert!(drv.input_srcs.contains(&path), "'{}' does not declare {path}", drv.name);
+            sum += self.values[&path];
+        }
+        if self.failing.contains(&drv.name) {
+            return None;
+        }
+        if self.fickle.contains(&drv.name) {
+            sum += self.log.len() as u32 * 3 + 3;
+        }
+        let outputs: Outputs = drv
+            .outputs
+            .keys()
+            .map(|output| {
+                let nth = OUTPUTS.iter().position(|known| *known == output.as_str());
+                let modulus = if self.fickle.contains(&drv.name) { u32::MAX } else { 3 };
+                let value = (sum + nth.expect("one of ours") as u32) % modulus;
+                let path = match own.and_then(|own| own.get(output)) {
+                    Some(path) => path.clone(),
+                    None => address_of(&output.path_name(&drv.name), value),
+                };
+                self.values
+                    .insert(path.clone(), if drv.name.starts_with("fixed") { 1 } else { value });
+                self.objects.insert(path.clone());
+                self.traces.insert((key, output.clone()), path.clone());
+                (output.clone(), path)
+            })
+            .collect();
+        Some(outputs)
+    }
+
+    /// Removes objects and the traces that lead to them, as a collection does.
+    pub fn collect(&mut self, gone: &[StorePath]) {
+        self.objects.retain(|path| !gone.contains(path));
+        self.traces.retain(|_, path| !gone.contains(path));
+    }
+}
+
+fn address_of(name: &str, value: u32) -> StorePath {
+    let digest = Digest::of(format!("{name} {value}").as_bytes()).0;
+    StorePath::new(digest[..20].try_into().expect("20 bytes"), name).expect("a valid name")
+}
+
+/// The memory and the machine of this world.
+#[derive(Default)]
+pub struct Shared(Mutex<State>);
+
+impl Shared {
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Memo for Shared {
+    fn recall(&self, resolved: &Digest, _: RootKind, output: &OutputName) -> Option<StorePath> {
+        self.lock().traces.get(&(*resolved, output.clone())).cloned()
+    }
+
+    fn is_present(&self, path: &StorePath) -> bool {
+        self.lock().objects.contains(path)
+    }
+}
+
+impl Executor for Shared {
+    fn systems(&self) -> &[String] {
+        &[]
+    }
+
+    fn features(&self) -> &[String] {
+        &[]
+    }
+
+    fn execute(&self, job: &Job, _: &Context<'_>) -> Result<Done, Failure> {
+        let mut state = self.lock();
+        match state.run(&job.derivation, job.key, job.own.as_ref()) {
+            Some(outputs) => Ok(Done { outputs, cost: Cost::default() }),
+            None => Err(Failure::Builder {
+                message: "it fails".to_owned(),
+                log_tail: Vec::new(),
+                log: None,
+            }),
+        }
+    }
+}
+
+/// An engine over this world, without a store.
+pub struct World {
+    pub shared: Arc<Shared>,
+    pub db: Database,
+    pub tasks: Tasks,
+    pub strategy: Strategy,
+    /// Query executions, as salsa names them.
+    pub queries: Arc<Mutex<Vec<String>>>,
+}
+
+/// One request and what came of it.
+pub struct Request {
+    pub graph: Graph,
+    pub outcome: Outcome,
+    /// What ran, by name.
+    pub ran: Vec<String>,
+    /// The keys of what ran, sorted.
+    pub keys: Vec<Digest>,
+    pub counts: QueryCounts,
+    pub nodes: Vec<Node>,
+}
+
+impl World {
+    pub fn new(strategy: Strategy) -> World {
+        let shared = Arc::new(Shared::default());
+        let queries = Arc::new(Mutex::new(Vec::new()));
+        let db = database(&shared, strategy, &queries);
+        World { shared, db, tasks: Tasks::default(), strategy, queries }
+    }
+
+    /// Forgets all queries, as a new process does.
+    pub fn restart(&mut self) {
+        self.db = database(&self.shared, self.strategy, &self.queries);
+        self.tasks = Tasks::default();
+    }
+
+    pub fn request(&mut self, specs: &[Spec], targets: &[usize], jobs: usize) -> Request {
+        self.request_graph(
+            graph(specs, targets),
+            Options { jobs, keep_going: true, dry_run: false },
+        )
+    }
+
+    pub fn request_graph(&mut self, graph: Graph, options: Options) -> Request {
+        self.shared.lock().log.clear();
+        self.queries.lock().expect("no panic").clear();
+        let before = self.db.counts();
+        let tasks = graph.task_ids();
+        let nodes = self.tasks.enter(&mut self.db, &graph, &tasks);
+        let (events, cancel) = (Events::nowhere(), Cancel::default());
+        let mut scheduler = Scheduler::new(&graph, &nodes, &self.db, &events, &cancel, options);
+        scheduler.look_up();
+        let outcome = scheduler.run(&*self.shared);
+        if outcome.diverged {
+            self.db.advance_epoch();
+        }
+        let after = self.db.counts();
+        let log = self.shared.lock().log.clone();
+        let mut keys: Vec<Digest> = log.iter().map(|(_, key)| *key).collect();
+        keys.sort_unstable_by_key(|key| key.0);
+        Request {
+            graph,
+            outcome,
+            ran: log.into_iter().map(|(name, _)| name).collect(),
+            keys,
+            counts: QueryCounts {
+                executed: after.executed - before.executed,
+                validated: after.validated - before.validated,
+                resolved: after.resolved - before.resolved,
+            },
+            nodes,
+        }
+    }
+}
+
+fn database(
+    shared: &Arc<Shared>,
+    strategy: Strategy,
+    queries: &Arc<Mutex<Vec<String>>>,
+) -> Database {
+    let heard = Arc::clone(queries);
+    Database::listening(Arc::clone(shared) as Arc<dyn Memo>, strategy, move |event| {
+        if let salsa::EventKind::WillExecute { database_key } = event.kind {
+            heard.lock().expect("no panic").push(format!("{database_key:?}"));
+        }
+    })
+}
