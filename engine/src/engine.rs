@@ -13,6 +13,7 @@ use floe_store::{Batch, Store, StoreError};
 use crate::cancel::Cancel;
 use crate::db::{Database, Node, QueryCounts, Tasks};
 use crate::decide::{Decided, Past, Request, decide};
+use crate::digests::Digests;
 use crate::event::Events;
 use crate::graph::Graph;
 use crate::host::StoreHost;
@@ -38,6 +39,9 @@ pub enum EngineError {
     /// The sandbox cannot be set up at all.
     #[error(transparent)]
     Sandbox(#[from] floe_sandbox::SandboxError),
+    /// A helper thread cannot be started.
+    #[error("cannot start a thread: {0}; free processes and build again")]
+    Threads(std::io::Error),
     /// The static shell cannot be read.
     #[error(
         "cannot read the sandbox's shell {path}: {source}; let FLOE_SANDBOX_SHELL name a static shell, or unset it"
@@ -81,6 +85,7 @@ pub struct Built {
 pub struct Engine {
     slot: Arc<Slot>,
     events: Events,
+    digests: Arc<Digests>,
     host: Arc<StoreHost>,
     profiles: Profiles,
     db: Database,
@@ -99,12 +104,14 @@ impl Engine {
     pub fn open(root: &Path, wait: bool, events: Events) -> Result<Engine, EngineError> {
         let slot = Arc::new(Slot::open(root, wait, events.clone())?);
         let shell = find_shell();
-        let profiles = Profiles::load(shell.clone())
+        let digests = Arc::new(Digests::new(Arc::clone(&slot)));
+        let profiles = Profiles::load(shell.clone(), &digests)
             .map_err(|source| EngineError::Shell { path: shell.unwrap_or_default(), source })?;
-        let host = Arc::new(StoreHost::new(Arc::clone(&slot), events.clone()));
+        let host =
+            Arc::new(StoreHost::new(Arc::clone(&slot), Arc::clone(&digests), events.clone()));
         let read = slot.get();
         let db = Database::new(memo(read.as_ref(), &profiles), Strategy::default());
-        Ok(Engine { slot, events, host, profiles, db, tasks: Tasks::default(), read })
+        Ok(Engine { slot, events, digests, host, profiles, db, tasks: Tasks::default(), read })
     }
 
     /// Evaluation's host.
@@ -198,7 +205,8 @@ impl Engine {
                     options.local.clone(),
                     Spawner::new()?,
                     self.profiles.clone(),
-                );
+                )
+                .map_err(EngineError::Threads)?;
                 let mut scheduler = self.scheduler(&graph, &nodes, cancel, options);
                 scheduler.look_up();
                 scheduler.run(&executor)
@@ -208,6 +216,11 @@ impl Engine {
             self.db.advance_epoch();
         }
         let decided = self.keep_decisions(&graph, &tasks, &outcome, options)?;
+        if let Some(store) = self.store() {
+            self.digests.keep(&store)?;
+            // What is about to be reported as built stays so.
+            store.sync()?;
+        }
         let after = self.db.counts();
         Ok(Built {
             graph,

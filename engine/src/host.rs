@@ -2,9 +2,8 @@
 //! once per state of the file, and enter the store when something needs their bytes.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +18,9 @@ use floe_lang::host::{
 };
 use floe_store::object::tree::{BoxError, Source as TreeSource};
 use floe_store::object::walk::FileKind as TreeFileKind;
-use floe_store::{FileStat, Store, StoreError, TempRoots};
+use floe_store::{Store, StoreError, TempRoots};
 
+use crate::digests::{Digests, Snapshot};
 use crate::event::{Event, Events};
 use crate::seed::{self, List};
 use crate::slot::Slot;
@@ -28,6 +28,7 @@ use crate::slot::Slot;
 /// A host with a store, which is opened for writing only when evaluation needs it.
 pub struct StoreHost {
     slot: Arc<Slot>,
+    digests: Arc<Digests>,
     events: Events,
     /// Protects what was added for evaluation and builds from collection while we live.
     holds: Mutex<Vec<TempRoots>>,
@@ -35,8 +36,8 @@ pub struct StoreHost {
 
 impl StoreHost {
     /// A host over this store root.
-    pub fn new(slot: Arc<Slot>, events: Events) -> Self {
-        StoreHost { slot, events, holds: Mutex::default() }
+    pub fn new(slot: Arc<Slot>, digests: Arc<Digests>, events: Events) -> Self {
+        StoreHost { slot, digests, events, holds: Mutex::default() }
     }
 
     fn writable(&self) -> Result<Arc<Store>, HostError> {
@@ -91,40 +92,41 @@ impl StoreHost {
                 floe_core::ca::text_path(&source.name, bytes, &refs)
                     .map_err(|error| HostError::Failed(error.to_string()))
             }
-            Origin::Tree(path) => self.hash_tree(&self.physical(path), source),
+            Origin::Tree(path) => {
+                let path = self.physical(path);
+                self.remembered(source, "tree", &path, Snapshot::of_tree(&path), || {
+                    floe_store::source_path(tree_source(&path, source)).map_err(failed)
+                })
+            }
             Origin::Filtered(path, kept) => {
                 let path = self.physical(path);
-                let mut filter = kept_only(&path, kept);
-                let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
-                floe_store::source_path(tree).map_err(failed)
+                let snapshot = Snapshot::of_entries(&path, kept);
+                self.remembered(source, "filtered", &path, snapshot, || {
+                    let mut filter = kept_only(&path, kept);
+                    let tree =
+                        TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
+                    floe_store::source_path(tree).map_err(failed)
+                })
             }
         }
     }
 
-    /// Hashes a whole file or tree; a single file's result is remembered under its stat.
-    fn hash_tree(&self, path: &Path, source: &Source) -> Result<StorePath, HostError> {
-        let hash = || floe_store::source_path(tree_source(path, source)).map_err(failed);
-        let Some(store) = self.slot.get() else { return hash() };
-        let read_at = SystemTime::now();
-        let meta = fs::symlink_metadata(path).map_err(io("reading file", path))?;
-        if !meta.is_file() {
-            return hash();
-        }
-        let stat = FileStat::of(&meta);
-        let tag = format!("{:?} {:?} {} ", source.method, source_algo(source), source.name);
-        let key = PathBuf::from(OsStr::from_bytes(
-            &[tag.as_bytes(), path.as_os_str().as_bytes()].concat(),
-        ));
-        let cached = store.digest_get(&key, &stat).ok().flatten();
-        if let Some(path) =
-            cached.and_then(|row| StorePath::from_base_name(&String::from_utf8(row).ok()?).ok())
-        {
-            return Ok(path);
-        }
-        let result = hash()?;
-        let row = (key.as_path(), stat, result.base_name().as_bytes());
-        store.digest_put(read_at, [row]).map_err(failed)?;
-        Ok(result)
+    /// Computes a source's path, or remembers it if none of its files changed.
+    fn remembered(
+        &self,
+        source: &Source,
+        kind: &str,
+        path: &Path,
+        snapshot: std::io::Result<Option<Snapshot>>,
+        compute: impl FnOnce() -> Result<StorePath, HostError>,
+    ) -> Result<StorePath, HostError> {
+        let algo = source_algo(source);
+        let purpose = format!("{kind} {:?} {algo:?} {}", source.method, source.name);
+        let snapshot = snapshot.map_err(io("reading file", path))?;
+        let compute = || compute().map(|path| path.base_name().as_bytes().to_vec());
+        let base = self.digests.of(&purpose, path, snapshot, compute)?;
+        StorePath::from_base_name(&String::from_utf8_lossy(&base))
+            .map_err(|error| HostError::Failed(error.to_string()))
     }
 
     /// Where the seed lies, logically; made now if the store has none.

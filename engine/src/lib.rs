@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod db;
 pub mod decide;
 mod diff;
+pub mod digests;
 pub mod engine;
 pub mod event;
 pub mod explain;

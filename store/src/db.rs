@@ -2,15 +2,18 @@
 //! Knows keys and bytes; what the rows mean is the affair of the modules above.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBPinnableSlice, InfoLogger, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBPinnableSlice, FlushOptions, InfoLogger, LogLevel, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 
 use crate::error::{Result, StoreError};
 use crate::key;
 use crate::row::{self, Row};
+use crate::syncer::Syncer;
 
 /// The column families, one for each kind of row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +68,15 @@ impl Family {
 /// between reading the manifest and opening the file.
 const READ_RETRIES: u32 = 20;
 
+/// How long the log may be when the database is closed: every opening reads all of it, so a longer
+/// one is turned into tables.
+const MAX_LOG_BYTES: u64 = 1 << 20;
+
 /// An open database.
 pub(crate) struct Db {
-    inner: DB,
+    /// An owner's; dropped before its database.
+    syncer: Option<Syncer>,
+    inner: Arc<DB>,
     path: PathBuf,
 }
 
@@ -77,7 +86,9 @@ impl Db {
         let opts = db_options(true)?;
         let inner = DB::open_cf_descriptors(&opts, path, descriptors(&opts))
             .map_err(|e| StoreError::db("open", path, &e))?;
-        Ok(Self { inner, path: path.to_path_buf() })
+        let inner = Arc::new(inner);
+        let syncer = Some(Syncer::start(Arc::clone(&inner), path.to_path_buf())?);
+        Ok(Self { syncer, inner, path: path.to_path_buf() })
     }
 
     /// Opens a snapshot for reading; the owner may go on writing.
@@ -86,7 +97,10 @@ impl Db {
         let mut tries = 0;
         loop {
             match DB::open_cf_descriptors_read_only(&opts, path, descriptors(&opts), false) {
-                Ok(inner) => return Ok(Self { inner, path: path.to_path_buf() }),
+                Ok(inner) => {
+                    let inner = Arc::new(inner);
+                    return Ok(Self { syncer: None, inner, path: path.to_path_buf() });
+                }
                 Err(e) if tries < READ_RETRIES && is_race(&e) => {
                     tries += 1;
                     std::thread::sleep(std::time::Duration::from_millis(u64::from(tries)));
@@ -172,11 +186,41 @@ impl Db {
         batch.delete_cf(self.family(family), key);
     }
 
-    /// Writes a batch; when it returns, the batch survives a power cut if `synced`, a kill if not.
+    /// Writes a batch; when it returns, the batch survives a power cut if `synced`, a kill if
+    /// not, and then it is synced a little later.
     pub(crate) fn write(&self, batch: WriteBatch, synced: bool) -> Result<()> {
         let mut opts = WriteOptions::default();
         opts.set_sync(synced);
-        self.inner.write_opt(batch, &opts).map_err(self.err("write to"))
+        self.inner.write_opt(batch, &opts).map_err(self.err("write to"))?;
+        if let (false, Some(syncer)) = (synced, &self.syncer) {
+            syncer.wrote();
+        }
+        Ok(())
+    }
+
+    /// Syncs what was written: when it returns, all of it survives a power cut.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.syncer.as_ref().map_or(Ok(()), Syncer::sync)
+    }
+
+    /// The last thing before closing: syncs, and shortens a long log.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.sync()?;
+        if self.syncer.is_none() || self.log_bytes() <= MAX_LOG_BYTES {
+            return Ok(());
+        }
+        let families: Vec<&ColumnFamily> = Family::ALL.iter().map(|f| self.family(*f)).collect();
+        let families: Vec<&&ColumnFamily> = families.iter().collect();
+        self.inner
+            .flush_cfs_opt(&families, &FlushOptions::default())
+            .map_err(self.err("write the tables of"))
+    }
+
+    /// How much a next opening would have to read again; 0 if nobody knows.
+    fn log_bytes(&self) -> u64 {
+        let Ok(entries) = std::fs::read_dir(&self.path) else { return 0 };
+        let logs = entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "log"));
+        logs.flat_map(|entry| entry.metadata()).map(|meta| meta.len()).sum()
     }
 }
 

@@ -6,10 +6,18 @@
 //! `gc.rs` (how they stop being so). The rules that hold at every moment, also after a kill -9:
 //!
 //! 1. A registered object never changes, and its references are registered before it.
-//! 2. One synced write batch makes objects, references, traces and records true together.
+//! 2. One write batch makes objects, references, traces and records true together.
 //! 3. What lies in `ROOT/store` without a row is garbage; the next owner or collection removes it.
 //! 4. Rows go before files when deleting, files before rows when adding.
 //! 5. Deleting advances the epoch, so no memo outlives the object it names.
+//!
+//! # After a power cut
+//! A registration survives the death of the process at once. A power cut may take those of the
+//! last moments, the newest first: their rows are synced together, some tens of milliseconds later
+//! or by [`Store::sync`], and the log keeps their order, so what a surviving row refers to has
+//! survived too. Files of objects are never synced one by one, so a file that was written shortly
+//! before a power cut may come back empty under a row that says otherwise: [`Store::verify`]
+//! finds it.
 //!
 //! # Locks
 //! Three kinds, always taken in this order, never upwards:
@@ -43,6 +51,7 @@ mod row;
 mod schema;
 mod stage;
 mod store;
+mod syncer;
 mod trace;
 mod trash;
 mod types;

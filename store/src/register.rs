@@ -1,5 +1,5 @@
 //! Registration: the one place where objects, references, traces and records become true, all
-//! in one synced write. The files lie in place before (`stage.rs`).
+//! in one write. The files lie in place before (`stage.rs`).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -16,8 +16,9 @@ use crate::store::{Store, now_ms};
 use crate::{Batch, Divergence, NewObject, NewTrace, Registered};
 
 impl Store {
-    /// Registers a batch: all of it, or nothing. Synced: when this returns, it holds whatever
-    /// happens to the machine. Registering equal content again changes nothing.
+    /// Registers a batch: all of it, or nothing. When this returns, it is true for everyone and
+    /// survives the death of this process; after [`Store::sync`], or some tens of milliseconds,
+    /// it survives a power cut. Registering equal content again changes nothing.
     pub fn register(&self, batch: &Batch) -> Result<Registered, StoreError> {
         self.writable("register objects")?;
         let _pass = self.protect.pass();
@@ -176,7 +177,7 @@ impl<'s> Registration<'s> {
         // References and traced objects are among the known: a running collection spares them.
         self.store.protect.touch(&self.known);
         if !self.writes.is_empty() {
-            self.store.db.write(self.writes, true)?;
+            self.store.db.write(self.writes, false)?;
         }
         self.store.protect.unset_staged(&self.objects);
         Ok(self.result)

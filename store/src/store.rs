@@ -177,6 +177,12 @@ impl Store {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// Makes all that was registered survive a power cut: the end of a request, whose results
+    /// are about to be reported.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.db.sync()
+    }
+
     /// Refuses to change a store that is open read-only.
     pub(crate) fn writable(&self, action: &'static str) -> Result<()> {
         match self.mode {
@@ -200,7 +206,9 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // Objects staged and never registered keep the marker, and so call the next owner.
-        let tidy = !*self.messy.get_mut() && !self.protect.has_staged();
+        // Rows before the marker, which would otherwise vanish with objects whose rows were lost.
+        let settled = self.db.settle().is_ok();
+        let tidy = settled && !*self.messy.get_mut() && !self.protect.has_staged();
         if tidy && *self.unclean.get_mut() {
             // Failing only costs the next owner a look at the directory.
             let _ = fs::remove_file(&self.layout.unclean);

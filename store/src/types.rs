@@ -102,7 +102,7 @@ pub struct NewTrace {
     pub realisation: Realisation,
 }
 
-/// What becomes true in one synced write. Order within a list does not matter: objects may refer
+/// What becomes true in one write. Order within a list does not matter: objects may refer
 /// to each other.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {

@@ -26,6 +26,7 @@ use floe_store::{
 
 pub use log::log_path;
 pub use profile::{Profiles, find_shell};
+use scratch::Remover;
 pub(crate) use scratch::ScratchDir;
 
 use crate::event::Event;
@@ -89,20 +90,24 @@ pub struct Local {
     profiles: Profiles,
     systems: Vec<String>,
     features: Vec<String>,
+    remover: Remover,
     /// Protects what this request has built from collection until it ends.
     holds: Mutex<Vec<TempRoots>>,
 }
 
 impl Local {
     /// An executor for one request, whose sources come from `materials`.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
     pub fn new(
         store: Arc<Store>,
         materials: Materials,
         settings: LocalSettings,
         spawner: Spawner,
         profiles: Profiles,
-    ) -> Self {
-        Local {
+    ) -> std::io::Result<Self> {
+        Ok(Local {
             store,
             materials,
             settings,
@@ -110,8 +115,9 @@ impl Local {
             profiles,
             systems: vec![current_system(), "builtin".to_owned()],
             features: vec!["ca-derivations".to_owned()],
+            remover: Remover::start()?,
             holds: Mutex::default(),
-        }
+        })
     }
 
     fn build(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure> {
@@ -123,6 +129,7 @@ impl Local {
             scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
         let dir =
             ScratchDir::create(self.store.builds_dir(), &drv.name).map_err(transient(&drv.name))?;
+        let dir = dir.removed_by(&self.remover);
         let log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
             .map_err(transient(&drv.name))?;
         let mut site = Site { inputs, deriver, scratch, dir, log };

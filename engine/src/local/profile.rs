@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use floe_core::hash::Digest;
 
+use crate::digests::{Digests, Snapshot};
 use crate::recipe::RootKind;
 
 /// Raised when the sandbox changes in a way that a builder can see.
@@ -34,15 +35,20 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// Reads the shell and computes the profiles. Without a shell, bare roots are refused when
+    /// Reads the shell, unless `digests` knows it as it is, and computes the profiles. Without a shell, bare roots are refused when
     /// they are needed, so its absence is no error here.
     ///
     /// # Errors
     /// When there is a shell and it cannot be read.
-    pub fn load(shell: Option<PathBuf>) -> io::Result<Self> {
+    pub fn load(shell: Option<PathBuf>, digests: &Digests) -> io::Result<Self> {
         let shell_digest = match &shell {
-            Some(path) => Digest::of(&std::fs::read(path)?),
-            None => Digest::of(b"no shell"),
+            Some(path) => {
+                // What a link leads to is what counts.
+                let path = path.canonicalize()?;
+                let read = || std::fs::read(&path).map(|bytes| Digest::of(&bytes).0.to_vec());
+                digests.of("shell", &path, Snapshot::of_entries(&path, &[])?, read)?
+            }
+            None => Digest::of(b"no shell").0.to_vec(),
         };
         let profile = |kind: &str, shell: &[u8]| {
             let mut hasher = blake3::Hasher::new();
@@ -51,7 +57,7 @@ impl Profiles {
             Digest(*hasher.finalize().as_bytes())
         };
         Ok(Profiles {
-            bare: profile("bare", &shell_digest.0),
+            bare: profile("bare", &shell_digest),
             seed: profile("seed", b""),
             none: profile("none", b""),
             shell,

@@ -7,11 +7,48 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 /// A build's directory; removed when dropped.
 pub struct ScratchDir {
     path: PathBuf,
     kept: bool,
+    /// Who removes it, beside the build's thread.
+    remover: Option<Sender<PathBuf>>,
+}
+
+/// Removes directories of builds that have ended, on a thread of its own, so that what waits for
+/// a build does not wait for its rubbish. Dropping it waits until all are gone.
+pub struct Remover {
+    queue: Option<Sender<PathBuf>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Remover {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn start() -> io::Result<Self> {
+        let (queue, paths) = channel::<PathBuf>();
+        let thread = std::thread::Builder::new().name("floe-remove".into()).spawn(move || {
+            for path in paths {
+                // What cannot be removed now is garbage that the next opening of the store removes.
+                let _ = delete(&path);
+            }
+        })?;
+        Ok(Remover { queue: Some(queue), thread: Some(thread) })
+    }
+}
+
+impl Drop for Remover {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -30,12 +67,18 @@ impl ScratchDir {
                 Err(error) => return Err(at(&path, &error)),
                 Ok(()) => {}
             }
-            let dir = ScratchDir { path, kept: false };
+            let dir = ScratchDir { path, kept: false, remover: None };
             for inner in [dir.store(), dir.build()] {
                 DirBuilder::new().mode(0o700).create(&inner).map_err(|error| at(&inner, &error))?;
             }
             return Ok(dir);
         }
+    }
+
+    /// Lets `remover` remove it.
+    pub fn removed_by(mut self, remover: &Remover) -> Self {
+        self.remover.clone_from(&remover.queue);
+        self
     }
 
     /// What the builder sees as `/nix/store`.
@@ -75,10 +118,19 @@ impl ScratchDir {
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
-        if !self.kept {
-            // What cannot be removed now is garbage that the next opening of the store removes.
-            let _ = delete(&self.path);
+        if self.kept {
+            return;
         }
+        let path = std::mem::take(&mut self.path);
+        let path = match &self.remover {
+            Some(remover) => match remover.send(path) {
+                Ok(()) => return,
+                Err(unsent) => unsent.0,
+            },
+            None => path,
+        };
+        // What cannot be removed now is garbage that the next opening of the store removes.
+        let _ = delete(&path);
     }
 }
 
