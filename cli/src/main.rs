@@ -13,11 +13,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use rustix::fs::Mode;
 
 use args::{Cli, Command};
 use fault::{Ended, status};
 
 fn main() -> ExitCode {
+    close_to_others();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let name = argv.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
     let result = match name.as_deref().and_then(|name| name.to_str()) {
@@ -29,6 +31,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => end(&error),
     }
+}
+
+/// Nothing that floe writes is writable by group or world, however open the caller's umask.
+fn close_to_others() {
+    let asked = rustix::process::umask(Mode::WGRP | Mode::WOTH);
+    rustix::process::umask(asked | Mode::WGRP | Mode::WOTH);
 }
 
 /// Runs a command of floe's own.
@@ -68,7 +76,7 @@ fn end(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<fault::Shown>() {
         Some(shown) => eprintln!("{shown}"),
-        None => eprintln!("error: {}", sentence(error)),
+        None => eprintln!("{}", progress::plain(&format!("error: {}", sentence(error)))),
     }
     ExitCode::from(status::ERROR)
 }

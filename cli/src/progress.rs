@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use floe_engine::event::{Event, Events};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -20,6 +20,10 @@ pub struct Style {
     pub logs: bool,
 }
 
+/// How many events may wait to be shown. A builder that writes faster than they can be waits, too:
+/// its lines must not fill the memory.
+const WAITING: usize = 1024;
+
 /// The display; ends when `finish` is called or it is dropped.
 pub struct Progress {
     events: Option<Events>,
@@ -29,7 +33,7 @@ pub struct Progress {
 impl Progress {
     /// Starts listening.
     pub fn start(style: Style) -> Progress {
-        let (sender, receiver) = unbounded();
+        let (sender, receiver) = bounded(WAITING);
         let thread = std::thread::spawn(move || listen(&receiver, style));
         Progress { events: Some(Events::into(sender)), thread: Some(thread) }
     }
@@ -195,6 +199,13 @@ impl View {
 
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
+}
+
+/// A message, some words of which a builder may have chosen (names of files), likewise.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\t' && c != '\n' { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// A builder's line with nothing in it that could steer the terminal.

@@ -1,5 +1,6 @@
 //! What happens during a request, as typed values. Events only flow outwards: nothing waits for
-//! an answer, and a slow or absent listener changes no result.
+//! an answer, and a slow or absent listener changes no result. Whoever listens gives the channel a
+//! bound: builders can write faster than anybody reads.
 
 use std::sync::Arc;
 

@@ -16,6 +16,9 @@ use crate::spec::{BUILD_DIR, BUILD_GID, BUILD_UID, Bind, Input, RootFs, STORE_DI
 
 const PLAIN: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 const READ_ONLY: u64 = PLAIN | libc::MOUNT_ATTR_RDONLY;
+/// The host's device nodes: they can be written to all the same, but where the builder's user owns
+/// them (a sandbox started as root) it must not change their modes and times.
+const DEVICE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC | libc::MOUNT_ATTR_RDONLY;
 
 /// Top-level names that a seed cannot bring: the sandbox makes them.
 const OWN_TOP: [&str; 6] = ["nix", "build", "tmp", "dev", "proc", "sys"];
@@ -266,7 +269,7 @@ impl Room {
         for name in DEVICES {
             let host = Path::new("/dev").join(name);
             if name == "null" || host.exists() {
-                self.show("device", &host, &behind(&host), &host, 0)?;
+                self.show("device", &host, &behind(&host), &host, DEVICE)?;
             }
         }
         for (name, target) in [

@@ -177,9 +177,9 @@ pub enum StoreError {
         /// Where its files belong.
         path: PathBuf,
     },
-    /// A link to be made would overwrite something that is not a symbolic link.
+    /// A link to be made would overwrite something that is not a link into a store.
     #[error(
-        "cannot make the link {link:?}: something that is not a symbolic link is in the way; remove it or choose another name with --out-link"
+        "cannot make the link {link:?}: something that is no link into a store is in the way; remove it or choose another name with --out-link"
     )]
     InTheWay {
         /// The link.

@@ -20,6 +20,8 @@ pub(crate) struct Layout {
     pub(crate) db: PathBuf,
     /// Builds in progress; whatever a dead owner left here is removed.
     pub(crate) builds: PathBuf,
+    /// Directories of failed builds that were kept on purpose; nobody but their user removes them.
+    pub(crate) kept: PathBuf,
     /// Build logs.
     pub(crate) log: PathBuf,
     /// Roots, as symbolic links.
@@ -47,6 +49,7 @@ impl Layout {
             links: root.join("links"),
             db: root.join("db"),
             builds: root.join("builds"),
+            kept: root.join("kept"),
             log: root.join("log"),
             auto_roots: root.join("roots/auto"),
             roots: root.join("roots"),
@@ -83,6 +86,7 @@ impl Layout {
             (&layout.links, 0o700),
             (&layout.db, 0o700),
             (&layout.builds, 0o700),
+            (&layout.kept, 0o700),
             (&layout.log, 0o755),
             (&layout.roots, 0o755),
             (&layout.auto_roots, 0o755),

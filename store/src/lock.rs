@@ -1,8 +1,9 @@
 //! File locks between processes: flock on a file under the root, with waiting said aloud.
 //! The order of locks is written in `lib.rs`; threads of one process use other means.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -52,10 +53,10 @@ impl FileLock {
         reason: WaitingFor,
         patience: Patience<'_>,
     ) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(path).at("open the lock", path)?;
+        let mut file = options().open(path).at("open the lock", path)?;
         acquire(&mut file, path, true, reason, patience)?;
+        // Made by an earlier version, it may be open to others; failing leaves it as it was.
+        let _ = file.set_permissions(Permissions::from_mode(0o600));
         // The holder's id is a courtesy to whoever waits: a full disk must not stop us here.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = write!(file, "{}", std::process::id());
@@ -71,27 +72,30 @@ impl FileLock {
     ) -> Result<Option<Self>> {
         let mut file = match File::open(path) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let mut options = OpenOptions::new();
-                options.read(true).write(true).create(true).truncate(false);
-                match options.open(path) {
-                    Ok(file) => file,
-                    Err(e)
-                        if matches!(
-                            e.kind(),
-                            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
-                        ) =>
-                    {
-                        return Ok(None);
-                    }
-                    Err(e) => return Err(StoreError::io("open the lock", path, e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match options().open(path) {
+                Ok(file) => file,
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+                    ) =>
+                {
+                    return Ok(None);
                 }
-            }
+                Err(e) => return Err(StoreError::io("open the lock", path, e)),
+            },
             Err(e) => return Err(StoreError::io("open the lock", path, e)),
         };
         acquire(&mut file, path, false, reason, patience)?;
         Ok(Some(Self { _file: file }))
     }
+}
+
+/// For the owner alone: whoever can open a lock, if only for reading, can hold it for ever.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
 }
 
 fn acquire(

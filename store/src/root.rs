@@ -44,6 +44,9 @@ impl Store {
         let _pass = self.protect.pass();
         self.must_be_valid(target)?;
         let link = absolute(link)?;
+        if fs::read_link(&link).is_ok_and(|old| !leads_into_a_store(&old)) {
+            return Err(StoreError::InTheWay { link });
+        }
         // The link first: an entry in `auto` without its link would count as stale.
         point(&link, &self.physical(target))?;
         if !link.starts_with(&self.layout.roots) {
@@ -85,6 +88,15 @@ fn absolute(link: &Path) -> Result<PathBuf> {
         (Some(dir), Some(name)) => Ok(dir.canonicalize().at("find the directory", dir)?.join(name)),
         _ => Err(StoreError::InTheWay { link: full }),
     }
+}
+
+/// Whether a link's target looks like an object of some store, this one or another: other links are
+/// the user's, and not ours to replace.
+fn leads_into_a_store(target: &Path) -> bool {
+    let object = |part: Component<'_>| {
+        part.as_os_str().to_str().is_some_and(|name| StorePath::from_base_name(name).is_ok())
+    };
+    target.components().any(object)
 }
 
 /// Makes `link` point to `target`, atomically replacing a former link.

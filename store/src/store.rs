@@ -147,6 +147,12 @@ impl Store {
         &self.layout.builds
     }
 
+    /// Where the directories of failed builds are kept on demand; private, and never cleaned by the
+    /// store.
+    pub fn kept_dir(&self) -> &Path {
+        &self.layout.kept
+    }
+
     /// Where build logs lie.
     pub fn log_dir(&self) -> &Path {
         &self.layout.log

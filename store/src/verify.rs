@@ -65,6 +65,15 @@ pub enum Fault {
         /// The one of the files.
         got: Hash,
     },
+    /// The content is right, but somebody could change it, or did change who may run it.
+    Mode {
+        /// The object.
+        path: StorePath,
+        /// The file in it.
+        file: String,
+        /// Its mode.
+        mode: u32,
+    },
     /// An object's files cannot be read.
     Unreadable {
         /// The object.
@@ -103,6 +112,10 @@ impl fmt::Display for Fault {
                 "{path} was changed: the files at {physical:?} have the NAR hash {}, registered is {}; remove its roots, run `floe store gc` and build it again, and check the disk",
                 got.sri(),
                 expected.sri()
+            ),
+            Self::Mode { path, file, mode } => write!(
+                f,
+                "{path} was tampered with: {file} has the mode {mode:04o}, and nothing in the store may be other than 0444 or 0555; remove its roots, run `floe store gc` and build it again"
             ),
             Self::Unreadable { path, reason } => {
                 write!(f, "{path} cannot be read: {reason}")
@@ -170,6 +183,10 @@ impl Store {
                     let expected = row::sha256(row.nar_hash);
                     if got != expected {
                         report.faults.push(Fault::Corrupted { path, physical, expected, got });
+                    } else if let Some((file, mode)) =
+                        tree::wrong_mode(self.objects.as_fd(), base, path.as_str())?
+                    {
+                        report.faults.push(Fault::Mode { path, file, mode });
                     }
                 }
                 Err(e) => {

@@ -113,7 +113,7 @@ pub fn only_object(json: &str, path: &str) -> Result<Value, String> {
 }
 
 /// The floe binary: `FLOE_BIN`, or the one that cargo built beside this test.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let path = match std::env::var_os("FLOE_BIN") {
         Some(path) => PathBuf::from(path),
         None => {

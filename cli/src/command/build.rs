@@ -186,7 +186,7 @@ fn say_failure(name: &str, failure: &Failure) {
         Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
         Failure::Cancelled => (&[][..], None),
     };
-    eprintln!("error: {failure}");
+    eprintln!("{}", crate::progress::plain(&format!("error: {failure}")));
     if !tail.is_empty() {
         eprintln!("last {} lines of the log of '{name}':", tail.len());
         for line in tail {

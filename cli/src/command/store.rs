@@ -13,7 +13,7 @@ use floe_store::{GcOptions, VerifyOptions};
 
 use crate::args::{Global, StoreCommand};
 use crate::fault::{Ended, status};
-use crate::progress::{Progress, Style};
+use crate::progress::{Progress, Style, plain};
 
 /// Looks after the store.
 pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
@@ -70,7 +70,7 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             let report = store.verify(&VerifyOptions::default())?;
             progress.finish();
             for fault in &report.faults {
-                eprintln!("{fault}");
+                eprintln!("{}", plain(&fault.to_string()));
             }
             if report.faults.is_empty() {
                 if !global.quiet {

@@ -266,6 +266,11 @@ fn check(what: &'static str, text: &str, also: &[u8]) -> Result<(), FetchError> 
 /// Copies rather than links: the store changes times and modes of what it takes in, and the file
 /// may be another program's.
 fn copy(from: &Path, dest: &Path) -> Result<(), FetchError> {
+    // Opening a pipe could wait for ever, and a device never ends.
+    if !std::fs::metadata(from).map_err(at("read", from))?.is_file() {
+        let reason = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(at("read", from)(reason));
+    }
     let mut source = std::fs::File::open(from).map_err(at("read", from))?;
     let mut target = std::fs::File::create_new(dest).map_err(at("create", dest))?;
     if let Err(reason) = io::copy(&mut source, &mut target) {
@@ -315,6 +320,7 @@ mod tests {
         std::fs::write(&file, "ice").unwrap();
         check("builtin:fetchurl", &[("url", &format!("file://{}", file.display()))], "ice");
         check("builtin:fetchurl", &[("url", "file:///no/such")], "cannot read /no/such");
+        check("builtin:fetchurl", &[("url", "file:///dev/zero")], "no regular file");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! message. Builders print anything, so lines are cut, never trusted.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,9 +57,11 @@ impl BuildLog {
             )
         };
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(place)?;
+            DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(place)?;
         }
-        let file = File::create(&path).map_err(place)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o644);
+        let file = options.open(&path).map_err(place)?;
         Ok(BuildLog {
             job: job.id,
             name: Arc::clone(&job.recipe.name),

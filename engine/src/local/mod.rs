@@ -10,7 +10,6 @@ mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -135,12 +134,15 @@ impl Local {
         let mut site = Site { inputs, deriver, scratch, dir, log };
         let result = self.run_and_register(job, context, &mut site);
         if matches!(result, Err(Failure::Builder { .. })) && self.settings.keep_failed {
-            let place = site.dir.keep();
-            context.events.send(Event::Note(format!(
-                "keeping the build directory of '{}' at {}",
-                drv.name,
-                place.display()
-            )));
+            let note = match site.dir.keep(self.store.kept_dir()) {
+                Ok(place) => {
+                    format!("keeping the build directory of '{}' at {}", drv.name, place.display())
+                }
+                Err(error) => {
+                    format!("cannot keep the build directory of '{}': {error}", drv.name)
+                }
+            };
+            context.events.send(Event::Note(note));
         }
         result
     }
@@ -168,7 +170,7 @@ impl Local {
     fn register(&self, job: &Job, site: &Site, cost: Cost) -> Result<Done, Failure> {
         let drv = &job.derivation;
         let fault = |error: StoreError| site.failure(&drv.name, error);
-        let store_dir = std::fs::File::open(site.dir.store()).map_err(transient(&drv.name))?;
+        let store_dir = site.dir.open_store().map_err(transient(&drv.name))?;
         let mut addresses = Vec::with_capacity(drv.outputs.len());
         for (name, output) in &drv.outputs {
             let scratch = &site.scratch[name];
@@ -192,7 +194,7 @@ impl Local {
                 output: name,
                 address,
                 path: &site.scratch[name],
-                dir: store_dir.as_fd(),
+                dir: store_dir,
                 file_name: OsStr::new(site.scratch[name].base_name()),
             })
             .collect();

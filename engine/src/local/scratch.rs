@@ -1,19 +1,24 @@
 //! The private directory of one build: its build directory and the store it writes its outputs
 //! into. Made exclusively, closed to everyone else at every level, gone afterwards.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
+use rustix::fs::{CWD, Mode, RenameFlags, fchmod, renameat_with};
+use rustix::io::Errno;
+
 /// A build's directory; removed when dropped.
 pub struct ScratchDir {
     path: PathBuf,
     kept: bool,
+    /// The scratch store, opened before any builder could change who may open it.
+    handle: Option<File>,
     /// Who removes it, beside the build's thread.
     remover: Option<Sender<PathBuf>>,
 }
@@ -67,10 +72,12 @@ impl ScratchDir {
                 Err(error) => return Err(at(&path, &error)),
                 Ok(()) => {}
             }
-            let dir = ScratchDir { path, kept: false, remover: None };
+            let mut dir = ScratchDir { path, kept: false, handle: None, remover: None };
             for inner in [dir.store(), dir.build()] {
                 DirBuilder::new().mode(0o700).create(&inner).map_err(|error| at(&inner, &error))?;
             }
+            let store = dir.store();
+            dir.handle = Some(File::open(&store).map_err(|error| at(&store, &error))?);
             return Ok(dir);
         }
     }
@@ -84,6 +91,17 @@ impl ScratchDir {
     /// What the builder sees as `/nix/store`.
     pub fn store(&self) -> PathBuf {
         self.path.join("store")
+    }
+
+    /// A handle on the scratch store, which can be looked into again whatever mode the builder gave
+    /// it. Called when no builder runs any more.
+    ///
+    /// # Errors
+    /// When its mode cannot be set.
+    pub fn open_store(&self) -> io::Result<BorrowedFd<'_>> {
+        let handle = self.handle.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        fchmod(handle, Mode::RWXU)?;
+        Ok(handle.as_fd())
     }
 
     /// What the builder sees as `/build`.
@@ -109,10 +127,27 @@ impl ScratchDir {
         Ok(())
     }
 
-    /// Leaves the directory behind.
-    pub fn keep(mut self) -> PathBuf {
-        self.kept = true;
-        std::mem::take(&mut self.path)
+    /// Moves the directory to `kept`, which nobody cleans, and says where it lies now.
+    ///
+    /// # Errors
+    /// When it cannot be moved; then it is removed as ever.
+    pub fn keep(mut self, kept: &Path) -> io::Result<PathBuf> {
+        let name = self.path.file_name().unwrap_or_default();
+        for number in 0u32.. {
+            let place = match number {
+                0 => kept.join(name),
+                number => kept.join(format!("{number}-{}", name.display())),
+            };
+            match renameat_with(CWD, &self.path, CWD, &place, RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    self.kept = true;
+                    return Ok(place);
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 }
 

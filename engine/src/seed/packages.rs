@@ -28,17 +28,19 @@ impl List {
         let mut list = List::default();
         for (at, full) in text.lines().enumerate() {
             let line = full.split('#').next().unwrap_or_default().trim();
-            if line.is_empty() {
-                continue;
-            }
-            let rest = line[1..].trim();
-            match &line[..1] {
-                "+" => list.want.push(rest.split('|').map(|name| name.trim().to_owned()).collect()),
-                "-" => {
+            let mut chars = line.chars();
+            let mark = chars.next();
+            let rest = chars.as_str().trim();
+            match mark {
+                None => {}
+                Some('+') => {
+                    list.want.push(rest.split('|').map(|name| name.trim().to_owned()).collect());
+                }
+                Some('-') => {
                     list.skip.insert(rest.to_owned());
                 }
-                "!" => list.drop.push(rest.to_owned()),
-                _ => return Err(SeedError::List { line: at + 1, text: full.to_owned() }),
+                Some('!') => list.drop.push(rest.to_owned()),
+                Some(_) => return Err(SeedError::List { line: at + 1, text: full.to_owned() }),
             }
         }
         Ok(list)
@@ -144,7 +146,9 @@ mod tests {
         assert_eq!(list.want, [["gcc", "clang"]]);
         assert!(list.skip.contains("dpkg"));
         assert_eq!(list.drop, ["usr/share/doc/*"]);
-        assert!(matches!(List::parse("+ a\nbad"), Err(SeedError::List { line: 2, .. })));
+        for bad in ["+ a\nbad", "\n\u{e9}", "# c\n\u{1f9ca} ice"] {
+            assert!(matches!(List::parse(bad), Err(SeedError::List { line: 2, .. })), "{bad}");
+        }
         List::parse(DEFAULT_LIST).expect("the list that is shipped");
     }
 }

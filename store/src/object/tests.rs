@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -132,4 +133,121 @@ fn deletion_follows_no_link_and_minds_no_mode_or_depth() {
     symlink(&outside, dir.path().join("link")).unwrap();
     delete::delete(handle.as_fd(), "link".as_ref()).unwrap();
     assert!(outside.join("precious").exists());
+}
+
+/// A tree of everything that is outside, to be compared afterwards.
+fn outside(dir: &Path) -> std::path::PathBuf {
+    let outside = dir.join("outside");
+    fs::create_dir_all(outside.join("inner")).unwrap();
+    fs::write(outside.join("precious"), "x").unwrap();
+    fs::write(outside.join("inner/precious"), "x").unwrap();
+    outside
+}
+
+#[test]
+fn cve_2024_45593_archives_cannot_reach_through_links() {
+    let word = |text: &[u8]| {
+        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(text);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    };
+    let words = |texts: &[&[u8]]| texts.iter().flat_map(|text| word(text)).collect::<Vec<u8>>();
+    let file = words(&[b"(", b"type", b"regular", b"contents", b"evil", b")"]);
+    let folder = [
+        words(&[b"(", b"type", b"directory", b"entry", b"(", b"name", b"precious", b"node"]),
+        file.clone(),
+        words(&[b")", b")"]),
+    ]
+    .concat();
+    let dir = tempfile::tempdir().unwrap();
+    let outside = outside(dir.path());
+    let handle = File::open(dir.path()).unwrap();
+    let target = outside.as_os_str().as_bytes();
+    let link = words(&[b"(", b"type", b"symlink", b"target", target, b")"]);
+    let entry = |name: &[u8], node: &[u8]| {
+        let opening = words(&[b"entry", b"(", b"name", name, b"node"]);
+        [opening, node.to_vec(), words(&[b")"])].concat()
+    };
+    let archive = |entries: &[Vec<u8>]| {
+        let opening = words(&[b"nix-archive-1", b"(", b"type", b"directory"]);
+        [opening, entries.concat(), words(&[b")"])].concat()
+    };
+    let bad = [
+        // a link, then entries through it, under the same name and in other spellings
+        archive(&[entry(b"a", &link), entry(b"a", &folder)]),
+        archive(&[entry(b"a", &folder), entry(b"a", &link)]),
+        archive(&[entry(b"a", &link), entry(b"a/precious", &file)]),
+        archive(&[entry(b"a", &link), entry(b"a/", &folder)]),
+        archive(&[entry(b"b", &link), entry(b"a", &folder)]),
+        archive(&[entry(b"..", &folder)]),
+        archive(&[entry(b".", &folder)]),
+        archive(&[entry(b"", &folder)]),
+        archive(&[entry(b"../outside/precious", &file)]),
+        archive(&[entry(target, &folder)]),
+        archive(&[entry(b"a\0b", &file)]),
+    ];
+    for (number, archive) in bad.iter().enumerate() {
+        let name = format!("target-{number}");
+        let result = restore::restore(&archive[..], handle.as_fd(), name.as_ref());
+        assert!(matches!(result, Err(ObjectError::Unpack { .. })), "archive {number}: {result:?}");
+        assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "x");
+        delete::delete(handle.as_fd(), name.as_ref()).unwrap();
+    }
+    // A link that lies at the target already is not followed either.
+    symlink(&outside, dir.path().join("there")).unwrap();
+    let good = archive(&[entry(b"precious", &file)]);
+    let result = restore::restore(&good[..], handle.as_fd(), "there".as_ref());
+    assert!(matches!(result, Err(ObjectError::Exists { .. })), "{result:?}");
+    assert_eq!(fs::read_to_string(outside.join("precious")).unwrap(), "x");
+}
+
+#[test]
+fn cve_2025_46415_deletion_under_a_swapping_attacker() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let dir = tempfile::tempdir().unwrap();
+    let outside = outside(dir.path());
+    let root = dir.path().join("root");
+    let spare = dir.path().join("spare");
+    let handle = File::open(dir.path()).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Exchanges a directory with a link to what is outside, as fast as it can.
+        scope.spawn(|| {
+            let exchange = rustix::fs::RenameFlags::EXCHANGE;
+            while !over.load(Ordering::Relaxed) {
+                for name in ["a", "a/inner", "b/inner/deep"] {
+                    // It fails while there is nothing to exchange.
+                    let _ = rustix::fs::renameat_with(
+                        rustix::fs::CWD,
+                        root.join(name),
+                        rustix::fs::CWD,
+                        &spare,
+                        exchange,
+                    );
+                }
+            }
+        });
+        let started = std::time::Instant::now();
+        let mut rounds = 0;
+        while started.elapsed() < std::time::Duration::from_secs(2) {
+            for sub in ["a/inner", "b/inner/deep"] {
+                // The attacker may have moved away what this needs: the next round makes it.
+                let _ = fs::create_dir_all(root.join(sub));
+                let _ = fs::write(root.join(sub).join("file"), "x");
+            }
+            let _ = symlink(&outside, &spare);
+            // An attacker who goes on for ever may make it fail, and never make it stray.
+            let _ = delete::delete(handle.as_fd(), "root".as_ref());
+            rounds += 1;
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(rounds > 10, "{rounds}");
+    });
+    for path in ["precious", "inner/precious"] {
+        assert!(outside.join(path).exists(), "{path} was deleted through a link");
+    }
+    delete::delete(handle.as_fd(), "root".as_ref()).unwrap();
+    assert!(!root.exists());
 }

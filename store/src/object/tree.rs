@@ -78,6 +78,44 @@ pub fn digest_and_scan(
     Ok((contents, refs))
 }
 
+/// The first file of a canonical object whose mode is not what it must be, and that mode. Called
+/// after the object's digest was found right, which bounds its depth.
+pub fn wrong_mode(
+    dir: BorrowedFd<'_>,
+    name: &OsStr,
+    shown: &str,
+) -> Result<Option<(String, u32)>, ObjectError> {
+    find_wrong_mode(dir, name.as_bytes(), shown.as_bytes())
+}
+
+fn find_wrong_mode(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    shown: &[u8],
+) -> Result<Option<(String, u32)>, ObjectError> {
+    let stat = handle::stat(dir, name).map_err(ObjectError::io("look at", shown))?;
+    let mode = handle::permissions(&stat);
+    let kind = handle::kind(&stat);
+    let right = match kind {
+        FileType::Directory => mode == 0o555,
+        FileType::RegularFile => matches!(mode, 0o444 | 0o555),
+        _ => true,
+    };
+    if !right {
+        return Ok(Some((show(shown), mode)));
+    }
+    if kind == FileType::Directory {
+        let this = handle::open_dir(dir, name).map_err(ObjectError::io("open", shown))?;
+        for (name, _) in handle::entries(this.as_fd()).map_err(ObjectError::io("list", shown))? {
+            let found = find_wrong_mode(this.as_fd(), &name, &[shown, b"/", &name].concat())?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(None)
+}
+
 fn add(source: Source<'_>, copy: Option<(BorrowedFd<'_>, &[u8])>) -> Result<Added, ObjectError> {
     let shown = source.path.as_os_str().as_bytes();
     let (parent, name) = match (source.path.parent(), source.path.file_name()) {

@@ -58,7 +58,7 @@ fn roots_are_links() {
     let error = world.store.add_root(&file, &a).expect_err("a file is in the way");
     insta::assert_snapshot!(
         message(&error, world.dir.path()),
-        @r#"cannot make the link "DIR/file": something that is not a symbolic link is in the way; remove it or choose another name with --out-link"#
+        @r#"cannot make the link "DIR/file": something that is no link into a store is in the way; remove it or choose another name with --out-link"#
     );
 }
 
