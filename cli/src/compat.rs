@@ -271,6 +271,8 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
                 }
                 out.write_all(&text)?;
             }
+            // The process ends soon: freeing every value one by one would only delay that.
+            std::mem::forget(evaluation);
             continue;
         }
         for target in evaluation.targets(&args.common.attrs)? {

@@ -107,6 +107,17 @@ pub(crate) enum Arith {
     Div,
 }
 
+impl Arith {
+    /// The builtin that the operator stands for.
+    pub(crate) fn builtin(self) -> &'static str {
+        match self {
+            Arith::Sub => "sub",
+            Arith::Mul => "mul",
+            Arith::Div => "div",
+        }
+    }
+}
+
 /// Two operands and the operator's place.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {

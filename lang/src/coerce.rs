@@ -15,6 +15,7 @@ use crate::host::{HostError, Origin, Source};
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
+use crate::text::float;
 use crate::value::{Attrs, Env, Str, Value};
 use crate::{marker, paths};
 
@@ -168,7 +169,7 @@ impl Machine {
             Value::Bool(true) if mode.more => out.push(b'1'),
             Value::Bool(false) | Value::Null if mode.more => {}
             Value::Int(n) if mode.more => out.extend_from_slice(n.to_string().as_bytes()),
-            Value::Float(x) if mode.more => out.extend_from_slice(format!("{x:.6}").as_bytes()),
+            Value::Float(x) if mode.more => out.extend_from_slice(float::fixed(x).as_bytes()),
             Value::List(list) if mode.more => {
                 self.check_stack(loc)?;
                 for (index, item) in list.slots().iter().enumerate() {

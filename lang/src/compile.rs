@@ -187,7 +187,7 @@ impl Compiler<'_> {
                     Code::List(items)
                 }
             }
-            Expr::Not(inner) => Code::Not(self.expr(inner)?, loc),
+            Expr::Not(inner) => Code::Not(self.expr(inner)?, self.loc(inner)),
             Expr::Neg(inner) => match self.rebound("__sub") {
                 Some(func) => {
                     let zero = self.put(Code::Const(Value::Int(0)));
@@ -231,7 +231,7 @@ impl Compiler<'_> {
             path.push(match name.kind {
                 AttrNameKind::Static(name) => Name::Static(name),
                 AttrNameKind::Dynamic(expr) => {
-                    Name::Dynamic(self.expr(expr)?, self.start(name.span))
+                    Name::Dynamic(self.expr(expr)?, self.loc(expr))
                 }
             });
         }

@@ -80,22 +80,31 @@ impl From<&EvalError> for Diagnostic {
             Some((message, rest)) => (message, Some(format!("Did you mean {rest}"))),
             None => (error.message.as_str(), None),
         };
-        // The program's own errors stand where they are called, and that is a frame.
-        let placed = !matches!(kind, Kind::Throw | Kind::Abort);
+        // C++ Nix names the place of a builtin's call once, with the frame for the call.
+        let mut frames = Vec::with_capacity(error.frames.len());
+        let mut call = None;
+        for frame in error.frames.iter().rev() {
+            let is_call = frame.text.starts_with("while calling the '");
+            let repeats = !is_call && frame.pos.is_some() && frame.pos == call;
+            frames.push(Frame {
+                message: frame.text.clone(),
+                position: frame.pos.as_ref().filter(|_| !repeats).map(Position::from),
+                always: frame.always,
+            });
+            if is_call {
+                call.clone_from(&frame.pos);
+            }
+        }
+        let segment = error.frames.first().is_some_and(|frame| {
+            frame.text == "while evaluating a path segment" && frame.pos == error.pos
+        });
+        let own = matches!(kind, Kind::Throw | Kind::Abort | Kind::Host) || segment;
+        let placed = !own && (error.pos.is_none() || error.pos != call);
         Diagnostic {
             kind,
             message: message.to_owned(),
             position: error.pos.as_ref().filter(|_| placed).map(Position::from),
-            frames: error
-                .frames
-                .iter()
-                .rev()
-                .map(|frame| Frame {
-                    message: frame.text.clone(),
-                    position: frame.pos.as_ref().map(Position::from),
-                    always: frame.always,
-                })
-                .collect(),
+            frames,
             hints: hint.into_iter().collect(),
         }
     }

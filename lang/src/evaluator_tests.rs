@@ -55,3 +55,101 @@ fn derivation_paths() {
     );
     check_eval(&format!("builtins.substring 0 11 \"${{{drv}}}\""), "\"/nix/store/\"");
 }
+
+/// Evaluating a graph of derivations computes neither their texts nor their sources' hashes.
+#[test]
+fn paths_are_computed_only_when_observed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("source"), "text").expect("a file");
+    let text = "let mk = n: i: derivation { name = n; system = \"s\"; builder = \"/b\"; src = ./source; inherit i; };
+        go = n: if n == 0 then mk \"a\" [ ] else mk \"b${toString n}\" [ \"${go (n - 1)}/bin\" ];
+        in { deep = go 20; seen = (go 1).drvPath; }";
+    let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+    let value = eval.eval_expr(text, folder.path()).expect("it evaluates");
+    let deep = eval.select_attr_path(value, "deep.outPath", &[], folder.path());
+    deep.expect("it evaluates");
+    assert_eq!((eval.graph().len(), eval.graph().computed()), (21, (0, 0)));
+    let seen = eval.select_attr_path(value, "seen", &[], folder.path()).expect("it evaluates");
+    assert_eq!(eval.graph().computed(), (0, 0));
+    eval.print(seen).expect("it prints");
+    assert_eq!(eval.graph().computed(), (2, 1));
+}
+
+/// No text from outside can pass for a handle: those begin with NUL.
+#[test]
+fn nul_never_enters_a_string() {
+    let nul = "cannot be represented as Nix string because it contains null bytes";
+    let marker = "/nix/store/\0d0000000000000000??????????????-x.drv";
+    let message = |text: &str| {
+        let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+        let value = eval.eval_expr(text, Path::new("/")).and_then(|value| eval.force_deep(value));
+        value.err().map(|error| error.message).unwrap_or_default()
+    };
+    for text in [
+        format!("\"{marker}\""),
+        format!("''{marker}''"),
+        "builtins.fromJSON ''\"\\u0000d0000000000000000\"''".to_owned(),
+        "builtins.fromJSON ''{\"a\\u0000\": 1}''".to_owned(),
+        "builtins.fromTOML ''a = \"\\u0000\"''".to_owned(),
+    ] {
+        assert!(message(&text).contains(nul), "{text}: {}", message(&text));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, marker).expect("a file");
+    let found = message(&format!("builtins.readFile {}", file.display()));
+    assert!(found.contains("cannot be represented as a Nix string"), "{found}");
+    let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+    let value = eval.eval_expr("{ x }: x", Path::new("/")).expect("a function");
+    let args = [("x".to_owned(), crate::Argument::Text(marker.to_owned()))];
+    let error = eval.auto_call(value, &args, Path::new("/")).err().expect("a NUL in it");
+    assert!(error.message.contains(nul), "{error}");
+    check_eval("builtins.fromJSON ''\"\\\\u0000\"''", "\"\\\\u0000\"");
+}
+
+/// Data nested a million deep: computed, or refused in words.
+#[test]
+fn endless_data_is_refused_in_words() {
+    let chain = "let chain = builtins.foldl' (a: _: { next = a; }) null (builtins.genList (i: i) 1000000); in ";
+    for (text, least) in [
+        ("builtins.deepSeq chain 1", "1"),
+        ("chain == chain", ""),
+        ("builtins.toJSON chain != \"\"", ""),
+        ("builtins.toXML chain != \"\"", ""),
+        ("chain", ""),
+    ] {
+        let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+        let value = eval
+            .eval_expr(&format!("{chain}{text}"), Path::new("/"))
+            .and_then(|value| eval.force_deep(value))
+            .and_then(|value| eval.print(value));
+        match value {
+            Ok(bytes) => assert!(bytes.starts_with(least.as_bytes()), "{text}"),
+            Err(error) => assert!(error.message.contains("stack overflow"), "{text}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn hostile_sources_fail_with_a_place() {
+    for text in [
+        "[".repeat(100_000) + &"]".repeat(100_000),
+        "(".repeat(100_000) + "1" + &")".repeat(100_000),
+        "let a = ".repeat(100_000),
+        "!".repeat(100_000) + "true",
+        "x: ".repeat(100_000) + "x",
+        format!("\"{}", "a".repeat(4_000_000)),
+        "{ a = 1;\r\n  b = ; }".to_owned(),
+        "let f = n: f (n + 1); in f 0".to_owned(),
+        "rec { a = b; b = a; }.a".to_owned(),
+    ] {
+        let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+        let error = match eval.eval_expr(&text, Path::new("/")) {
+            // What is deep but sound may be a value.
+            Ok(_) => continue,
+            Err(error) => error,
+        };
+        let shown = text.chars().take(30).collect::<String>();
+        assert!(error.pos.is_some(), "{shown}: {error}");
+    }
+}

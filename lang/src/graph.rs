@@ -317,6 +317,15 @@ impl DrvGraph {
         Ok(entry.path.get_or_init(|| path))
     }
 
+    /// How many derivations' texts and how many sources' hashes were computed so far.
+    pub fn computed(&self) -> (usize, usize) {
+        let drvs = self.ids().filter(|id| self.entry(*id).done.get().is_some()).count();
+        let sources = (0..self.sources.len())
+            .filter(|id| self.source_entry(SourceId(*id)).path.get().is_some())
+            .count();
+        (drvs, sources)
+    }
+
     /// Whether an output's path is unknown before building.
     pub fn is_unknown(&self, id: DrvId, output: usize) -> bool {
         let node = self.node(id);

@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::marker;
 use crate::source::Loc;
 use crate::symbol::Symbol;
+use crate::text::json;
 use crate::value::{Attr, Attrs, Str, Value};
 
 /// An object from members that are JSON already.
@@ -20,54 +21,12 @@ pub(crate) fn object(members: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
         if index > 0 {
             out.push(b',');
         }
-        string(name, &mut out);
+        json::write_string(&mut out, name);
         out.push(b':');
         out.extend_from_slice(value);
     }
     out.push(b'}');
     out
-}
-
-/// A string without markers.
-pub(crate) fn string(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    escape(bytes, out);
-    out.push(b'"');
-}
-
-fn escape(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            8 => out.extend_from_slice(b"\\b"),
-            12 => out.extend_from_slice(b"\\f"),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            byte => out.push(*byte),
-        }
-    }
-}
-
-fn float(x: f64, out: &mut Vec<u8>) {
-    if !x.is_finite() {
-        out.extend_from_slice(b"null");
-        return;
-    }
-    let exponent = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
-    let text = if (-5..15).contains(&exponent) {
-        let text = format!("{x}");
-        if text.contains('.') { text } else { format!("{text}.0") }
-    } else {
-        let text = format!("{x:e}");
-        let (mantissa, exponent) = text.split_once('e').expect("scientific notation");
-        let exponent: i32 = exponent.parse().expect("an exponent is a number");
-        let sign = if exponent < 0 { '-' } else { '+' };
-        format!("{mantissa}e{sign}{:02}", exponent.abs())
-    };
-    out.extend_from_slice(text.as_bytes());
 }
 
 impl Machine {
@@ -77,18 +36,22 @@ impl Machine {
         let name_len = |segment: &Segment| graph.name_len(segment);
         let mut from = 0;
         while let Some(token) = marker::next(bytes, from, &name_len) {
-            escape(&bytes[from..token.start], out);
+            json::write_escaped(out, &bytes[from..token.start]);
             out.extend_from_slice(&bytes[token.start..token.end]);
             from = token.end;
         }
         let rest = &bytes[from..];
-        if std::str::from_utf8(rest).is_err() {
+        if let Err(error) = std::str::from_utf8(bytes) {
+            let at = error.valid_up_to();
             return Err(Error::eval(
                 Loc::NONE,
-                "cannot convert a string that is not valid UTF-8 to JSON",
+                format!(
+                    "JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index {at}: 0x{:02X}",
+                    bytes[at]
+                ),
             ));
         }
-        escape(rest, out);
+        json::write_escaped(out, rest);
         out.push(b'"');
         Ok(())
     }
@@ -106,7 +69,7 @@ impl Machine {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
             Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
-            Value::Float(x) => float(x, out),
+            Value::Float(x) => json::write_float(out, x),
             Value::Str(text) => {
                 *ctx = self.contexts.union(*ctx, text.ctx);
                 self.json_string(Str::bytes(text), out)?;
@@ -147,7 +110,7 @@ impl Machine {
                     if index > 0 {
                         out.push(b',');
                     }
-                    string(attr.name.as_bytes(), out);
+                    json::write_string(out, attr.name.as_bytes());
                     out.push(b':');
                     let value = self.force_slot(&attr.value)?;
                     self.to_json(value, attr.loc, out, ctx).map_err(|e| {

@@ -170,6 +170,48 @@ impl Machine {
         }
     }
 
+    /// What `eval` gives, without a call for constants and variables that are computed already.
+    #[inline(always)]
+    fn operand_value(&mut self, code: Gc<Code>, env: Gc<Env>) -> Res<Value> {
+        match Self::settled_operand(code, env) {
+            Some(value) => Ok(value),
+            None => self.eval(code, env),
+        }
+    }
+
+    #[inline(always)]
+    fn settled_operand(code: Gc<Code>, env: Gc<Env>) -> Option<Value> {
+        let value = match code.get() {
+            Code::Const(value) => *value,
+            Code::Local(slot, _) => settled(Env::slot(env, *slot).get()),
+            Code::Up { level, slot, .. } => settled(Env::slot(Env::up(env, *level), *slot).get()),
+            _ => return None,
+        };
+        if matches!(value, Value::Thunk(_) | Value::Unset) { None } else { Some(value) }
+    }
+
+    /// The value of a call's argument, computed when needed. A sum or difference of integers that
+    /// are known already is computed at once: it costs less than the promise and cannot fail.
+    #[inline]
+    fn argument(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
+        let pair = match lazy.code.get() {
+            Code::Add(pair) | Code::Arith(Arith::Sub, pair) => pair,
+            _ => return self.delay(lazy, env),
+        };
+        if let (Some(Value::Int(a)), Some(Value::Int(b))) =
+            (Self::settled_operand(pair.left, env), Self::settled_operand(pair.right, env))
+        {
+            let sum = match *lazy.code {
+                Code::Add(_) => a.checked_add(b),
+                _ => a.checked_sub(b),
+            };
+            if let Some(sum) = sum {
+                return Value::Int(sum);
+            }
+        }
+        self.delay(lazy, env)
+    }
+
     /// Evaluates code to weak head normal form.
     pub(crate) fn eval(&mut self, mut code: Gc<Code>, mut env: Gc<Env>) -> Res<Value> {
         loop {
@@ -256,30 +298,41 @@ impl Machine {
     fn eval_rest(&mut self, code: Gc<Code>, env: Gc<Env>) -> Res<Value> {
         match code.get() {
             Code::Arith(op, pair) => {
-                let left = self.eval(pair.left, env)?;
-                let right = self.eval(pair.right, env)?;
+                let left = self.operand_value(pair.left, env)?;
+                let right = self.operand_value(pair.right, env)?;
+                if let (Arith::Sub, Value::Int(a), Value::Int(b)) = (*op, left, right)
+                    && let Some(difference) = a.checked_sub(b)
+                {
+                    return Ok(Value::Int(difference));
+                }
                 self.arith(*op, left, right, pair.loc)
+                    .map_err(|e| in_builtin(e, op.builtin(), pair.loc))
             }
             Code::Add(pair) => {
-                let left = self.eval(pair.left, env)?;
-                let right = self.eval(pair.right, env)?;
+                let left = self.operand_value(pair.left, env)?;
+                let right = self.operand_value(pair.right, env)?;
                 self.add(left, right, pair.loc)
             }
             Code::Compare(op, pair) => {
-                let left = self.eval(pair.left, env)?;
-                let right = self.eval(pair.right, env)?;
+                let left = self.operand_value(pair.left, env)?;
+                let right = self.operand_value(pair.right, env)?;
                 let (left, right, negate) = match op {
                     Compare::Lt => (left, right, false),
                     Compare::Gt => (right, left, false),
                     Compare::Le => (right, left, true),
                     Compare::Ge => (left, right, true),
                 };
-                let less = self.less_than(left, right, pair.loc, "")?;
+                let less = match (left, right) {
+                    (Value::Int(a), Value::Int(b)) => a < b,
+                    _ => self
+                        .less_than(left, right, pair.loc, "")
+                        .map_err(|e| in_builtin(e, "lessThan", pair.loc))?,
+                };
                 Ok(Value::Bool(less != negate))
             }
             Code::Eq(pair) | Code::Ne(pair) => {
-                let left = self.eval(pair.left, env)?;
-                let right = self.eval(pair.right, env)?;
+                let left = self.operand_value(pair.left, env)?;
+                let right = self.operand_value(pair.right, env)?;
                 let equal = self.equal(left, right, pair.loc)?;
                 Ok(Value::Bool(equal == matches!(*code, Code::Eq(_))))
             }
@@ -332,27 +385,19 @@ impl Machine {
     }
 
     fn condition(&mut self, cond: Gc<Code>, env: Gc<Env>, loc: Loc) -> Res<bool> {
-        match self.eval(cond, env)? {
-            Value::Bool(value) => Ok(value),
-            other => Err(self
-                .wrong_type("a Boolean", other, loc)
-                .frame(loc, "while evaluating a branch condition")),
-        }
+        self.operand(cond, env, loc, "while evaluating a branch condition")
     }
 
     fn assert_condition(&mut self, cond: Gc<Code>, env: Gc<Env>, loc: Loc) -> Res<bool> {
-        match self.eval(cond, env)? {
-            Value::Bool(value) => Ok(value),
-            other => Err(self
-                .wrong_type("a Boolean", other, loc)
-                .frame(loc, "in the condition of the assert statement")),
-        }
+        self.operand(cond, env, loc, "in the condition of the assert statement")
     }
 
+    #[inline]
     fn operand(&mut self, code: Gc<Code>, env: Gc<Env>, loc: Loc, what: &str) -> Res<bool> {
-        match self.eval(code, env)? {
-            Value::Bool(value) => Ok(value),
-            other => Err(self.wrong_type("a Boolean", other, loc).frame(loc, what)),
+        match self.operand_value(code, env) {
+            Ok(Value::Bool(value)) => Ok(value),
+            Ok(other) => Err(self.wrong_type("a Boolean", other, loc).frame(loc, what)),
+            Err(error) => Err(error.frame(loc, what)),
         }
     }
 
@@ -492,7 +537,7 @@ impl Machine {
         loc: Loc,
         env: Gc<Env>,
     ) -> Res<Option<Value>> {
-        let mut value = self.eval(base, env)?;
+        let mut value = self.operand_value(base, env)?;
         for (index, name) in path.iter().enumerate() {
             let symbol = self.name(name, env)?;
             let Value::Attrs(attrs) = value else {
@@ -576,9 +621,9 @@ impl Machine {
         loc: Loc,
         env: Gc<Env>,
     ) -> Res<Value> {
-        let func = self.eval(func, env)?;
+        let func = self.operand_value(func, env)?;
         if let ([arg], Value::Lambda(lambda)) = (args, func) {
-            let arg = self.delay(arg, env);
+            let arg = self.argument(arg, env);
             return self.call_lambda(lambda, arg, loc);
         }
         if let Value::Prim(prim) = func {
@@ -587,9 +632,9 @@ impl Machine {
                 let mut values = [Value::Null; 3];
                 for (index, (to, arg)) in values.iter_mut().zip(args).enumerate() {
                     *to = if prim.strict & (1 << index) != 0 {
-                        self.eval(arg.code, env)?
+                        self.operand_value(arg.code, env).map_err(|e| in_builtin(e, prim.name, loc))?
                     } else {
-                        self.delay(arg, env)
+                        self.argument(arg, env)
                     };
                 }
                 return self.call_prim(prim, &values[..args.len()], loc);
@@ -598,11 +643,11 @@ impl Machine {
         let mut few = [Value::Null; 4];
         if args.len() <= few.len() {
             for (to, arg) in few.iter_mut().zip(args) {
-                *to = self.delay(arg, env);
+                *to = self.argument(arg, env);
             }
             return self.call(func, &few[..args.len()], loc);
         }
-        let values: Vec<Value> = args.iter().map(|arg| self.delay(arg, env)).collect();
+        let values: Vec<Value> = args.iter().map(|arg| self.argument(arg, env)).collect();
         self.call(func, &values, loc)
     }
 
@@ -611,9 +656,7 @@ impl Machine {
         self.check_stack(loc)?;
         match (prim.run)(self, args, loc) {
             Ok(value) => self.force(value),
-            Err(error) => {
-                Err(error.frame(loc, format!("while calling the '{}' builtin", prim.shown())))
-            }
+            Err(error) => Err(in_builtin(error, prim.shown(), loc)),
         }
     }
 
@@ -692,11 +735,9 @@ impl Machine {
             }
             Some(formals) => self.bind(code, formals, env, arg, loc),
         };
+        bound?;
         self.depth += 1;
-        let result = match bound {
-            Ok(()) => self.eval(code.body, env),
-            Err(error) => Err(error),
-        };
+        let result = self.eval(code.body, env);
         self.depth -= 1;
         result.map_err(|error| called(code, error, loc))
     }
@@ -712,7 +753,9 @@ impl Machine {
     ) -> Res<()> {
         let forced = self.force(arg)?;
         let what = "while evaluating the value passed for the lambda argument";
-        let attrs = self.as_attrs(forced, code.loc).map_err(|e| e.frame(loc, what))?;
+        let attrs = self
+            .as_attrs(forced, code.loc)
+            .map_err(|e| e.frame(code.loc, what).frame(loc, "from call site"))?;
         let first = u32::from(formals.at_name.is_some());
         if formals.at_name.is_some() {
             Env::slot(env, 0).set(forced);
@@ -840,6 +883,11 @@ fn stack_overflow(loc: Loc) -> Error {
 #[cold]
 fn infinite_recursion() -> Error {
     Error::new(ErrorKind::InfiniteRecursion, Loc::NONE, "infinite recursion encountered")
+}
+
+#[cold]
+fn in_builtin(error: Error, name: &str, loc: Loc) -> Error {
+    error.frame(loc, format!("while calling the '{name}' builtin"))
 }
 
 fn shown_name(code: &LambdaCode) -> String {

@@ -8,74 +8,13 @@ use rustc_hash::FxHashSet;
 use crate::error::{Error, ErrorKind, Res};
 use crate::machine::Machine;
 use crate::source::Loc;
+use crate::syntax::print::{identifier, string};
+use crate::text::float;
 use crate::value::{Attrs, State, Str, Value};
 
 const ERROR_MAX_DEPTH: usize = 10;
 const ERROR_MAX_ITEMS: usize = 10;
 const ERROR_MAX_BYTES: usize = 1024;
-
-/// A string literal with its quotes.
-pub(crate) fn quote(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for (index, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            b'$' if bytes.get(index + 1) == Some(&b'{') => out.extend_from_slice(b"\\$"),
-            byte => out.push(*byte),
-        }
-    }
-    out.push(b'"');
-}
-
-const KEYWORDS: [&[u8]; 9] =
-    [b"if", b"then", b"else", b"assert", b"with", b"let", b"in", b"rec", b"inherit"];
-
-/// Whether a name needs no quotes.
-pub(crate) fn is_plain_name(name: &[u8]) -> bool {
-    let first = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
-    let rest = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-'".contains(byte));
-    first && rest && !KEYWORDS.contains(&name)
-}
-
-fn attr_name(name: &[u8], out: &mut Vec<u8>) {
-    if is_plain_name(name) {
-        out.extend_from_slice(name);
-    } else {
-        quote(name, out);
-    }
-}
-
-/// A number as C's `%g` prints it.
-pub(crate) fn float_g(x: f64) -> String {
-    if x.is_nan() {
-        return if x.is_sign_negative() { "-nan".into() } else { "nan".into() };
-    }
-    if x.is_infinite() {
-        return if x < 0.0 { "-inf".into() } else { "inf".into() };
-    }
-    if x == 0.0 {
-        return if x.is_sign_negative() { "-0".into() } else { "0".into() };
-    }
-    let scientific = format!("{x:.5e}");
-    let (mantissa, exponent) =
-        scientific.split_once('e').expect("scientific notation has an exponent");
-    let exponent: i32 = exponent.parse().expect("an exponent is a number");
-    let trim = |text: &str| {
-        if text.contains('.') {
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
-    if (-4..6).contains(&exponent) {
-        return trim(&format!("{x:.*}", (5 - exponent) as usize));
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", trim(mantissa), exponent.abs())
-}
 
 impl Machine {
     /// A value without the thunk around it, if that was computed.
@@ -109,10 +48,10 @@ impl Machine {
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
-            Value::Float(x) => out.extend_from_slice(float_g(x).as_bytes()),
+            Value::Float(x) => out.extend_from_slice(float::general(x).as_bytes()),
             Value::Str(text) => {
                 let text = self.text(text)?;
-                quote(text, out);
+                string(out, text);
             }
             Value::Path(path) => out.extend_from_slice(Str::bytes(path)),
             Value::Attrs(attrs) => {
@@ -124,7 +63,7 @@ impl Machine {
                 let mut all: Vec<_> = Attrs::all(attrs, &mut self.heap).iter().collect();
                 all.sort_unstable_by_key(|attr| attr.name.as_bytes());
                 for attr in all {
-                    attr_name(attr.name.as_bytes(), out);
+                    identifier(out, attr.name.as_bytes());
                     out.extend_from_slice(b" = ");
                     self.print_into(attr.value.get(), out, seen)?;
                     out.extend_from_slice(b"; ");
@@ -167,9 +106,9 @@ impl Machine {
             Value::Str(text) => {
                 let text = self.text(text).unwrap_or(b"\xc2\xabunknown path\xc2\xbb");
                 if text.len() <= ERROR_MAX_BYTES {
-                    quote(text, out);
+                    string(out, text);
                 } else {
-                    quote(&text[..ERROR_MAX_BYTES], out);
+                    string(out, &text[..ERROR_MAX_BYTES]);
                     let more = text.len() - ERROR_MAX_BYTES;
                     out.extend_from_slice(format!(" «{more} bytes elided»").as_bytes());
                 }
@@ -188,7 +127,7 @@ impl Machine {
                 all.sort_unstable_by_key(|attr| attr.name.as_bytes());
                 for attr in all.iter().take(ERROR_MAX_ITEMS) {
                     out.push(b' ');
-                    attr_name(attr.name.as_bytes(), out);
+                    identifier(out, attr.name.as_bytes());
                     out.extend_from_slice(b" = ");
                     self.show_into(attr.value.get(), depth + 1, out);
                     out.push(b';');

@@ -32,6 +32,7 @@ pub fn parse(file: FileId, text: &[u8], features: Features) -> Result<Ast, Synta
         token: Token { kind: TokenKind::Eof, span: Span::default() },
         ast: Ast::new(file),
         index: Index::default(),
+        paren: None,
         depth: 0,
         exprs: Vec::new(),
         names: Vec::new(),
@@ -49,6 +50,8 @@ pub(super) struct Parser<'t> {
     pub ast: Ast,
     pub index: Index,
     depth: u32,
+    /// The expression in parentheses that was read last, and where it starts with them.
+    paren: Option<(ExprId, Span)>,
     /// A stack of list elements and arguments that are not yet in the tree.
     exprs: Vec<ExprId>,
     /// A stack of attribute names that are not yet in the tree.
@@ -433,9 +436,18 @@ impl Parser<'_> {
         Ok(operand)
     }
 
+    /// Where an expression that was just read starts, its parentheses included.
+    fn start_of(&self, expr: ExprId) -> Span {
+        match self.paren {
+            Some((inner, open)) if inner == expr => open,
+            _ => self.ast.span(expr),
+        }
+    }
+
     /// `f x y`, where the first simple expression has been read.
     fn application(&mut self, simple: ExprId) -> Parsed<ExprId> {
         let func = self.selection(simple)?;
+        let start = self.start_of(func);
         if !begins_operand(self.token.kind) {
             return Ok(func);
         }
@@ -446,12 +458,12 @@ impl Parser<'_> {
             self.exprs.push(arg);
         }
         let args = self.exprs.split_off(mark);
-        Ok(self.call(self.ast.span(func), func, &args))
+        Ok(self.call(start, func, &args))
     }
 
     /// `x.path`, `x.path or default`, where the simple expression has been read.
     fn selection(&mut self, base: ExprId) -> Parsed<ExprId> {
-        let start = self.ast.span(base);
+        let start = self.start_of(base);
         match self.token.kind {
             TokenKind::Dot => {
                 self.bump()?;
@@ -566,9 +578,10 @@ impl Parser<'_> {
             TokenKind::SearchPath => self.search_path(),
             TokenKind::Uri => self.uri(),
             TokenKind::ParenOpen => {
-                self.bump()?;
+                let open = self.bump()?;
                 let inner = self.expr()?;
                 self.expect(&[TokenKind::ParenClose])?;
+                self.paren = Some((inner, open));
                 Ok(inner)
             }
             TokenKind::Let => {

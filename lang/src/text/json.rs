@@ -283,6 +283,12 @@ impl Reader<'_> {
 /// Writes a string with quotes and escapes; bytes that are no control characters stay as they are.
 pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
+    write_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Writes what stands between a string's quotes.
+pub fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     for byte in text {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -296,7 +302,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
             _ => out.push(*byte),
         }
     }
-    out.push(b'"');
 }
 
 /// Writes a float with as few digits as tell it from its neighbours; `1.0`, `1e+20`, `1e-07`.
