@@ -197,8 +197,8 @@ impl Tasks {
 #[salsa::tracked(returns(ref))]
 pub fn address(db: &dyn Db, node: Node) -> Option<Arc<Address>> {
     let rebuilder = Settings::get(db).strategy(db).rebuilder();
-    let inputs: Vec<&Address> = if rebuilder.addresses_by_inputs() {
-        node.deps(db).iter().map(|&dep| address(db, dep).as_deref()).collect::<Option<_>>()?
+    let inputs: Vec<Option<&Address>> = if rebuilder.addresses_by_inputs() {
+        node.deps(db).iter().map(|&dep| address(db, dep).as_deref()).collect()
     } else {
         Vec::new()
     };

@@ -632,7 +632,8 @@ impl Machine {
                 let mut values = [Value::Null; 3];
                 for (index, (to, arg)) in values.iter_mut().zip(args).enumerate() {
                     *to = if prim.strict & (1 << index) != 0 {
-                        self.operand_value(arg.code, env).map_err(|e| in_builtin(e, prim.name, loc))?
+                        self.operand_value(arg.code, env)
+                            .map_err(|e| in_builtin(e, prim.name, loc))?
                     } else {
                         self.argument(arg, env)
                     };
