@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use floe_core::path::OutputName;
 use floe_engine::import::Wanted;
+use floe_lang::diagnostic::{self, Diagnostic};
 use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
-use floe_lang::diagnostic::{self, Diagnostic};
 use floe_lang::{Argument, EvalError, Evaluator, Handle, SearchEntry, Settings, SourceName};
 
 use crate::args::Source;

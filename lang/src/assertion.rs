@@ -113,9 +113,8 @@ impl Machine {
             if self.equal_slots(x, y, Loc::NONE)? {
                 continue;
             }
-            self.assert_equal(x.get(), y.get()).map_err(|e| {
-                e.frame(Loc::NONE, format!("while comparing list element {index}"))
-            })?;
+            self.assert_equal(x.get(), y.get())
+                .map_err(|e| e.frame(Loc::NONE, format!("while comparing list element {index}")))?;
         }
         Ok(())
     }
@@ -151,8 +150,10 @@ impl Machine {
                 continue;
             }
             self.assert_equal(x.value.get(), y.value.get()).map_err(|e| {
-                let e = if y.loc == Loc::NONE { e } else { e.frame(y.loc, "where right hand side is") };
-                let e = if x.loc == Loc::NONE { e } else { e.frame(x.loc, "where left hand side is") };
+                let e =
+                    if y.loc == Loc::NONE { e } else { e.frame(y.loc, "where right hand side is") };
+                let e =
+                    if x.loc == Loc::NONE { e } else { e.frame(x.loc, "where left hand side is") };
                 e.frame(Loc::NONE, format!("while comparing attribute '{}'", x.name))
             })?;
         }

@@ -230,9 +230,7 @@ impl Compiler<'_> {
         for name in names {
             path.push(match name.kind {
                 AttrNameKind::Static(name) => Name::Static(name),
-                AttrNameKind::Dynamic(expr) => {
-                    Name::Dynamic(self.expr(expr)?, self.loc(expr))
-                }
+                AttrNameKind::Dynamic(expr) => Name::Dynamic(self.expr(expr)?, self.loc(expr)),
             });
         }
         Ok(self.heap.alloc_slice(path.into_iter()))

@@ -92,7 +92,10 @@ impl Machine {
         floe_core::path::check_name(name).map_err(|error| {
             Error::eval(
                 loc,
-                format!("invalid derivation name: {}. Please pass a different 'name'.", nix_words(&error)),
+                format!(
+                    "invalid derivation name: {}. Please pass a different 'name'.",
+                    nix_words(&error)
+                ),
             )
         })?;
         let structured = self.flag(attrs, "__structuredAttrs", loc)?;

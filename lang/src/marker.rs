@@ -70,7 +70,9 @@ pub(crate) fn next(
 ) -> Option<Token> {
     let at = from + memchr::memchr(0, &bytes[from..])?;
     let hex = |range: std::ops::Range<usize>| {
-        std::str::from_utf8(bytes.get(range)?).ok().and_then(|text| u32::from_str_radix(text, 16).ok())
+        std::str::from_utf8(bytes.get(range)?)
+            .ok()
+            .and_then(|text| u32::from_str_radix(text, 16).ok())
     };
     let id = hex(at + 2..at + 10)?;
     let index = hex(at + 10..at + 18)?;

@@ -161,7 +161,8 @@ fn filter_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for attr in Attrs::all(attrs, &mut machine.heap) {
         let name = machine.string(attr.name.as_bytes());
         let verdict = machine.call(args[0], &[name, attr.value.get()], loc)?;
-        let what = "while evaluating the return value of the function passed to builtins.filterAttrs";
+        let what =
+            "while evaluating the return value of the function passed to builtins.filterAttrs";
         if machine.as_bool(verdict, loc).map_err(|e| e.frame(loc, what))? {
             kept.push(attr.copy());
         }

@@ -58,8 +58,12 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
     });
     if let Err(error) = floe_core::path::check_name(&name) {
         let advice = match given {
-            true => format!("Please change the value for the 'name' attribute passed to '{who}', so that it can create a valid store path."),
-            false => format!("Please add a valid 'name' attribute to the argument for '{who}', so that it can create a valid store path."),
+            true => format!(
+                "Please change the value for the 'name' attribute passed to '{who}', so that it can create a valid store path."
+            ),
+            false => format!(
+                "Please add a valid 'name' attribute to the argument for '{who}', so that it can create a valid store path."
+            ),
         };
         let why = super::strings::nix_words(&error);
         let message = format!("invalid store path name when fetching URL '{url}': {why}. {advice}");
@@ -106,7 +110,8 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
                 let scalar = match value {
                     Value::Bool(b) => FetchAttr::Bool(b),
                     Value::Int(n) if n < 0 => {
-                        let message = format!("negative value given for '{who}' argument '{key}': {n}");
+                        let message =
+                            format!("negative value given for '{who}' argument '{key}': {n}");
                         return Err(Error::eval(loc, message));
                     }
                     Value::Int(n) => FetchAttr::Int(n),

@@ -14,9 +14,8 @@ fn from_toml(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let failed = |why: &str| Error::eval(loc, format!("while parsing TOML: {why}"));
     let text = std::str::from_utf8(text).map_err(|error| failed(&error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        failed(error.to_string().trim_end())
-    })?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| failed(error.to_string().trim_end()))?;
     machine.value_of_toml(Toml::Table(table)).map_err(|why| failed(&why))
 }
 
