@@ -6,6 +6,7 @@
 mod append;
 mod assertion;
 mod builtins;
+mod calls;
 mod code;
 mod coerce;
 mod collect;
@@ -28,6 +29,7 @@ mod ops;
 pub mod os_host;
 mod paths;
 mod print;
+mod sets;
 pub mod settings;
 mod source;
 mod suggest;

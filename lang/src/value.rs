@@ -13,7 +13,11 @@ use crate::symbol::Symbol;
 pub(crate) type Slot = Cell<Value>;
 
 /// A value. `Thunk` and `Unset` never leave `force`.
+///
+/// The wide tag keeps every part aligned: with one of a byte, values are copied in odd pieces
+/// that the processor cannot forward from store to load.
 #[derive(Clone, Copy)]
+#[repr(u32)]
 pub(crate) enum Value {
     /// A slot that is not filled yet (only while a recursive frame is being built).
     Unset,

@@ -11,8 +11,11 @@ mod indent;
 mod lexer;
 pub mod lines;
 mod literal;
+mod operands;
+mod operators;
 mod parser;
 pub mod print;
+mod sets;
 #[cfg(test)]
 mod tests;
 pub mod token;

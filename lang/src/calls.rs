@@ -1,0 +1,313 @@
+//! Calling functions: builtins, lambdas, functors; binding arguments to set patterns.
+
+use crate::builtins::Prim;
+use crate::code::*;
+use crate::error::{Error, ErrorKind, Res};
+use crate::heap::Gc;
+use crate::machine::Machine;
+use crate::source::Loc;
+use crate::symbol::Symbol;
+use crate::value::{Attr, Attrs, Env, LambdaRef, PrimApp, Value};
+
+impl Machine {
+    /// The value of a call's argument, computed when needed. A sum or difference of integers that
+    /// are known already is computed at once: it costs less than the promise and cannot fail.
+    #[inline]
+    pub(crate) fn argument(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
+        let pair = match lazy.code.get() {
+            Code::Add(pair) | Code::Arith(Arith::Sub, pair) => pair,
+            _ => return self.delay(lazy, env),
+        };
+        if let (Some(Value::Int(a)), Some(Value::Int(b))) =
+            (Self::settled_operand(pair.left, env), Self::settled_operand(pair.right, env))
+        {
+            let sum = match *lazy.code {
+                Code::Add(_) => a.checked_add(b),
+                _ => a.checked_sub(b),
+            };
+            if let Some(sum) = sum {
+                return Value::Int(sum);
+            }
+        }
+        self.delay(lazy, env)
+    }
+
+    pub(crate) fn eval_call(
+        &mut self,
+        func: Gc<Code>,
+        args: &'static [Lazy],
+        loc: Loc,
+        env: Gc<Env>,
+    ) -> Res<Value> {
+        let func = self.operand_value(func, env)?;
+        if let ([arg], Value::Lambda(lambda)) = (args, func) {
+            let arg = self.argument(arg, env);
+            return self.call_lambda(lambda, arg, loc);
+        }
+        if let Value::Prim(prim) = func {
+            let prim = &self.prims[prim as usize];
+            if prim.arity == args.len() && args.len() <= 3 {
+                let mut values = [Value::Null; 3];
+                for (index, (to, arg)) in values.iter_mut().zip(args).enumerate() {
+                    *to = if prim.strict & (1 << index) != 0 {
+                        self.operand_value(arg.code, env)
+                            .map_err(|e| in_builtin(e, prim.name, loc))?
+                    } else {
+                        self.argument(arg, env)
+                    };
+                }
+                return self.call_prim(prim, &values[..args.len()], loc);
+            }
+        }
+        let mut few = [Value::Null; 4];
+        if args.len() <= few.len() {
+            for (to, arg) in few.iter_mut().zip(args) {
+                *to = self.argument(arg, env);
+            }
+            return self.call(func, &few[..args.len()], loc);
+        }
+        let values: Vec<Value> = args.iter().map(|arg| self.argument(arg, env)).collect();
+        self.call(func, &values, loc)
+    }
+
+    #[inline(never)]
+    pub(crate) fn call_prim(
+        &mut self,
+        prim: &'static Prim,
+        args: &[Value],
+        loc: Loc,
+    ) -> Res<Value> {
+        self.check_stack(loc)?;
+        match (prim.run)(self, args, loc) {
+            Ok(value) => self.force(value),
+            Err(error) => Err(in_builtin(error, prim.shown(), loc)),
+        }
+    }
+
+    /// Calls a function with one or more arguments.
+    pub(crate) fn call(&mut self, func: Value, args: &[Value], loc: Loc) -> Res<Value> {
+        let mut func = self.force(func)?;
+        let mut rest = args;
+        while let Some((&first, behind)) = rest.split_first() {
+            match func {
+                Value::Lambda(lambda) => {
+                    func = self.call_lambda(lambda, first, loc)?;
+                    rest = behind;
+                }
+                Value::Prim(index) => {
+                    let prim = &self.prims[index as usize];
+                    if rest.len() < prim.arity {
+                        let args = self.heap.alloc_slice(rest.iter().copied());
+                        return Ok(Value::PrimApp(self.heap.alloc(PrimApp { prim: index, args })));
+                    }
+                    let (now, behind) = rest.split_at(prim.arity);
+                    func = self.call_prim(prim, now, loc)?;
+                    rest = behind;
+                }
+                Value::PrimApp(app) => {
+                    let prim = &self.prims[app.prim as usize];
+                    let wanted = prim.arity - app.args.len();
+                    let taken = wanted.min(rest.len());
+                    let (now, behind) = rest.split_at(taken);
+                    let all: Vec<Value> = app.args.iter().chain(now).copied().collect();
+                    if taken < wanted {
+                        let args = self.heap.alloc_slice(all.into_iter());
+                        return Ok(Value::PrimApp(
+                            self.heap.alloc(PrimApp { prim: app.prim, args }),
+                        ));
+                    }
+                    func = self.call_prim(prim, &all, loc)?;
+                    rest = behind;
+                }
+                Value::Attrs(attrs) => {
+                    let Some(functor) = Attrs::find(attrs, Symbol::FUNCTOR) else {
+                        return Err(self.not_a_function(func, loc));
+                    };
+                    self.check_stack(loc)?;
+                    let functor = self.force_slot(&functor.value)?;
+                    func = self
+                        .call(functor, &[func], loc)
+                        .map_err(|e| e.frame(loc, "while calling a functor (an attribute set with a '__functor' attribute)"))?;
+                }
+                other => return Err(self.not_a_function(other, loc)),
+            }
+        }
+        Ok(func)
+    }
+
+    #[cold]
+    pub(crate) fn not_a_function(&mut self, value: Value, loc: Loc) -> Error {
+        let shown = self.show_error(value);
+        let message = format!(
+            "attempt to call something which is not a function but {}: {shown}",
+            self.type_phrase(value)
+        );
+        Error::typed(loc, message)
+    }
+
+    pub(crate) fn call_lambda(&mut self, lambda: LambdaRef, arg: Value, loc: Loc) -> Res<Value> {
+        self.check_stack(loc)?;
+        if self.depth >= self.settings.max_call_depth {
+            return Err(stack_overflow(loc));
+        }
+        let code = self.tables.lambdas[lambda.code as usize].get();
+        let env = Env::alloc(&mut self.heap, Some(lambda.env()), code.frame_len as usize);
+        let bound = match &code.formals {
+            None => {
+                Env::slot(env, 0).set(arg);
+                Ok(())
+            }
+            Some(formals) => self.bind(code, formals, env, arg, loc),
+        };
+        bound?;
+        self.depth += 1;
+        let result = self.eval(code.body, env);
+        self.depth -= 1;
+        result.map_err(|error| called(code, error, loc))
+    }
+
+    /// Fills a frame from a set according to a set pattern.
+    pub(crate) fn bind(
+        &mut self,
+        code: &'static LambdaCode,
+        formals: &'static FormalsCode,
+        env: Gc<Env>,
+        arg: Value,
+        loc: Loc,
+    ) -> Res<()> {
+        let forced = self.force(arg)?;
+        let what = "while evaluating the value passed for the lambda argument";
+        let attrs = self
+            .as_attrs(forced, code.loc)
+            .map_err(|e| e.frame(code.loc, what).frame(loc, "from call site"))?;
+        let first = u32::from(formals.at_name.is_some());
+        if formals.at_name.is_some() {
+            Env::slot(env, 0).set(forced);
+        }
+        let mut matched = 0;
+        let mut missing = false;
+        for (formal, at) in formals.list.iter().zip(first..) {
+            if let Some(attr) = Attrs::find(attrs, formal.name) {
+                Env::slot(env, at).set(attr.value.get());
+                matched += 1;
+            } else {
+                missing = true;
+            }
+        }
+        if missing {
+            for (formal, at) in formals.list.iter().zip(first..) {
+                let slot = Env::slot(env, at);
+                if !matches!(slot.get(), Value::Unset) {
+                    continue;
+                }
+                let Some(default) = &formal.default else {
+                    continue;
+                };
+                let value = self.delay(default, env);
+                slot.set(value);
+            }
+            for &index in formals.source_order {
+                let formal = &formals.list[index as usize];
+                if formal.default.is_none()
+                    && matches!(Env::slot(env, first + index).get(), Value::Unset)
+                {
+                    let message = format!(
+                        "function '{}' called without required argument '{}'",
+                        shown_name(code),
+                        formal.name
+                    );
+                    return Err(Error::typed(code.loc, message).frame(loc, "from call site"));
+                }
+            }
+        }
+        if !formals.ellipsis && matched != attrs.len() {
+            return Err(self.unexpected_argument(code, formals, attrs, loc));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    pub(crate) fn unexpected_argument(
+        &mut self,
+        code: &LambdaCode,
+        formals: &FormalsCode,
+        attrs: Gc<Attrs>,
+        loc: Loc,
+    ) -> Error {
+        let mut names: Vec<Symbol> =
+            Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name).collect();
+        names.sort_unstable_by_key(|name| name.as_bytes());
+        let known = |name: &Symbol| formals.list.iter().any(|formal| formal.name == *name);
+        let extra =
+            names.into_iter().find(|name| !known(name)).expect("more attributes than names");
+        let candidates = formals.list.iter().map(|formal| formal.name.as_bytes());
+        let hint = crate::suggest::did_you_mean(extra.as_bytes(), candidates);
+        let message = format!(
+            "function '{}' called with unexpected argument '{extra}'{hint}",
+            shown_name(code)
+        );
+        Error::typed(code.loc, message).frame(loc, "from call site")
+    }
+
+    /// Calls a function whose set pattern names the arguments that are given to it.
+    pub(crate) fn auto_call(&mut self, func: Value, args: &[(Symbol, Value)]) -> Res<Value> {
+        let func = self.force(func)?;
+        if let Value::Attrs(attrs) = func {
+            let Some(functor) = Attrs::find(attrs, Symbol::FUNCTOR) else {
+                return Ok(func);
+            };
+            let functor = self.force_slot(&functor.value)?;
+            let inner = self.call(functor, &[func], Loc::NONE)?;
+            return self.auto_call(inner, args);
+        }
+        let Value::Lambda(lambda) = func else {
+            return Ok(func);
+        };
+        let code = self.tables.lambdas[lambda.code as usize].get();
+        let Some(formals) = &code.formals else {
+            return Ok(func);
+        };
+        let mut attrs = Vec::new();
+        if formals.ellipsis {
+            attrs.extend(args.iter().map(|(name, value)| Attr::new(*name, Loc::NONE, *value)));
+        } else {
+            for formal in formals.list {
+                if let Some((_, value)) = args.iter().find(|(name, _)| *name == formal.name) {
+                    attrs.push(Attr::new(formal.name, Loc::NONE, *value));
+                } else if formal.default.is_none() {
+                    let message = format!(
+                        "cannot evaluate a function that has an argument without a value ('{}')\nNix attempted to evaluate a function as a top level expression; in\nthis case it must have its arguments supplied either by default\nvalues, or passed explicitly with '--arg' or '--argstr'. See\nhttps://nix.dev/manual/nix/stable/language/syntax.html#functions.",
+                        formal.name
+                    );
+                    return Err(Error::new(ErrorKind::MissingAttribute, formal.loc, message));
+                }
+            }
+        }
+        let arg = self.attrs(attrs);
+        self.call(func, &[arg], Loc::NONE)
+    }
+}
+
+#[cold]
+pub(crate) fn stack_overflow(loc: Loc) -> Error {
+    Error::new(ErrorKind::StackOverflow, loc, "stack overflow; max-call-depth exceeded")
+}
+
+#[cold]
+pub(crate) fn in_builtin(error: Error, name: &str, loc: Loc) -> Error {
+    error.frame(loc, format!("while calling the '{name}' builtin"))
+}
+
+pub(crate) fn shown_name(code: &LambdaCode) -> String {
+    code.name.map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_string())
+}
+
+#[cold]
+pub(crate) fn called(code: &LambdaCode, error: Error, loc: Loc) -> Error {
+    let text = match code.name {
+        Some(name) => format!("while calling '{name}'"),
+        None => "while calling anonymous lambda".to_owned(),
+    };
+    let error = error.frame(code.loc, text);
+    if loc == Loc::NONE { error } else { error.frame(loc, "from call site") }
+}

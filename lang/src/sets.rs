@@ -1,0 +1,118 @@
+//! Making sets and frames of variables from code: bindings, recursive sets, computed names.
+
+use crate::code::*;
+use crate::error::{Error, Res};
+use crate::heap::Gc;
+use crate::machine::Machine;
+use crate::value::{Attr, Attrs, Env, LambdaRef, State, Value};
+
+impl Machine {
+    /// A frame with all its bindings, each delayed.
+    pub(crate) fn frame(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Gc<Env> {
+        let set = set.get();
+        let env = Env::alloc(&mut self.heap, Some(around), set.bindings.len() + set.sources.len());
+        let behind = set.bindings.len() as u32;
+        for (source, at) in set.sources.iter().zip(behind..) {
+            let value = self.delay(source, env);
+            Env::slot(env, at).set(value);
+        }
+        for (binding, at) in set.bindings.iter().zip(0..) {
+            let scope = if binding.scope == BindingScope::Around { around } else { env };
+            let value = if set.overrides.is_some() && binding.value.id != u32::MAX {
+                // What a variable names may still be overridden.
+                self.thunk(State::Suspended(LambdaRef::new(binding.value.id, scope)))
+            } else {
+                self.delay(&binding.value, scope)
+            };
+            Env::slot(env, at).set(value);
+        }
+        env
+    }
+
+    pub(crate) fn plain_set(&mut self, set: Gc<SetCode>, env: Gc<Env>) -> Res<Value> {
+        let set = set.get();
+        let inner = if set.sources.is_empty() {
+            env
+        } else {
+            let inner = Env::alloc(&mut self.heap, Some(env), set.sources.len());
+            for (source, at) in set.sources.iter().zip(0..) {
+                let value = self.delay(source, env);
+                Env::slot(inner, at).set(value);
+            }
+            inner
+        };
+        let delayed = |machine: &mut Self, binding: &Binding| {
+            let scope = if binding.scope == BindingScope::Sources { inner } else { env };
+            let value = machine.delay(&binding.value, scope);
+            Attr::new(binding.name, binding.loc, value)
+        };
+        if set.dynamic.is_empty() && set.bindings.len() <= 4 {
+            // Small sets are common: no vector in between.
+            let mut few: [Option<Attr>; 4] = [const { None }; 4];
+            for (to, binding) in few.iter_mut().zip(set.bindings) {
+                *to = Some(delayed(self, binding));
+            }
+            let mut rest = few.into_iter();
+            let filled =
+                (0..set.bindings.len()).map(|_| rest.next().flatten().expect("filled above"));
+            let own = self.heap.alloc_slice(filled);
+            return Ok(Value::Attrs(Attrs::from_sorted(&mut self.heap, own)));
+        }
+        let mut attrs = Vec::with_capacity(set.bindings.len() + set.dynamic.len());
+        for binding in set.bindings {
+            attrs.push(delayed(self, binding));
+        }
+        self.dynamic_attrs(set, env, attrs)
+    }
+
+    pub(crate) fn recursive_set(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Res<Value> {
+        let env = self.frame(set, around);
+        let set = set.get();
+        let mut attrs: Vec<Attr> = set
+            .bindings
+            .iter()
+            .zip(0..)
+            .map(|(binding, at)| Attr::new(binding.name, binding.loc, Env::slot(env, at).get()))
+            .collect();
+        if let Some(at) = set.overrides {
+            let overrides = self.force_slot(Env::slot(env, at))?;
+            let overrides = self.as_attrs(overrides, set.bindings[at as usize].loc)?;
+            for attr in Attrs::all(overrides, &mut self.heap) {
+                if let Ok(at) =
+                    set.bindings.binary_search_by_key(&attr.name, |binding| binding.name)
+                {
+                    Env::slot(env, at as u32).set(attr.value.get());
+                    attrs[at] = attr.copy();
+                } else {
+                    attrs.push(attr.copy());
+                }
+            }
+        }
+        self.dynamic_attrs(set, env, attrs)
+    }
+
+    /// Adds the attributes with computed names and makes the set.
+    pub(crate) fn dynamic_attrs(
+        &mut self,
+        set: &SetCode,
+        env: Gc<Env>,
+        mut attrs: Vec<Attr>,
+    ) -> Res<Value> {
+        for dynamic in set.dynamic {
+            let name = self.eval(dynamic.name, env)?;
+            if matches!(name, Value::Null) {
+                continue;
+            }
+            let what = "while evaluating the name of a dynamic attribute";
+            let name = self.attr_name(name, dynamic.loc).map_err(|e| e.frame(dynamic.loc, what))?;
+            if let Some(other) = attrs.iter().find(|attr| attr.name == name) {
+                let at = self.show_loc(other.loc);
+                let message = format!("dynamic attribute '{name}' already defined at {at}");
+                return Err(Error::eval(dynamic.loc, message));
+            }
+            let value = self.delay(&dynamic.value, env);
+            attrs.push(Attr::new(name, dynamic.loc, value));
+        }
+        Ok(self.attrs(attrs))
+    }
+}
