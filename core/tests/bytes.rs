@@ -179,7 +179,7 @@ fn texts() {
         drop(StorePath::from_base_name(&text));
         drop(StorePath::parse_prefix(&text));
         drop(ContentAddress::parse(&text));
-        drop(ContentAddress::parse_with_algo(&text));
+        drop(floe_core::ca::Method::parse_with_algo(&text));
         drop(base32::decode(&text));
         drop(OutputName::new(&text));
         drop(placeholder::output(&text));

@@ -7,6 +7,7 @@ use floe_core::path::StorePath;
 use floe_engine::rebuilder::Strategy;
 use floe_engine::schedule::State as Stand;
 use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
 
 use crate::reference::Reference;
 use crate::world::{Spec, World};

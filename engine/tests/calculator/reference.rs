@@ -28,11 +28,12 @@ impl<'a> Reference<'a> {
         let mut addresses: Vec<Option<Address>> = Vec::new();
         let mut used = vec![Vec::new(); graph.len()];
         for (_, node) in graph.nodes() {
-            let below: Option<Vec<&Address>> =
-                node.deps.iter().map(|dep| addresses[dep.index()].as_ref()).collect();
             let rebuilder = strategy.rebuilder();
-            let inputs = if rebuilder.addresses_by_inputs() { below } else { Some(Vec::new()) };
-            addresses.push(inputs.and_then(|inputs| rebuilder.address(&node.recipe, &inputs)));
+            let inputs: Vec<Option<&Address>> = match rebuilder.addresses_by_inputs() {
+                true => node.deps.iter().map(|dep| addresses[dep.index()].as_ref()).collect(),
+                false => Vec::new(),
+            };
+            addresses.push(rebuilder.address(&node.recipe, &inputs));
             for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
                 used[dep.index()].extend(uses.outputs.iter().cloned());
             }
