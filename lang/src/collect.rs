@@ -1,5 +1,7 @@
 //! From a value to the derivations it stands for: attribute paths, and what `nix-build` takes.
 
+use rustc_hash::FxHashSet;
+
 use crate::context::CtxElem;
 use crate::error::{Error, ErrorKind, Res};
 use crate::graph::DrvId;
@@ -20,6 +22,13 @@ pub struct Wanted {
     pub outputs: Vec<u32>,
     /// What `meta.mainProgram` says.
     pub main_program: Option<String>,
+}
+
+/// What was found so far; the same set found again counts once.
+#[derive(Default)]
+struct Found {
+    wanted: Vec<Wanted>,
+    seen: FxHashSet<usize>,
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -111,9 +120,9 @@ impl Machine {
 
     /// The derivations of a value, in the order of their names.
     pub(crate) fn collect(&mut self, value: Value, args: &[(Symbol, Value)]) -> Res<Vec<Wanted>> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         self.collect_into(value, "", args, &mut found, true)?;
-        Ok(found)
+        Ok(found.wanted)
     }
 
     fn collect_into(
@@ -121,7 +130,7 @@ impl Machine {
         value: Value,
         path: &str,
         args: &[(Symbol, Value)],
-        found: &mut Vec<Wanted>,
+        found: &mut Found,
         top: bool,
     ) -> Res<()> {
         self.check_stack(Loc::NONE)?;
@@ -129,7 +138,9 @@ impl Machine {
         match value {
             Value::Attrs(attrs) => {
                 if self.is_derivation(attrs)? {
-                    found.push(self.wanted(attrs, path)?);
+                    if found.seen.insert(attrs.as_ptr().addr()) {
+                        found.wanted.push(self.wanted(attrs, path)?);
+                    }
                     return Ok(());
                 }
                 if !top && !self.recurses(attrs)? {
@@ -142,8 +153,8 @@ impl Machine {
                     let value = self.force_slot(&attr.value).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))
                     })?;
-                    // Functions below the top are no packages.
-                    if matches!(value, Value::Attrs(_) | Value::List(_)) {
+                    // Functions and lists in a set are no packages.
+                    if matches!(value, Value::Attrs(_)) {
                         self.collect_into(value, &join(path, &name), args, found, false)?;
                     }
                 }
@@ -152,7 +163,7 @@ impl Machine {
             Value::List(list) => {
                 for (index, item) in list.slots().iter().enumerate() {
                     let item = self.force_slot(item)?;
-                    self.collect_into(item, &join(path, &index.to_string()), args, found, false)?;
+                    self.collect_into(item, &join(path, &index.to_string()), args, found, true)?;
                 }
                 Ok(())
             }

@@ -450,6 +450,12 @@ impl DrvGraph {
         self.index.lock().expect("nothing panics while it is held").drv_paths.get(path).copied()
     }
 
+    /// The source at a path, if the path was computed here.
+    pub(crate) fn source_at(&self, path: &StorePath) -> Option<SourceId> {
+        let mut ids = (0..self.sources.len()).map(SourceId);
+        ids.find(|id| self.source_entry(*id).path.get() == Some(path))
+    }
+
     /// The length of the `-name` behind a marker.
     pub(crate) fn name_len(&self, segment: &Segment) -> usize {
         1 + match segment {

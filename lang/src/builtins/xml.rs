@@ -3,6 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::Prim;
+use crate::calls::stack_overflow;
 use crate::context::Ctx;
 use crate::error::Res;
 use crate::heap::Gc;
@@ -85,6 +86,10 @@ impl Machine {
 
     fn xml_value(&mut self, value: Value, writer: &mut Writer) -> Res<()> {
         self.check_stack(Loc::NONE)?;
+        // Indentation makes the text grow with the square of the depth.
+        if writer.depth >= self.settings.max_call_depth as usize {
+            return Err(stack_overflow(Loc::NONE));
+        }
         match self.xml_forced(value, writer)? {
             Value::Null => writer.empty("null", Fields::new()),
             Value::Bool(b) => writer.value("bool", if b { b"true" } else { b"false" }),
