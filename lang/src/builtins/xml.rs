@@ -70,7 +70,7 @@ impl Writer {
 
 impl Machine {
     /// A value as an XML document; markers of symbolic strings pass through.
-    pub(crate) fn to_xml(&mut self, value: Value, style: Style) -> Res<(Vec<u8>, Ctx)> {
+    pub(crate) fn write_xml(&mut self, value: Value, style: Style) -> Res<(Vec<u8>, Ctx)> {
         let out = b"<?xml version='1.0' encoding='utf-8'?>\n".to_vec();
         let mut writer =
             Writer { style, out, ctx: Ctx::EMPTY, depth: 0, seen: FxHashSet::default() };
@@ -199,7 +199,7 @@ impl Machine {
 }
 
 fn to_xml(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
-    let (text, ctx) = machine.to_xml(args[0], Style { strict: true, locations: false })?;
+    let (text, ctx) = machine.write_xml(args[0], Style { strict: true, locations: false })?;
     Ok(machine.string_with(&text, ctx))
 }
 
