@@ -1,6 +1,6 @@
 //! From a value to the derivations it stands for: attribute paths, and what `nix-build` takes.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::context::CtxElem;
 use crate::error::{Error, ErrorKind, Res};
@@ -24,11 +24,11 @@ pub struct Wanted {
     pub main_program: Option<String>,
 }
 
-/// What was found so far.
+/// What was found so far; the same set found again counts once.
 #[derive(Default)]
 struct Found {
     wanted: Vec<Wanted>,
-    seen: HashSet<*const Attrs>,
+    seen: FxHashSet<usize>,
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -138,8 +138,7 @@ impl Machine {
         match value {
             Value::Attrs(attrs) => {
                 if self.is_derivation(attrs)? {
-                    // The same set under two names is one derivation; an equal one is not.
-                    if found.seen.insert(std::ptr::from_ref::<Attrs>(&attrs)) {
+                    if found.seen.insert(attrs.as_ptr().addr()) {
                         found.wanted.push(self.wanted(attrs, path)?);
                     }
                     return Ok(());
@@ -154,7 +153,7 @@ impl Machine {
                     let value = self.force_slot(&attr.value).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))
                     })?;
-                    // Functions and lists below a set are no packages.
+                    // Functions and lists in a set are no packages.
                     if matches!(value, Value::Attrs(_)) {
                         self.collect_into(value, &join(path, &name), args, found, false)?;
                     }
@@ -164,7 +163,7 @@ impl Machine {
             Value::List(list) => {
                 for (index, item) in list.slots().iter().enumerate() {
                     let item = self.force_slot(item)?;
-                    self.collect_into(item, &join(path, &index.to_string()), args, found, false)?;
+                    self.collect_into(item, &join(path, &index.to_string()), args, found, true)?;
                 }
                 Ok(())
             }

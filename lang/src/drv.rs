@@ -208,7 +208,7 @@ impl Machine {
             return Ok(());
         }
         let mut json = Vec::new();
-        self.to_json(value, loc, &mut json, ctx)?;
+        self.write_json(value, loc, &mut json, ctx)?;
         draft
             .json
             .as_mut()

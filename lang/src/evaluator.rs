@@ -225,7 +225,7 @@ impl Evaluator {
         self.run(|machine| {
             let mut out = Vec::new();
             let mut ctx = Ctx::EMPTY;
-            machine.to_json(value, Loc::NONE, &mut out, &mut ctx)?;
+            machine.write_json(value, Loc::NONE, &mut out, &mut ctx)?;
             machine.real_bytes(&out)
         })
     }
@@ -240,7 +240,7 @@ impl Evaluator {
         let value = self.own(value);
         self.run(|machine| {
             let style = crate::builtins::xml::Style { strict, locations };
-            let (text, _) = machine.to_xml(value, style)?;
+            let (text, _) = machine.write_xml(value, style)?;
             machine.real_bytes(&text)
         })
     }

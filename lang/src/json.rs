@@ -57,7 +57,7 @@ impl Machine {
     }
 
     /// Appends a value's JSON, forcing everything below it.
-    pub(crate) fn to_json(
+    pub(crate) fn write_json(
         &mut self,
         value: Value,
         loc: Loc,
@@ -86,7 +86,7 @@ impl Machine {
                         out.push(b',');
                     }
                     let item = self.force_slot(item)?;
-                    self.to_json(item, loc, out, ctx).map_err(|e| {
+                    self.write_json(item, loc, out, ctx).map_err(|e| {
                         e.frame(loc, format!("while evaluating list element at index {index}"))
                     })?;
                 }
@@ -100,7 +100,7 @@ impl Machine {
                 }
                 if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
                     let path = self.force_slot(&path.value)?;
-                    return self.to_json(path, loc, out, ctx);
+                    return self.write_json(path, loc, out, ctx);
                 }
                 out.push(b'{');
                 let mut all: Vec<&'static Attr> =
@@ -113,7 +113,7 @@ impl Machine {
                     json::write_string(out, attr.name.as_bytes());
                     out.push(b':');
                     let value = self.force_slot(&attr.value)?;
-                    self.to_json(value, attr.loc, out, ctx).map_err(|e| {
+                    self.write_json(value, attr.loc, out, ctx).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name))
                     })?;
                 }

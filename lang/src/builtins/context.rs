@@ -217,15 +217,13 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let shown = String::from_utf8_lossy(&text).into_owned();
     let (path, _) = StorePath::parse_prefix(&shown)
         .map_err(|_| Error::eval(loc, format!("path '{shown}' is not in the Nix store")))?;
-    // What this evaluation made will be in the store when somebody needs it.
-    let ours =
-        machine.graph.by_path(&path).is_some() || machine.graph.source_by_path(&path).is_some();
-    if !ours {
-        machine.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
-    }
-    let own = match machine.graph.by_path(&path) {
-        Some(id) => CtxElem::DrvFile(id),
-        None => machine.contexts.path_elem(&path),
+    let own = match (machine.graph.by_path(&path), machine.graph.source_by_path(&path)) {
+        (Some(id), _) => CtxElem::DrvFile(id),
+        (None, Some(id)) => CtxElem::Source(id),
+        (None, None) => {
+            machine.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
+            machine.contexts.path_elem(&path)
+        }
     };
     let own = machine.contexts.intern(vec![own]);
     let ctx = machine.contexts.union(ctx, own);

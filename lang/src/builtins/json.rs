@@ -15,7 +15,7 @@ use crate::value::{Attr, Value};
 fn to_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let mut out = Vec::new();
     let mut ctx = Ctx::EMPTY;
-    machine.to_json(args[0], loc, &mut out, &mut ctx)?;
+    machine.write_json(args[0], loc, &mut out, &mut ctx)?;
     Ok(machine.string_with(&out, ctx))
 }
 

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::Prim;
+use crate::calls::stack_overflow;
 use crate::context::Ctx;
 use crate::error::Res;
 use crate::heap::Gc;
@@ -69,7 +70,7 @@ impl Writer {
 
 impl Machine {
     /// A value as an XML document; markers of symbolic strings pass through.
-    pub(crate) fn to_xml(&mut self, value: Value, style: Style) -> Res<(Vec<u8>, Ctx)> {
+    pub(crate) fn write_xml(&mut self, value: Value, style: Style) -> Res<(Vec<u8>, Ctx)> {
         let out = b"<?xml version='1.0' encoding='utf-8'?>\n".to_vec();
         let mut writer =
             Writer { style, out, ctx: Ctx::EMPTY, depth: 0, seen: FxHashSet::default() };
@@ -85,6 +86,10 @@ impl Machine {
 
     fn xml_value(&mut self, value: Value, writer: &mut Writer) -> Res<()> {
         self.check_stack(Loc::NONE)?;
+        // Indentation makes the text grow with the square of the depth.
+        if writer.depth >= self.settings.max_call_depth as usize {
+            return Err(stack_overflow(Loc::NONE));
+        }
         match self.xml_forced(value, writer)? {
             Value::Null => writer.empty("null", Fields::new()),
             Value::Bool(b) => writer.value("bool", if b { b"true" } else { b"false" }),
@@ -194,7 +199,7 @@ impl Machine {
 }
 
 fn to_xml(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
-    let (text, ctx) = machine.to_xml(args[0], Style { strict: true, locations: false })?;
+    let (text, ctx) = machine.write_xml(args[0], Style { strict: true, locations: false })?;
     Ok(machine.string_with(&text, ctx))
 }
 
