@@ -124,7 +124,8 @@ enum Start {
 /// A message from a worker.
 enum Message {
     BuilderEnded,
-    Ended(NodeIx, Result<Done, Failure>),
+    /// The last says whether `BuilderEnded` was sent before.
+    Ended(NodeIx, Result<Done, Failure>, bool),
 }
 
 /// Carries out a request.
@@ -505,7 +506,7 @@ impl<'a> Scheduler<'a> {
             drop(to_workers);
         });
         for state in &mut self.states {
-            if matches!(state, State::Ready | State::Blocked(_) | State::Missed) {
+            if matches!(state, State::Ready | State::Blocked(_)) {
                 *state = State::Cancelled;
             }
         }
@@ -533,7 +534,9 @@ impl<'a> Scheduler<'a> {
             }
             match from_workers.recv().expect("workers outlive their jobs") {
                 Message::BuilderEnded => builders -= 1,
-                Message::Ended(ix, result) => {
+                Message::Ended(ix, result, told) => {
+                    // A failure frees its place only now, when it is known to be one.
+                    builders -= usize::from(!told);
                     unfinished -= 1;
                     self.ended(ix, result);
                 }
@@ -644,7 +647,6 @@ fn work(
         events.send(Event::Started { job: job.id, name: Arc::clone(&name) });
         let context = Context { events, cancel, builder_ended: &builder_ended };
         let caught = catch_unwind(AssertUnwindSafe(|| executor.execute(&job, &context)));
-        builder_ended();
         let result = match caught {
             Ok(result) => result,
             Err(panic) => {
@@ -652,7 +654,7 @@ fn work(
                 let message = format!("'{name}': floe itself failed while building it");
                 let failure = Failure::Transient { message, log_tail: Vec::new() };
                 events.send(Event::Failed { job: job.id, name });
-                let _ = messages.send(Message::Ended(ix, Err(failure)));
+                let _ = messages.send(Message::Ended(ix, Err(failure), told.get()));
                 resume_unwind(panic)
             }
         };
@@ -665,7 +667,7 @@ fn work(
             },
             Err(_) => Event::Failed { job: job.id, name },
         });
-        let _ = messages.send(Message::Ended(ix, result));
+        let _ = messages.send(Message::Ended(ix, result, told.get()));
     }
 }
 

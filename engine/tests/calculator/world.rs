@@ -71,9 +71,10 @@ impl Spec {
             }),
             false => Kind::InputAddressed,
         };
-        let env: [(&[u8], Template); 3] = [
+        let env: [(&[u8], Template); 4] = [
             (b"comment", Template::text(self.comment.to_string())),
             (b"in", Template(inputs)),
+            (b"name", Template::text(self.name.as_bytes())),
             (b"op", Template::text(self.op.to_string())),
         ];
         Recipe {
@@ -119,6 +120,8 @@ pub struct State {
     pub failing: HashSet<String>,
     /// Derivations whose builders give another number each time, by name.
     pub fickle: HashSet<String>,
+    /// How many builders ever ran.
+    pub runs: u32,
     /// What ran: names, in order, and keys.
     pub log: Vec<(String, Digest)>,
 }
@@ -126,6 +129,7 @@ pub struct State {
 impl State {
     /// Runs a resolved derivation as its builder would.
     pub fn run(&mut self, drv: &Derivation, key: Digest, own: Option<&Outputs>) -> Option<Outputs> {
+        self.runs += 1;
         self.log.push((drv.name.clone(), key));
         let text = |name: &[u8]| String::from_utf8_lossy(&drv.env[name]).into_owned();
         let mut sum: u32 = text(b"op").parse().expect("a number");
@@ -139,7 +143,7 @@ impl State {
             return None;
         }
         if self.fickle.contains(&drv.name) {
-            sum += self.log.len() as u32 * 3 + 3;
+            sum += self.runs * 3;
         }
         let outputs: Outputs = drv
             .outputs
