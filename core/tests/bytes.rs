@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use floe_core::ca::ContentAddress;
+use floe_core::ca::{ContentAddress, Method};
 use floe_core::drv::Derivation;
 use floe_core::hash::{Digest, Hash, HashAlgo};
 use floe_core::nar::Reader;
@@ -179,7 +179,7 @@ fn texts() {
         drop(StorePath::from_base_name(&text));
         drop(StorePath::parse_prefix(&text));
         drop(ContentAddress::parse(&text));
-        drop(ContentAddress::parse_with_algo(&text));
+        drop(Method::parse_with_algo(&text));
         drop(base32::decode(&text));
         drop(OutputName::new(&text));
         drop(placeholder::output(&text));
