@@ -10,8 +10,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use floe_tests::process::run;
-
 /// Set in the second run.
 const UNPRIVILEGED: &str = "FLOE_TEST_UNPRIVILEGED";
 
@@ -35,6 +33,8 @@ fn everything_again_without_privilege() {
         .env("FLOE_BIN", &floe)
         .env_remove("TMPDIR")
         .current_dir("/");
-    let outcome = run(&mut again).expect("setpriv of util-linux");
-    assert!(outcome.success(), "{}", outcome.describe());
+    // Each command in there has a bound of its own.
+    let output = again.output().expect("setpriv of util-linux");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
 }
