@@ -31,7 +31,11 @@ impl Snapshot {
         let mut below = Vec::new();
         let mut open = vec![PathBuf::new()];
         while let Some(dir) = open.pop() {
-            let place = path.join(&dir);
+            // Joining nothing would append a slash, which follows links and refuses files.
+            let place = match dir.as_os_str().is_empty() {
+                true => path.to_path_buf(),
+                false => path.join(&dir),
+            };
             if !fs::symlink_metadata(&place)?.is_dir() {
                 continue;
             }

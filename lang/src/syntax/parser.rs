@@ -11,9 +11,12 @@ use super::lexer::{Lexer, Token};
 use super::token::TokenKind;
 use crate::symbol::Symbol;
 
-/// How deep expressions may nest. The parser recurses: a thread that parses foreign text should
-/// have 32 MiB of stack (a debug build needs about 2 kB a level).
+/// How deep expressions may nest.
 pub const MAX_DEPTH: u32 = 10_000;
+
+/// The parser recurses: what the deepest nesting takes of the stack, generously (a debug build needs
+/// about 2 kB a level). A caller with less left is given a stack of this size.
+const STACK_BYTES: usize = 32 << 20;
 
 /// Syntax that C++ Nix hides behind experimental features.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,7 +40,7 @@ pub fn parse(file: FileId, text: &[u8], features: Features) -> Result<Ast, Synta
         exprs: Vec::new(),
         names: Vec::new(),
     };
-    parser.file().map_err(|error| *error)?;
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || parser.file()).map_err(|error| *error)?;
     Ok(parser.ast)
 }
 
