@@ -212,22 +212,26 @@ fn cve_2025_46415_deletion_under_a_swapping_attacker() {
     let spare = dir.path().join("spare");
     let handle = File::open(dir.path()).unwrap();
     let over = AtomicBool::new(false);
+    // Exchanges `name` with the spare. Its directory is reached through no link: through one, the
+    // attacker would bring what is outside into the tree, where it is rightly deleted.
+    let exchange = |name: &str| -> Result<(), rustix::io::Errno> {
+        use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2, renameat_with};
+        let (parent, name) = name.rsplit_once('/').unwrap();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let parent = openat2(&handle, parent, flags, Mode::empty(), beneath)?;
+        renameat_with(&parent, name, &handle, "spare", RenameFlags::EXCHANGE)
+    };
     std::thread::scope(|scope| {
-        // Exchanges a directory with a link to what is outside, as fast as it can.
-        scope.spawn(|| {
-            let exchange = rustix::fs::RenameFlags::EXCHANGE;
+        let attacker = scope.spawn(|| {
+            let mut exchanged = 0;
             while !over.load(Ordering::Relaxed) {
-                for name in ["a", "a/inner", "b/inner/deep"] {
+                for name in ["root/a", "root/a/inner", "root/b/inner/deep"] {
                     // It fails while there is nothing to exchange.
-                    let _ = rustix::fs::renameat_with(
-                        rustix::fs::CWD,
-                        root.join(name),
-                        rustix::fs::CWD,
-                        &spare,
-                        exchange,
-                    );
+                    exchanged += u32::from(exchange(name).is_ok());
                 }
             }
+            exchanged
         });
         let started = std::time::Instant::now();
         let mut rounds = 0;
@@ -237,13 +241,16 @@ fn cve_2025_46415_deletion_under_a_swapping_attacker() {
                 let _ = fs::create_dir_all(root.join(sub));
                 let _ = fs::write(root.join(sub).join("file"), "x");
             }
+            // The link may have been deleted, as content of the tree, and a directory left.
+            let _ = delete::delete(handle.as_fd(), "spare".as_ref());
             let _ = symlink(&outside, &spare);
             // An attacker who goes on for ever may make it fail, and never make it stray.
             let _ = delete::delete(handle.as_fd(), "root".as_ref());
             rounds += 1;
         }
         over.store(true, Ordering::Relaxed);
-        assert!(rounds > 10, "{rounds}");
+        let exchanged = attacker.join().unwrap();
+        assert!(rounds > 10 && exchanged > 10, "{rounds} rounds, {exchanged} exchanges");
     });
     for path in ["precious", "inner/precious"] {
         assert!(outside.join(path).exists(), "{path} was deleted through a link");
