@@ -258,11 +258,11 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
                 let value = evaluation.select(attr)?;
                 let value = evaluation.force(value, args.strict)?;
                 let mut text = if args.xml {
-                    evaluation.to_xml(value, args.strict, !args.no_location)?
+                    evaluation.xml(value, args.strict, !args.no_location)?
                 } else if args.json {
-                    evaluation.to_json(value)?
+                    evaluation.json(value)?
                 } else if args.raw {
-                    evaluation.to_text(value)?
+                    evaluation.raw(value)?
                 } else {
                     evaluation.print(value)?
                 };

@@ -157,17 +157,17 @@ impl Evaluation {
     }
 
     /// A value as JSON.
-    pub fn to_json(&mut self, value: Handle) -> Result<Vec<u8>> {
+    pub fn json(&mut self, value: Handle) -> Result<Vec<u8>> {
         self.try_with(|evaluator| evaluator.to_json(value))
     }
 
     /// A value as XML.
-    pub fn to_xml(&mut self, value: Handle, strict: bool, locations: bool) -> Result<Vec<u8>> {
+    pub fn xml(&mut self, value: Handle, strict: bool, locations: bool) -> Result<Vec<u8>> {
         self.try_with(|evaluator| evaluator.to_xml(value, strict, locations))
     }
 
     /// A string's bytes.
-    pub fn to_text(&mut self, value: Handle) -> Result<Vec<u8>> {
+    pub fn raw(&mut self, value: Handle) -> Result<Vec<u8>> {
         self.try_with(|evaluator| evaluator.to_text(value))
     }
 

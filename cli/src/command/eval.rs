@@ -19,9 +19,9 @@ pub fn eval(global: &Global, args: &Eval) -> Result<()> {
     }
     let value = evaluation.force(value, args.strict)?;
     let mut text = if args.json {
-        evaluation.to_json(value)?
+        evaluation.json(value)?
     } else if args.raw {
-        evaluation.to_text(value)?
+        evaluation.raw(value)?
     } else {
         evaluation.print(value)?
     };

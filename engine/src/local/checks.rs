@@ -18,6 +18,9 @@ struct Demands {
     max_closure_size: Option<u64>,
 }
 
+/// The closure of a registered object, with the size of each.
+pub type ClosureOf<'a> = dyn Fn(&StorePath) -> Result<Vec<(StorePath, u64)>, String> + 'a;
+
 /// An output as it is about to be registered.
 pub struct Candidate<'a> {
     /// Its name.
@@ -37,7 +40,7 @@ pub struct Candidate<'a> {
 pub fn check(
     drv: &Derivation,
     outputs: &[Candidate<'_>],
-    closure: &dyn Fn(&StorePath) -> Result<Vec<(StorePath, u64)>, String>,
+    closure: &ClosureOf<'_>,
 ) -> Result<(), String> {
     for output in outputs {
         let demands = demands(drv, output.output)?;
@@ -102,7 +105,7 @@ fn refused(drv: &Derivation, output: &Candidate<'_>, bad: &StorePath, attribute:
 fn requisites(
     output: &Candidate<'_>,
     outputs: &[Candidate<'_>],
-    closure: &dyn Fn(&StorePath) -> Result<Vec<(StorePath, u64)>, String>,
+    closure: &ClosureOf<'_>,
 ) -> Result<BTreeMap<StorePath, u64>, String> {
     let mut reached = BTreeMap::new();
     let mut stack = vec![output];

@@ -20,8 +20,11 @@ pub struct Settings<'a> {
     /// Reads a variable of the caller's environment (`impureEnvVars` of fixed outputs).
     pub impure: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The references graph of some store paths, for `exportReferencesGraph`.
-    pub closures: &'a dyn Fn(&[StorePath]) -> Result<Vec<ClosureEntry>, String>,
+    pub closures: &'a GraphOf<'a>,
 }
+
+/// The references graph of some store paths.
+pub type GraphOf<'a> = dyn Fn(&[StorePath]) -> Result<Vec<ClosureEntry>, String> + 'a;
 
 /// One object of a references graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
