@@ -75,6 +75,9 @@ pub fn check(world: &mut World, specs: &[Spec], targets: &[usize], jobs: usize) 
     request.keys.len()
 }
 
+/// A node in bytes: its kind, its operation, and what it uses of which others.
+type NodeBytes = (u8, u8, Vec<(u8, u8)>);
+
 /// A history in bytes, so that it shrinks well.
 #[derive(Debug, Clone)]
 struct History {
@@ -82,7 +85,7 @@ struct History {
     /// Whether derivations may share names, and with them results; objects then never go
     /// without their traces, since which of two would make them again depends on the order.
     shared_names: bool,
-    nodes: Vec<(u8, u8, Vec<(u8, u8)>)>,
+    nodes: Vec<NodeBytes>,
     steps: Vec<Vec<(u8, u8, u8)>>,
 }
 
@@ -161,7 +164,7 @@ fn run(history: &History) {
                     let nth = usize::from(how) % state.objects.len().max(1);
                     let path: Option<StorePath> = state.objects.iter().nth(nth).cloned();
                     let path = path.as_slice();
-                    match history.shared_names || at % 2 == 0 {
+                    match history.shared_names || at.is_multiple_of(2) {
                         true => state.collect(path),
                         false => state.objects.retain(|object| !path.contains(object)),
                     }
