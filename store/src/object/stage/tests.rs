@@ -288,8 +288,8 @@ fn unreadable_files_are_read_and_foreign_names_are_cut_off() {
     fs::write(real.join("file"), "content").unwrap();
     let outside = build.dir.path().join("outside");
     fs::hard_link(real.join("file"), &outside).unwrap();
-    fs::set_permissions(real.join("file"), fs::Permissions::from_mode(0)).unwrap();
-    fs::set_permissions(&real, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(real.join("file"), fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o0)).unwrap();
     build.staged();
     fs::set_permissions(&outside, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&outside, "evil").unwrap();
