@@ -14,7 +14,7 @@ setup: ## check the Rust version and install what building and testing need (Deb
 	@tests/setup
 
 build: setup ## compile the floe command
-	$(CARGO) build $(FLAGS) --tests --bins
+	$(CARGO) build $(FLAGS) --bins
 
 test: build ## run every test; absence of the reference Nix is a failure
 	FLOE_REQUIRE_NIX=1 tests/run
