@@ -1,4 +1,6 @@
-//! What the benchmarks share: objects and trees made up for measuring. No measuring here.
+//! What the benchmarks share: objects, trees and graphs made up for measuring. No measuring here.
+
+pub mod generated;
 
 use std::path::Path;
 

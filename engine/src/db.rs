@@ -158,38 +158,48 @@ impl Database {
     }
 }
 
-/// Which task stands for which node, from one request to the next.
+/// Which task stands for which node, from one request to the next, and the digest of its recipe.
 #[derive(Default)]
-pub struct Tasks(FxHashMap<Arc<str>, Node>);
+pub struct Tasks(FxHashMap<Arc<str>, (Node, Digest)>);
+
+/// A graph in the database, by the graph's indices.
+pub struct Entered {
+    /// The inputs of the queries.
+    pub nodes: Vec<Node>,
+    /// The recipes' digests.
+    pub recipes: Vec<Digest>,
+}
 
 impl Tasks {
     /// Enters a graph into the database: a task that is known keeps its node, and only what
     /// differs is set. `tasks` are the graph's task ids, which are unique.
-    pub fn enter(&mut self, db: &mut Database, graph: &Graph, tasks: &[Arc<str>]) -> Vec<Node> {
-        let mut entered: Vec<Node> = Vec::with_capacity(graph.len());
+    pub fn enter(&mut self, db: &mut Database, graph: &Graph, tasks: &[Arc<str>]) -> Entered {
+        let mut nodes: Vec<Node> = Vec::with_capacity(graph.len());
+        let mut recipes = Vec::with_capacity(graph.len());
         for ((_, node), task) in graph.nodes().zip(tasks) {
-            let deps = node.deps.iter().map(|dep| entered[dep.index()]);
-            let ix = match self.0.get(task).copied() {
-                Some(known) => {
+            let deps = node.deps.iter().map(|dep| nodes[dep.index()]);
+            let known = match self.0.get_mut(task) {
+                Some((known, digest)) => {
                     let recipe = known.recipe(db);
                     if !Arc::ptr_eq(recipe, &node.recipe) && **recipe != *node.recipe {
                         known.set_recipe(db).to(Arc::clone(&node.recipe));
+                        *digest = node.recipe.digest();
                     }
                     if !known.deps(db).iter().copied().eq(deps.clone()) {
                         let deps = deps.collect();
                         known.set_deps(db).to(deps);
                     }
-                    known
+                    (*known, *digest)
                 }
                 None => {
                     let new = Node::new(db, Arc::clone(&node.recipe), deps.collect());
-                    self.0.insert(Arc::clone(task), new);
-                    new
+                    *self.0.entry(Arc::clone(task)).or_insert((new, node.recipe.digest()))
                 }
             };
-            entered.push(ix);
+            nodes.push(known.0);
+            recipes.push(known.1);
         }
-        entered
+        Entered { nodes, recipes }
     }
 }
 

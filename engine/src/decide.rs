@@ -42,6 +42,8 @@ pub struct Request<'a> {
     pub graph: &'a Graph,
     /// Its task ids.
     pub tasks: &'a [Arc<str>],
+    /// The digests of its recipes.
+    pub recipes: &'a [Digest],
     /// Its deep digests.
     pub deep: &'a [Digest],
     /// What became of it.
@@ -54,14 +56,15 @@ pub struct Request<'a> {
 pub fn decide(request: &Request<'_>, past: &dyn Past, now: u64) -> Vec<Decided> {
     let former: Vec<Option<Record>> =
         request.tasks.iter().map(|task| past.record(request.strategy, task)).collect();
-    let &Request { graph, tasks, deep, outcome, .. } = request;
-    let view = View { graph, outcome, deep, tasks, former: &former, past };
+    let &Request { graph, tasks, recipes, deep, outcome, .. } = request;
+    let view = View { graph, outcome, recipes, deep, tasks, former: &former, past };
     graph.nodes().map(|(ix, _)| view.decide(ix, now)).collect()
 }
 
 struct View<'a> {
     graph: &'a Graph,
     outcome: &'a Outcome,
+    recipes: &'a [Digest],
     deep: &'a [Digest],
     tasks: &'a [Arc<str>],
     former: &'a [Option<Record>],
@@ -111,7 +114,7 @@ impl View<'_> {
             .map(|(nth, dep)| (self.tasks[dep.index()].to_string(), self.input_paths(ix, nth)));
         Record {
             unresolved: self.deep[at],
-            recipe: node.recipe.digest(),
+            recipe: self.recipes[at],
             resolved: self.outcome.keys[at],
             outputs: self.outcome.outputs[at].as_deref().cloned().unwrap_or_default(),
             inputs: inputs.collect(),
@@ -223,7 +226,7 @@ impl View<'_> {
             };
             return (reason, Some(DecidedBy { input: new.to_string(), file }));
         }
-        if former.recipe != node.recipe.digest() {
+        if former.recipe != self.recipes[ix.index()] {
             return ("its instructions changed".to_owned(), None);
         }
         match former.decision {

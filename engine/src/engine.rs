@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use floe_core::hash::Digest;
 use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
@@ -187,9 +188,9 @@ impl Engine {
         self.read_store();
         let tasks = graph.task_ids();
         self.db.set_strategy(options.strategy);
-        let nodes = self.tasks.enter(&mut self.db, &graph, &tasks);
+        let entered = self.tasks.enter(&mut self.db, &graph, &tasks);
         let outcome = {
-            let mut scheduler = self.scheduler(&graph, &nodes, cancel, options);
+            let mut scheduler = self.scheduler(&graph, &entered.nodes, cancel, options);
             scheduler.look_up();
             let run = !scheduler.is_finished() && !options.schedule.dry_run;
             (!run).then(|| scheduler.run(&Nobody))
@@ -207,7 +208,7 @@ impl Engine {
                     self.profiles.clone(),
                 )
                 .map_err(EngineError::Threads)?;
-                let mut scheduler = self.scheduler(&graph, &nodes, cancel, options);
+                let mut scheduler = self.scheduler(&graph, &entered.nodes, cancel, options);
                 scheduler.look_up();
                 scheduler.run(&executor)
             }
@@ -215,7 +216,7 @@ impl Engine {
         if outcome.diverged {
             self.db.advance_epoch();
         }
-        let decided = self.keep_decisions(&graph, &tasks, &outcome, options)?;
+        let decided = self.keep_decisions(&graph, &tasks, &entered.recipes, &outcome, options)?;
         if let Some(store) = self.store() {
             self.digests.keep(&store)?;
             // What is about to be reported as built stays so.
@@ -250,6 +251,7 @@ impl Engine {
         &self,
         graph: &Graph,
         tasks: &[Arc<str>],
+        recipes: &[Digest],
         outcome: &Outcome,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
@@ -257,9 +259,9 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
-        let deep = graph.deep_digests();
+        let deep = graph.deep_digests(recipes);
         let digests: Vec<u8> = deep.iter().flat_map(|digest| digest.0).collect();
-        let summary = floe_core::hash::Digest::of(&digests);
+        let summary = Digest::of(&digests);
         let targets: String =
             graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
         let request_key = format!("request\0{}\0{targets}", options.strategy);
@@ -271,16 +273,15 @@ impl Engine {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let past = StorePast { store: &store };
-        let request = Request { graph, tasks, deep: &deep, outcome, strategy: options.strategy };
+        let request =
+            Request { graph, tasks, recipes, deep: &deep, outcome, strategy: options.strategy };
         let decided = decide(&request, &past, now);
         if !same {
             let mut records: Vec<(Vec<u8>, Vec<u8>)> = decided
                 .iter()
                 .filter(|decided| !decided.recorded)
                 .map(|decided| {
-                    let value =
-                        serde_json::to_vec(&decided.record).expect("records are plain data");
-                    (record_key(options.strategy, &decided.task), value)
+                    (record_key(options.strategy, &decided.task), decided.record.encode())
                 })
                 .collect();
             records.push((request_key.into_bytes(), summary.0.to_vec()));
@@ -300,7 +301,7 @@ impl Engine {
         let mut records = Vec::new();
         store.records(&prefix, |key, value| {
             let task = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-            if let Ok(record) = serde_json::from_slice(value) {
+            if let Some(record) = Record::decode(value) {
                 records.push((task, record));
             }
             true
@@ -332,8 +333,7 @@ struct StorePast<'a> {
 
 impl Past for StorePast<'_> {
     fn record(&self, strategy: Strategy, task: &str) -> Option<Record> {
-        let value = self.store.record(&record_key(strategy, task)).ok()??;
-        serde_json::from_slice(&value).ok()
+        Record::decode(&self.store.record(&record_key(strategy, task)).ok()??)
     }
 
     fn first_difference(&self, old: &StorePath, new: &StorePath) -> Option<String> {

@@ -30,6 +30,22 @@ pub struct GraphNode {
     pub deps: Vec<NodeIx>,
 }
 
+/// For each node the nodes that use it, sorted: one table for all of them.
+#[derive(Debug)]
+pub struct Dependants {
+    /// Where each node's users end in `users`; they begin where the former node's end.
+    ends: Vec<u32>,
+    users: Vec<NodeIx>,
+}
+
+impl Dependants {
+    /// The users of a node.
+    pub fn of(&self, ix: NodeIx) -> &[NodeIx] {
+        let start = ix.index().checked_sub(1).map_or(0, |former| self.ends[former]);
+        &self.users[start as usize..self.ends[ix.index()] as usize]
+    }
+}
+
 /// What was asked for: some outputs of one node.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -82,23 +98,39 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(at, node)| (NodeIx(at as u32), node))
     }
 
-    /// For each node the nodes that use it, sorted.
-    pub fn dependants(&self) -> Vec<Vec<NodeIx>> {
-        let mut dependants = vec![Vec::new(); self.len()];
+    /// Who uses whom.
+    pub fn dependants(&self) -> Dependants {
+        let mut ends = vec![0u32; self.len()];
+        for (_, node) in self.nodes() {
+            node.deps.iter().for_each(|dep| ends[dep.index()] += 1);
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum - *end;
+        }
+        let mut users = vec![NodeIx(0); sum as usize];
         for (ix, node) in self.nodes() {
             for dep in &node.deps {
-                dependants[dep.index()].push(ix);
+                let end = &mut ends[dep.index()];
+                users[*end as usize] = ix;
+                *end += 1;
             }
         }
-        dependants
+        Dependants { ends, users }
     }
 
-    /// For each node the digest of its recipe and of all below it.
-    pub fn deep_digests(&self) -> Vec<Digest> {
+    /// For each node the digest of its recipe, which `recipes` holds, and of all below it: the
+    /// engine's unresolved key.
+    pub fn deep_digests(&self, recipes: &[Digest]) -> Vec<Digest> {
         let mut digests: Vec<Digest> = Vec::with_capacity(self.len());
-        for (_, node) in self.nodes() {
-            let below = node.deps.iter().map(|dep| digests[dep.index()]);
-            digests.push(node.recipe.deep_digest(below));
+        let mut text = Vec::new();
+        for ((_, node), recipe) in self.nodes().zip(recipes) {
+            // Digests have one width and the recipe says how many there are: nothing to frame.
+            text.clear();
+            text.extend_from_slice(&recipe.0);
+            node.deps.iter().for_each(|dep| text.extend_from_slice(&digests[dep.index()].0));
+            digests.push(Digest::of(&text));
         }
         digests
     }

@@ -163,15 +163,6 @@ impl Recipe {
         }
         hasher.finish()
     }
-
-    /// The digest of the recipe and, transitively, of all that it depends on: the engine's
-    /// unresolved key. `deps` are the deep digests of the dependencies, in order.
-    pub fn deep_digest(&self, deps: impl Iterator<Item = Digest>) -> Digest {
-        let mut hasher = Framed::new(b"floe deep recipe 1");
-        hasher.bytes(&self.digest().0);
-        deps.for_each(|dep| hasher.bytes(&dep.0));
-        hasher.finish()
-    }
 }
 
 /// BLAKE3 over length-framed fields, so that no two field lists share an encoding.

@@ -63,7 +63,6 @@ pub struct DecidedBy {
     /// The deciding input's task id, or the store path of a source.
     pub input: String,
     /// The file in it that differed, relative to its root.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
 }
 
@@ -97,4 +96,59 @@ pub struct Record {
     pub cpu_ms: u64,
     /// When this was written, in seconds since 1970.
     pub at: u64,
+}
+
+/// The version byte of a stored record: another layout, another byte.
+const VERSION: u8 = 1;
+
+impl Record {
+    /// As it is stored: a version byte, then postcard. A request may write one for each of ten
+    /// thousand derivations, so it is not JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![VERSION]).expect("records are plain data")
+    }
+
+    /// The inverse of [`Record::encode`]; a record of another version is as good as none, since
+    /// all it costs is an explanation.
+    pub fn decode(bytes: &[u8]) -> Option<Record> {
+        let (&version, rest) = bytes.split_first()?;
+        if version != VERSION {
+            return None;
+        }
+        postcard::from_bytes(rest).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was_stored() {
+        let path = StorePath::new(&[7; 20], "zlib-1.3.2").expect("a valid name");
+        let mut record = Record {
+            unresolved: Digest([1; 32]),
+            recipe: Digest([2; 32]),
+            resolved: None,
+            outputs: [(OutputName::out(), path.clone())].into(),
+            inputs: vec![("small.zlib/source".to_owned(), vec![path.clone(), path.clone()])],
+            sources: vec![path],
+            decision: Decision::Cutoff,
+            kind: Some(CutoffKind::Byte),
+            reason: "its input came out byte for byte as before".to_owned(),
+            decided_by: Some(DecidedBy { input: "small.zlib".to_owned(), file: None }),
+            wall_ms: 1,
+            cpu_ms: u64::MAX,
+            at: 0,
+        };
+        assert_eq!(Record::decode(&record.encode()), Some(record.clone()));
+        record.resolved = Some(Digest([3; 32]));
+        record.decided_by = None;
+        assert_eq!(Record::decode(&record.encode()), Some(record.clone()));
+        let whole = record.encode();
+        for len in 0..whole.len() {
+            assert_eq!(Record::decode(&whole[..len]), None, "cut to {len} bytes");
+        }
+        assert_eq!(Record::decode(br#"{"unresolved":1}"#), None);
+    }
 }

@@ -15,7 +15,7 @@ use floe_core::path::OutputName;
 use crate::cancel::Cancel;
 use crate::db::{Database, Db, Node, Settings, address, output, resolved};
 use crate::event::{Event, Events};
-use crate::graph::{Graph, NodeIx};
+use crate::graph::{Dependants, Graph, NodeIx};
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
 use crate::rebuilder::{Memo, Strategy};
 use crate::resolve::{Outputs, key};
@@ -139,7 +139,7 @@ pub struct Scheduler<'a> {
     cancel: &'a Cancel,
     options: Options,
     started: std::time::Instant,
-    dependants: Vec<Vec<NodeIx>>,
+    dependants: Dependants,
     /// The outputs of each node that anyone in the graph uses.
     used: Vec<Vec<OutputName>>,
     /// Length of the longest way to a target: who is longest goes first.
@@ -449,7 +449,7 @@ impl<'a> Scheduler<'a> {
             };
             if waits {
                 self.states[at] = State::Skipped(cause);
-                stack.extend(self.dependants[at].iter().map(|&user| (user, ix)));
+                stack.extend(self.dependants.of(ix).iter().map(|&user| (user, ix)));
             }
         }
     }
@@ -460,8 +460,8 @@ impl<'a> Scheduler<'a> {
         let mut news = vec![(ix, newly_known)];
         while let Some((ix, newly_known)) = news.pop() {
             let present = self.states[ix.index()].is_present();
-            for at in 0..self.dependants[ix.index()].len() {
-                let user = self.dependants[ix.index()][at];
+            for nth in 0..self.dependants.of(ix).len() {
+                let user = self.dependants.of(ix)[nth];
                 match self.states[user.index()] {
                     State::Blocked(missing) if present && missing != u32::MAX => {
                         self.states[user.index()] = State::Blocked(missing - 1);
@@ -619,8 +619,8 @@ impl<'a> Scheduler<'a> {
                 self.states[at] = if cancelled { State::Cancelled } else { State::Failed(failure) };
                 self.stopping |= !self.options.keep_going;
                 if !cancelled {
-                    for nth in 0..self.dependants[at].len() {
-                        self.skip(self.dependants[at][nth], ix);
+                    for nth in 0..self.dependants.of(ix).len() {
+                        self.skip(self.dependants.of(ix)[nth], ix);
                     }
                 }
             }

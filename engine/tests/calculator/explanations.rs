@@ -44,7 +44,8 @@ impl History {
             &Question {
                 graph: &request.graph,
                 tasks: &request.graph.task_ids(),
-                deep: &request.graph.deep_digests(),
+                recipes: &request.recipes,
+                deep: &request.graph.deep_digests(&request.recipes),
                 outcome: &request.outcome,
                 strategy: self.world.strategy,
             },

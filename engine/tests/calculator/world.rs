@@ -9,7 +9,7 @@ use floe_core::drv::Derivation;
 use floe_core::hash::{Digest, Hash, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
 use floe_engine::cancel::Cancel;
-use floe_engine::db::{Database, Node, QueryCounts, Tasks};
+use floe_engine::db::{Database, Entered, Node, QueryCounts, Tasks};
 use floe_engine::event::Events;
 use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
@@ -240,6 +240,8 @@ pub struct Request {
     pub keys: Vec<Digest>,
     pub counts: QueryCounts,
     pub nodes: Vec<Node>,
+    /// The recipes' digests.
+    pub recipes: Vec<Digest>,
 }
 
 impl World {
@@ -268,7 +270,7 @@ impl World {
         self.queries.lock().expect("no panic").clear();
         let before = self.db.counts();
         let tasks = graph.task_ids();
-        let nodes = self.tasks.enter(&mut self.db, &graph, &tasks);
+        let Entered { nodes, recipes } = self.tasks.enter(&mut self.db, &graph, &tasks);
         let (events, cancel) = (Events::nowhere(), Cancel::default());
         let mut scheduler = Scheduler::new(&graph, &nodes, &self.db, &events, &cancel, options);
         scheduler.look_up();
@@ -291,6 +293,7 @@ impl World {
                 resolved: after.resolved - before.resolved,
             },
             nodes,
+            recipes,
         }
     }
 }

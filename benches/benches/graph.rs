@@ -1,0 +1,176 @@
+//! Ten thousand derivations in one process: what the engine itself costs a request in which
+//! nothing changed, and one whose change is cut off at the first node. `resolve` is the query
+//! graph and the scheduler over a store in memory; `request` is all that `floe build` does after
+//! evaluation, over a real store with real builders, records included.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use floe_benches::generated::{Generated, Memory};
+use floe_engine::cancel::Cancel;
+use floe_engine::db::{Database, Tasks};
+use floe_engine::engine::{BuildOptions, Engine};
+use floe_engine::event::Events;
+use floe_engine::graph::Graph;
+use floe_engine::local::LocalSettings;
+use floe_engine::materials::Materials;
+use floe_engine::rebuilder::{Memo, Strategy};
+use floe_engine::schedule::{Options, Outcome, Scheduler};
+use floe_sandbox::Policy;
+
+const COUNT: usize = 10_000;
+
+fn options() -> Options {
+    Options { jobs: 2, keep_going: false, dry_run: false }
+}
+
+/// The query graph over a store in memory.
+struct Queries {
+    memory: Arc<Memory>,
+    db: Database,
+    tasks: Tasks,
+}
+
+impl Queries {
+    fn new() -> Queries {
+        let memory = Arc::new(Memory::default());
+        let db = Database::new(Arc::clone(&memory) as Arc<dyn Memo>, Strategy::ContentAddressed);
+        Queries { memory, db, tasks: Tasks::default() }
+    }
+
+    /// One request in a revision of its own.
+    fn request(&mut self, graph: &Graph) -> Outcome {
+        self.db.new_revision();
+        let tasks = graph.task_ids();
+        let nodes = self.tasks.enter(&mut self.db, graph, &tasks).nodes;
+        let (events, cancel) = (Events::nowhere(), Cancel::default());
+        let mut scheduler = Scheduler::new(graph, &nodes, &self.db, &events, &cancel, options());
+        scheduler.look_up();
+        scheduler.run(&*self.memory)
+    }
+}
+
+fn resolve(criterion: &mut Criterion) {
+    let generated = Generated::new(COUNT);
+    let before = resident_bytes();
+    let graph = generated.evaluated_again();
+    let of_graph = resident_bytes() - before;
+    let mut queries = Queries::new();
+    assert_eq!(queries.request(&graph).builders_run, graph.len() as u64);
+    let of_queries = resident_bytes() - before - of_graph;
+    println!(
+        "{} derivations, {} use the one that is edited; resident bytes a derivation: recipes and edges {}, \
+         queries, traces and scheduler {}",
+        graph.len(),
+        generated.users_of_first(),
+        of_graph / graph.len(),
+        of_queries / graph.len()
+    );
+    let mut group = criterion.benchmark_group("resolve 10,000");
+    group.sample_size(20).measurement_time(Duration::from_secs(5));
+    group.bench_function("unchanged", |bench| {
+        bench.iter(|| assert_eq!(queries.request(&graph).builders_run, 0));
+    });
+    group.bench_function("unchanged, evaluated again", |bench| {
+        bench.iter_batched_ref(
+            || generated.evaluated_again(),
+            |graph| assert_eq!(queries.request(graph).builders_run, 0),
+            BatchSize::LargeInput,
+        );
+    });
+    let mut edit = 0;
+    group.bench_function("cut off at the first", |bench| {
+        bench.iter_batched_ref(
+            || {
+                edit += 1;
+                generated.edited(edit)
+            },
+            |graph| assert_eq!(queries.request(graph).builders_run, 1),
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+/// A whole engine over a store on disk.
+struct Whole {
+    engine: Engine,
+    options: BuildOptions,
+    _dir: tempfile::TempDir,
+}
+
+impl Whole {
+    fn new() -> Whole {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let engine =
+            Engine::open(&dir.path().join("root"), true, Events::nowhere()).expect("opens");
+        let options = BuildOptions {
+            strategy: Strategy::ContentAddressed,
+            schedule: options(),
+            local: LocalSettings {
+                cores: 1,
+                timeout: None,
+                max_silent: None,
+                max_log_bytes: None,
+                keep_failed: false,
+                policy: Policy::default(),
+                host_network: false,
+            },
+            decide_all: false,
+        };
+        Whole { engine, options, _dir: dir }
+    }
+
+    /// Builds the graph; how many builders ran.
+    fn request(&mut self, graph: Graph) -> u64 {
+        let built = self
+            .engine
+            .build_graph(graph, Materials::default(), &self.options, &Cancel::default())
+            .expect("the request is carried out");
+        assert!(built.outcome.is_complete(&built.graph), "everything is built");
+        built.outcome.builders_run
+    }
+}
+
+fn request(criterion: &mut Criterion) {
+    let generated = Generated::new(COUNT);
+    let whole = RefCell::new(None::<Whole>);
+    let mut edit = 0;
+    let mut bench = |label: &str, next: &mut dyn FnMut() -> Graph, runs: u64| {
+        let mut group = criterion.benchmark_group("request of 10,000");
+        group.sample_size(20).measurement_time(Duration::from_secs(5));
+        group.bench_function(label, |bench| {
+            // Built when the first of these benchmarks is asked for: it takes a minute.
+            let mut whole = whole.borrow_mut();
+            let whole = whole.get_or_insert_with(|| {
+                let mut whole = Whole::new();
+                whole.request(generated.graph());
+                whole
+            });
+            bench.iter_batched(
+                &mut *next,
+                |graph| assert_eq!(whole.request(graph), runs),
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    };
+    bench("unchanged", &mut || generated.graph(), 0);
+    let mut edited = || {
+        edit += 1;
+        generated.edited(edit)
+    };
+    bench("cut off at the first", &mut edited, 1);
+}
+
+/// The memory that this process has in use, in bytes.
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = statm.split(' ').nth(1).and_then(|field| field.parse::<usize>().ok());
+    pages.expect("its second field is the resident set") * 4096
+}
+
+criterion_group!(benches, resolve, request);
+criterion_main!(benches);
