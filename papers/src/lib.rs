@@ -1,0 +1,21 @@
+//! The literature, executable.
+pub mod case;
+pub mod chance;
+pub mod clean;
+pub mod equivariance;
+pub mod laws;
+pub mod log;
+pub mod outputs;
+pub mod project;
+pub mod rebuilder;
+pub mod scheduler;
+pub mod script;
+pub mod selftracking;
+pub mod site;
+pub mod store;
+pub mod system;
+pub mod systems;
+pub mod task;
+pub mod trace;
+pub mod value;
+pub mod workload;
