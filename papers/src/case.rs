@@ -176,6 +176,27 @@ pub fn histories(shape: Shape) -> impl Strategy<Value = Case> {
     )
 }
 
+/// Projects with losses: after a full build, now and then an edit, the loss of a value, sometimes a clean-up, and a build
+/// in which something else may be asked for first (the pattern of JFP figure 13).
+pub fn losses(shape: Shape) -> impl Strategy<Value = Case> {
+    let round = ((any::<u16>(), raw()), any::<u16>(), any::<u16>(), 0..4u8);
+    (projects(shape), vec(round, 1..4), any::<u64>()).prop_map(move |(project, rounds, seed)| {
+        let mut happenings = vec![Happening::Build(u8::MAX)];
+        let place = |at: u16| at % project.nodes.len() as u16;
+        for ((at, raw), lost, first, kind) in rounds {
+            if kind & 1 == 1 {
+                happenings.extend(edit(shape, &project, at, raw).map(Happening::Edit));
+            }
+            happenings.push(Happening::Evict(place(lost)));
+            if kind & 2 == 2 {
+                happenings.push(Happening::Clean);
+            }
+            happenings.push(Happening::Inner(place(first)));
+        }
+        Case { project, happenings, seed }
+    })
+}
+
 impl Happening {
     /// The targets, if this is a build.
     pub fn targets(&self, project: &Project) -> Option<Vec<Key>> {

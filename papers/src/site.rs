@@ -145,7 +145,7 @@ impl Site<'_> {
     }
 
     /// The value of a key that is up to date, fetched or, where it is nowhere any more, made again.
-    fn materialise(&mut self, key: Key, ready: Ready<'_>) -> Result<(Entry, Value), Blocked> {
+    pub fn materialise(&mut self, key: Key, ready: Ready<'_>) -> Result<(Entry, Value), Blocked> {
         let nothing = Entry { digest: Value::words([]).digest(), name: Name(0) };
         let mut entry = self.store.entry(key).unwrap_or(nothing);
         if self.store.entry(key).is_some() && !self.fetch(key, entry) {

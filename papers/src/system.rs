@@ -10,11 +10,11 @@ use crate::log::Log;
 use crate::outputs::Outputs;
 use crate::project::Project;
 use crate::rebuilder::{Rebuilder, Start};
-use crate::scheduler::{Refused, Scheduler};
+use crate::scheduler::{Refused, Scheduler, fetch};
 use crate::selftracking::SelfTracking;
 use crate::site::Site;
 use crate::store::Store;
-use crate::task::Tasks;
+use crate::task::{Blocked, Tasks};
 use crate::value::Key;
 
 /// How a system sees the tasks of a project.
@@ -95,7 +95,13 @@ impl System {
                 done: BTreeSet::new(),
                 audit_per_mille,
             };
-            let result = scheduler.build(&mut site, targets);
+            let result = scheduler.build(&mut site, targets).and_then(|()| {
+                // what was asked for is to be had, even if hashes alone passed through so far
+                targets.iter().try_for_each(|target| {
+                    let had = site.materialise(*target, &mut fetch);
+                    had.map(drop).map_err(|Blocked(key)| Refused::Undeclared(key))
+                })
+            });
             (result, site.done)
         });
         self.done = done;
@@ -109,8 +115,8 @@ impl System {
             let digest = value.digest();
             if self.store.entry(key).is_none_or(|entry| entry.digest != digest) {
                 changed.insert(key);
-                self.store.put(key, self.rebuilder.naming().input(key, digest), value);
             }
+            self.store.put(key, self.rebuilder.naming().input(key, digest), value);
         }
         changed
     }

@@ -14,9 +14,9 @@ pub fn deep(clean: &Clean<'_>, key: Key) -> Vec<(Key, Entry)> {
     found
 }
 
-/// The direct dependencies as wholes: what early cutoff speaks of.
-pub fn direct(clean: &Clean<'_>, key: Key) -> Vec<(Key, Entry)> {
-    looks(clean, key).iter().map(|looked| (looked.key, looked.entry)).collect()
+/// The contents of the direct dependencies as wholes: what early cutoff speaks of.
+pub fn direct(clean: &Clean<'_>, key: Key) -> Vec<(Key, Digest)> {
+    looks(clean, key).iter().map(|looked| (looked.key, looked.entry.digest)).collect()
 }
 
 /// A look up to names: what, at what of it, what was there, and which names are the same as which.

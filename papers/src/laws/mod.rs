@@ -14,7 +14,7 @@ pub mod retarget;
 use proptest::strategy::{BoxedStrategy, Strategy};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::case::{Case, Happening, Shape, edited, histories};
+use crate::case::{Case, Happening, Shape, edited, histories, losses};
 use crate::log::Log;
 use crate::project::Project;
 use crate::scheduler::Refused;
@@ -27,6 +27,17 @@ pub type Make<'a> = &'a dyn Fn() -> System;
 /// What was found broken, in words.
 pub type Broken = String;
 
+/// What happens to the projects of a law.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum History {
+    /// Edits, each followed by a full build.
+    Edits,
+    /// Anything in any order.
+    Any,
+    /// Losses and clean-ups, each followed by a build that may ask for something else first.
+    Losses,
+}
+
 /// A law.
 #[derive(Clone, Copy)]
 pub struct Law {
@@ -36,8 +47,8 @@ pub struct Law {
     pub says: &'static str,
     /// What random projects may contain.
     pub shape: Shape,
-    /// Whether histories are arbitrary, or a full build follows each edit.
-    pub arbitrary: bool,
+    /// What happens to them.
+    pub history: History,
     /// Whether a system keeps it in a case.
     pub check: fn(&Case, Make<'_>) -> Result<(), Broken>,
 }
@@ -60,143 +71,152 @@ pub const LAWS: [Law; 20] = [
         name: "correct",
         says: "after a build everything is what a clean build makes, failures included",
         shape: FAILING,
-        arbitrary: false,
+        history: History::Edits,
         check: right::correct,
     },
     Law {
         name: "dynamic dependencies",
         says: "the same when tasks find out what they need while they run",
         shape: DYNAMIC,
-        arbitrary: false,
+        history: History::Edits,
         check: right::correct,
     },
     Law {
         name: "self-tracking",
         says: "the same when the tasks themselves are edited",
         shape: Shape { scripts: true, ..FAILING },
-        arbitrary: false,
+        history: History::Edits,
         check: right::correct,
     },
     Law {
         name: "volatile tasks",
         says: "the same with tasks that change in every build",
         shape: Shape { volatile: true, ..FAILING },
-        arbitrary: false,
+        history: History::Edits,
         check: right::correct,
     },
     Law {
         name: "names",
         says: "the same when outputs hold the names of inputs",
         shape: Shape { embed: true, ..FAILING },
-        arbitrary: false,
+        history: History::Edits,
         check: right::correct,
     },
     Law {
         name: "no stale answer",
         says: "the answer is right after any history: partial builds, several edits, clean-ups, losses",
         shape: FAILING,
-        arbitrary: true,
+        history: History::Any,
         check: right::answers,
     },
     Law {
         name: "no stale answer, dynamic",
-        says: "the same with dynamic dependencies and edited tasks",
-        shape: Shape { scripts: true, ..DYNAMIC },
-        arbitrary: true,
+        says: "the same with dynamic dependencies",
+        shape: DYNAMIC,
+        history: History::Any,
         check: right::answers,
     },
     Law {
         name: "non-determinism",
         says: "everything is something that its task could make of its dependencies as they are",
         shape: Shape { random: true, ..STATIC },
-        arbitrary: false,
+        history: History::Edits,
         check: right::possible,
     },
     Law {
         name: "no frankenbuild",
         says: "the same after clean-ups and losses, when some results come from a cloud",
         shape: Shape { random: true, ..STATIC },
-        arbitrary: true,
+        history: History::Losses,
         check: right::possible,
     },
     Law {
         name: "minimal",
         says: "a task starts at most once in a build, and only if an input below it has changed",
         shape: STATIC,
-        arbitrary: false,
+        history: History::Edits,
         check: cost::minimal,
     },
     Law {
         name: "minimal, dynamic",
         says: "the same with dynamic dependencies, and nothing starts that is not needed",
         shape: Shape { dynamic: true, ..STATIC },
-        arbitrary: false,
+        history: History::Edits,
         check: cost::minimal,
     },
     Law {
         name: "early cutoff",
         says: "a task runs only if what it depends on directly has changed",
         shape: STATIC,
-        arbitrary: false,
+        history: History::Edits,
         check: cost::cutoff,
     },
     Law {
         name: "observed cutoff",
         says: "a task runs only if what it looked at has changed, up to names",
         shape: STATIC,
-        arbitrary: false,
+        history: History::Edits,
         check: cost::observed_cutoff,
     },
     Law {
         name: "normalised cutoff",
         says: "a task runs only if what it depends on has changed otherwise than in the names that it holds",
         shape: Shape { embed: true, ..STATIC },
-        arbitrary: false,
+        history: History::Edits,
         check: cost::normalised_cutoff,
     },
     Law {
         name: "observed, normalised cutoff",
         says: "a task runs only if what it looked at has changed otherwise than in the names that it holds",
         shape: Shape { embed: true, ..STATIC },
-        arbitrary: false,
+        history: History::Edits,
         check: cost::observed_cutoff,
     },
     Law {
         name: "idempotent",
         says: "building again runs nothing and changes nothing",
         shape: FAILING,
-        arbitrary: false,
+        history: History::Edits,
         check: cost::idempotent,
     },
     Law {
         name: "revert costs nothing",
         says: "going back to what was built before runs nothing",
         shape: FAILING,
-        arbitrary: false,
+        history: History::Edits,
         check: cost::revert,
     },
     Law {
         name: "sharing costs nothing",
         says: "what another has built and shared is not run again",
         shape: FAILING,
-        arbitrary: false,
+        history: History::Edits,
         check: sharing::sharing,
     },
     Law {
         name: "shallow",
         says: "of what another has built, the targets alone are fetched",
         shape: STATIC,
-        arbitrary: false,
+        history: History::Edits,
         check: sharing::shallow,
     },
     Law {
         name: "eviction",
         says: "the loss of a value in between costs nothing as long as nobody looks at it",
         shape: STATIC,
-        arbitrary: false,
+        history: History::Edits,
         check: sharing::eviction,
     },
 ];
+
+/// The law for systems that retarget.
+pub const CERTIFIED: Law = Law {
+    name: "certified",
+    says: "results are right although some tasks mind how things are called, where certificates are asked for",
+    shape: Shape { embed: true, scramble: true, ..FAILING },
+    history: History::Edits,
+    check: retarget::certified,
+};
 
 /// The law of this name.
 pub fn law(name: &str) -> Option<&'static Law> {
@@ -206,9 +226,10 @@ pub fn law(name: &str) -> Option<&'static Law> {
 impl Law {
     /// The random cases of this law.
     pub fn cases(&self) -> BoxedStrategy<Case> {
-        match self.arbitrary {
-            true => histories(self.shape).boxed(),
-            false => edited(self.shape).boxed(),
+        match self.history {
+            History::Edits => edited(self.shape).boxed(),
+            History::Any => histories(self.shape).boxed(),
+            History::Losses => losses(self.shape).boxed(),
         }
     }
 

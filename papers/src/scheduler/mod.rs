@@ -15,6 +15,7 @@ pub use forward::Forward;
 pub use independent::Independent;
 pub use queue::Queue;
 pub use suspending::Suspending;
+pub(crate) use suspending::fetch;
 pub use topological::Topological;
 
 use thiserror::Error;

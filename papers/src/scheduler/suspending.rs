@@ -11,7 +11,8 @@ use crate::value::Key;
 #[derive(Default)]
 pub struct Suspending;
 
-fn fetch(site: &mut Site<'_>, key: Key) -> Result<(), Blocked> {
+/// Bring a key up to date if it is not.
+pub(crate) fn fetch(site: &mut Site<'_>, key: Key) -> Result<(), Blocked> {
     if site.done.contains(&key) {
         return Ok(());
     }
