@@ -44,6 +44,10 @@ pub struct Found {
 /// The seed of all tables.
 const SEED: u64 = 2020;
 
+/// Laws whose counter-examples are rare: a key must fall out of need, an input below it change and change back, and the key
+/// be needed again. They get ten times as many cases.
+const RARE: [&str; 1] = ["minimal, dynamic"];
+
 fn strings<const N: usize>(row: [&str; N]) -> Vec<String> {
     row.map(String::from).to_vec()
 }
@@ -52,6 +56,7 @@ impl Found {
     /// Hold every system to every law, so many cases each.
     pub fn search(cases: u32) -> Found {
         let holds = |law: &Law| {
+            let cases = if RARE.contains(&law.name) { 10 * cases } else { cases };
             let of = MODELS.iter().map(|model| law.refute(cases, SEED, &model.make).is_none());
             of.collect()
         };
