@@ -71,7 +71,8 @@ struct Raw {
 fn raw() -> impl Strategy<Value = Raw> {
     let reads = vec((0..8u8, 0..8u16, 0..8u16, 0..8u16, 0..2u8, 0..4u8), 1..4);
     let what = (prop::bool::weighted(0.25), vec(0..4u64, 1..3), reads);
-    let how = (0..3u64, 0..3u64, prop_oneof![Just(2u64), Just(3), Just(7), Just(0)], 1..3u8, any::<u8>());
+    let how =
+        (0..3u64, 0..3u64, prop_oneof![Just(2u64), Just(3), Just(7), Just(0)], 1..3u8, any::<u8>());
     (what, how).prop_map(|((source, words, reads), (salt, comment, modulus, files, traits))| Raw {
         source,
         words,
@@ -156,6 +157,25 @@ pub fn edited(shape: Shape) -> impl Strategy<Value = Case> {
             Case { project, happenings, seed }
         },
     )
+}
+
+/// Projects with edits and their undoing in reverse order, each of which a full build follows: what is no longer needed
+/// becomes needed again as it was.
+pub fn returns(shape: Shape) -> impl Strategy<Value = Case> {
+    edited(shape).prop_map(|mut case| {
+        let mut project = case.project.clone();
+        let mut undoing = Vec::new();
+        for happening in &case.happenings {
+            let Happening::Edit(edit) = happening else { continue };
+            let before = project.nodes.get(usize::from(edit.node)).cloned();
+            undoing.extend(before.map(|becomes| Edit { node: edit.node, becomes }));
+            project.apply(edit);
+        }
+        let back = undoing.into_iter().rev();
+        let pairs = back.flat_map(|edit| [Happening::Edit(edit), Happening::Build(u8::MAX)]);
+        case.happenings.extend(pairs);
+        case
+    })
 }
 
 /// Projects with arbitrary histories: several edits between builds, builds of a part, and losses.

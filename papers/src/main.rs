@@ -81,7 +81,9 @@ fn main() -> ExitCode {
             print!("{}", render::all(&Found::search(cases).tables(), format));
             ExitCode::SUCCESS
         }
-        Command::Laws { cases, seed, law, system } => laws(cases, seed, law.as_deref(), system.as_deref()),
+        Command::Laws { cases, seed, law, system } => {
+            laws(cases, seed, law.as_deref(), system.as_deref())
+        }
         Command::Graph { twenty_two, embed, steps, width, fanin, seed } => {
             let mut graph = Graph::layered(steps, width.max(1), fanin, seed);
             if twenty_two {

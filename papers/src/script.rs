@@ -103,7 +103,10 @@ impl Task for ScriptTask<'_> {
 
     fn run(&self, world: &mut dyn World) -> Result<Value, Blocked> {
         let mut run = Run { script: self.script, world, files: Vec::new(), failed: None };
-        run.files.resize(usize::from(self.script.files), Text { word: self.script.salt, names: Vec::new() });
+        run.files.resize(
+            usize::from(self.script.files),
+            Text { word: self.script.salt, names: Vec::new() },
+        );
         run.everything()?;
         Ok(run.value(self.key))
     }
@@ -140,7 +143,9 @@ impl Run<'_> {
                 }
                 Read::Indirect(test, among, into) => {
                     let part = self.look(node(test), Look::Whole, 0)?;
-                    if let Some(chosen) = among.get((hash(part) % among.len().max(1) as u64) as usize) {
+                    if let Some(chosen) =
+                        among.get((hash(part) % among.len().max(1) as u64) as usize)
+                    {
                         self.look(node(chosen), Look::Whole, *into)?;
                     }
                 }

@@ -75,7 +75,9 @@ impl Site<'_> {
                     self.fetch(key, entry);
                 }
             }
-            Verdict::Retarget(value, names) => self.retarget(key, task.as_ref(), value, &names, ready)?,
+            Verdict::Retarget(value, names) => {
+                self.retarget(key, task.as_ref(), value, &names, ready)?
+            }
         }
         let job = Job { key, task: task.as_ref(), current: self.store.entry(key) };
         let known = Known { store: self.store, tasks, asked: &asked };

@@ -125,7 +125,9 @@ impl Looked {
                 };
                 let normal: Vec<(File, u64, Vec<usize>)> = texts
                     .iter()
-                    .map(|(file, text)| (*file, text.word, text.names.iter().map(&mut place).collect()))
+                    .map(|(file, text)| {
+                        (*file, text.word, text.names.iter().map(&mut place).collect())
+                    })
                     .collect();
                 hash(normal)
             }

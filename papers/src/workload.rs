@@ -101,7 +101,8 @@ impl Graph {
             let words = [of(Change::Real), of(Change::Unread), of(Change::Comment)];
             nodes.push(Node::Source(Value::words(words)));
             let source = 2 * at as u16;
-            let own = [(0, 1), (1, 2), (2, 0)].map(|(f, into)| Read::Look(source, Look::File(File(f)), into));
+            let own = [(0, 1), (1, 2), (2, 0)]
+                .map(|(f, into)| Read::Look(source, Look::File(File(f)), into));
             let others = reads.iter().map(|(step, output)| match output {
                 Output::A => Read::Look(2 * step + 1, Look::File(File(0)), 1),
                 Output::B => Read::Look(2 * step + 1, Look::File(File(1)), 2),

@@ -14,7 +14,7 @@ pub mod retarget;
 use proptest::strategy::{BoxedStrategy, Strategy};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::case::{Case, Happening, Shape, edited, histories, losses};
+use crate::case::{Case, Happening, Shape, edited, histories, losses, returns};
 use crate::log::Log;
 use crate::project::Project;
 use crate::scheduler::Refused;
@@ -32,6 +32,8 @@ pub type Broken = String;
 pub enum History {
     /// Edits, each followed by a full build.
     Edits,
+    /// Edits and then their undoing in reverse order, each followed by a full build.
+    Returns,
     /// Anything in any order.
     Any,
     /// Losses and clean-ups, each followed by a build that may ask for something else first.
@@ -139,9 +141,9 @@ pub const LAWS: [Law; 20] = [
     },
     Law {
         name: "minimal, dynamic",
-        says: "the same with dynamic dependencies, and nothing starts that is not needed",
+        says: "the same with dynamic dependencies, since the task was last needed; nothing starts that is not needed",
         shape: Shape { dynamic: true, ..STATIC },
-        history: History::Edits,
+        history: History::Returns,
         check: cost::minimal,
     },
     Law {
@@ -228,6 +230,7 @@ impl Law {
     pub fn cases(&self) -> BoxedStrategy<Case> {
         match self.history {
             History::Edits => edited(self.shape).boxed(),
+            History::Returns => returns(self.shape).boxed(),
             History::Any => histories(self.shape).boxed(),
             History::Losses => losses(self.shape).boxed(),
         }
@@ -236,9 +239,8 @@ impl Law {
     /// Hold a system to this law in so many random cases; the smallest counter-example found, in words, if any.
     pub fn refute(&self, cases: u32, seed: u64, make: Make<'_>) -> Option<String> {
         let mut runner = runner(cases, seed);
-        let checked = runner.run(&self.cases(), |case| {
-            (self.check)(&case, make).map_err(TestCaseError::fail)
-        });
+        let checked = runner
+            .run(&self.cases(), |case| (self.check)(&case, make).map_err(TestCaseError::fail));
         match checked {
             Ok(()) => None,
             Err(TestError::Fail(reason, case)) => Some(format!("{reason}\n{case:#?}")),

@@ -29,13 +29,16 @@ pub fn certified(case: &Case, make: Make<'_>) -> Result<(), Broken> {
             let ran = log.ran().into_iter();
             let minds = ran.filter(|key| {
                 let task = tasks.task(*key);
-                !task.is_some_and(|task| certificate(task.as_ref(), &system.store, TRIALS, case.seed))
+                !task.is_some_and(|task| {
+                    certificate(task.as_ref(), &system.store, TRIALS, case.seed)
+                })
             });
             minds.collect()
         });
         distrusted.into_iter().for_each(|key| system.rebuilder.distrust(key));
         system.clean(project, targets, |clean| {
-            let wrong = clean.made.iter().find(|(key, made)| system.store.entry(**key) != Some(made.entry));
+            let wrong =
+                clean.made.iter().find(|(key, made)| system.store.entry(**key) != Some(made.entry));
             wrong.map_or(Ok(()), |(key, _)| Err(format!("{key:?} was renamed wrongly")))
         })
     })

@@ -63,7 +63,8 @@ impl Rebuilder for Deep {
     }
 
     fn settled(&mut self, job: &Job<'_>, known: &Known<'_>) {
-        let mut accounts = self.traces.of(job.key).filter(|trace| Some(trace.result) == job.current);
+        let mut accounts =
+            self.traces.of(job.key).filter(|trace| Some(trace.result) == job.current);
         if let Some(trace) = accounts.find(|trace| known.are(bottom(trace)) == Ok(true)) {
             self.bottoms.insert(job.key, bottom(trace));
         }

@@ -60,11 +60,16 @@ impl Rebuilder for Depth {
             layers.push(layer);
         }
         self.layers.insert(job.key, layers.clone());
-        self.traces.add(job.key, Trace { looks: Vec::new(), layers, result: ran.entry }, Memory::All);
+        self.traces.add(
+            job.key,
+            Trace { looks: Vec::new(), layers, result: ran.entry },
+            Memory::All,
+        );
     }
 
     fn settled(&mut self, job: &Job<'_>, known: &Known<'_>) {
-        let mut accounts = self.traces.of(job.key).filter(|trace| Some(trace.result) == job.current);
+        let mut accounts =
+            self.traces.of(job.key).filter(|trace| Some(trace.result) == job.current);
         if let Some(trace) = accounts.find(|trace| known.are(self.bottom(trace)) == Ok(true)) {
             self.layers.insert(job.key, trace.layers.clone());
         }

@@ -52,7 +52,9 @@ impl Rebuilder for ModTime {
         }
         let dependencies = match self.dependencies {
             Dependencies::Recorded => looked.clone(),
-            Dependencies::Mentioned => job.task.mentions().looks.iter().map(|(key, _)| *key).collect(),
+            Dependencies::Mentioned => {
+                job.task.mentions().looks.iter().map(|(key, _)| *key).collect()
+            }
         };
         for dependency in dependencies {
             known.entry(dependency)?;

@@ -71,7 +71,10 @@ impl Retargeting {
 
     /// The renaming that makes what was looked at into what is there now, if there is one, and the new names of the
     /// dependencies in the order of the looks.
-    fn renaming(looks: &[Looked], known: &Known<'_>) -> Result<Option<(Renaming, Vec<Name>)>, Need> {
+    fn renaming(
+        looks: &[Looked],
+        known: &Known<'_>,
+    ) -> Result<Option<(Renaming, Vec<Name>)>, Need> {
         let mut renaming = Renaming::default();
         let mut names = Vec::new();
         for then in looks {

@@ -27,10 +27,14 @@ use crate::value::Key;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum Refused {
     /// The dependencies of a task must be known before it runs.
-    #[error("{0:?} does not say what it depends on before it runs; use a scheduler for dynamic dependencies")]
+    #[error(
+        "{0:?} does not say what it depends on before it runs; use a scheduler for dynamic dependencies"
+    )]
     Dynamic(Key),
     /// A task asked for something that its description does not mention.
-    #[error("a task asked for {0:?}, which was not to be had at that moment; mention it, or reorder the tasks")]
+    #[error(
+        "a task asked for {0:?}, which was not to be had at that moment; mention it, or reorder the tasks"
+    )]
     Undeclared(Key),
 }
 

@@ -30,12 +30,7 @@ pub(super) fn figures() -> Table {
             "Dietrich et al., USENIX ATC 2017, abstract",
             "a cutoff before the run; ours come after it, by content: see the column `comment`",
         ],
-        [
-            "cHash, incremental build time",
-            "up to 51% less",
-            "the same",
-            "not comparable",
-        ],
+        ["cHash, incremental build time", "up to 51% less", "the same", "not comparable"],
         [
             "cHash, redundant compiler runs",
             "up to 97% (earlier work that it quotes)",
@@ -48,12 +43,7 @@ pub(super) fn figures() -> Table {
             "Malka, Zacchiroli, Zimmermann, MSR 2025, abstract",
             "the share of tasks for which byte cutoff can work at all",
         ],
-        [
-            "nixpkgs, can be rebuilt",
-            "over 99%",
-            "the same",
-            "not comparable",
-        ],
+        ["nixpkgs, can be rebuilt", "over 99%", "the same", "not comparable"],
         [
             "nixpkgs, causes",
             "about 15% of failures are embedded build dates",
