@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use floe_papers::project::{Node, Project};
 use floe_papers::rebuilder::{
-    Constructive, Deep, Job, Known, Need, Ran, Rebuilder, Start, StepTraces, Verdict,
+    Constructive, Deep, Job, Known, Need, Ran, Rebuilder, Start, StepTraces, Verdict, Verifying,
 };
 use floe_papers::scheduler::{Queue, Refused, Scheduler, Suspending};
 use floe_papers::script::{Read, Script};
@@ -170,6 +170,6 @@ fn step_traces_are_weaker_than_verifying_traces_on_partial_builds() {
         ran
     };
     let both = [Key::Node(1), Key::Node(2)];
-    assert_eq!(runs(Box::new(StepTraces::default())), both);
-    assert_eq!(runs(Box::new(floe_papers::rebuilder::Verifying::default())), both[..1]);
+    assert_eq!(runs(Box::<StepTraces>::default()), both);
+    assert_eq!(runs(Box::<Verifying>::default()), both[..1]);
 }

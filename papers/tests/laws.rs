@@ -62,6 +62,7 @@ laws! {
     non_determinism: "non-determinism",
     frankenbuild: "no frankenbuild",
     minimal: "minimal",
+    minimal_runs: "minimal, restarts forgiven",
     minimal_dynamic: "minimal, dynamic",
     cutoff: "early cutoff",
     observed_cutoff: "observed cutoff",

@@ -60,9 +60,8 @@ fn models_run_what_a_plain_walk_says() {
 fn walk(graph: &Graph, change: Change) -> (Vec<u16>, Vec<u16>, Vec<u16>) {
     use floe_papers::workload::Output;
     let edited = change != Change::None;
-    let of = |output| match (change, output) {
-        (Change::Real, Output::A) | (Change::Unread, Output::B) => true,
-        _ => false,
+    let of = |output| {
+        matches!((change, output), (Change::Real, Output::A) | (Change::Unread, Output::B))
     };
     let mut changed = vec![[of(Output::A), of(Output::B)]];
     let (mut files, mut whole, mut all) = (vec![edited], vec![edited], vec![edited]);

@@ -13,14 +13,21 @@ use crate::value::Key;
 
 /// Tasks start at most once, and only when inputs below have changed.
 pub fn minimal(case: &Case, make: Make<'_>) -> Result<(), Broken> {
-    unchanged(case, make, fingerprint::deep, |log| {
-        let started = log.started();
-        let mut once = BTreeSet::new();
-        match started.iter().find(|key| !once.insert(**key)) {
-            Some(key) => Err(format!("{key:?} was started twice")),
-            None => Ok(started),
-        }
-    })
+    unchanged(case, make, fingerprint::deep, |log| once(log.started()))
+}
+
+/// Tasks end at most once, and only when inputs below have changed: what is given up and started again does not count.
+pub fn minimal_runs(case: &Case, make: Make<'_>) -> Result<(), Broken> {
+    unchanged(case, make, fingerprint::deep, |log| once(log.ran()))
+}
+
+/// The same keys, if none occurs twice.
+fn once(keys: Vec<Key>) -> Result<Vec<Key>, Broken> {
+    let mut seen = BTreeSet::new();
+    match keys.iter().find(|key| !seen.insert(**key)) {
+        Some(key) => Err(format!("{key:?} was run twice")),
+        None => Ok(keys),
+    }
 }
 
 /// Tasks run only when direct dependencies have changed.

@@ -68,7 +68,7 @@ const FAILING: Shape = Shape { failures: true, ..STATIC };
 const DYNAMIC: Shape = Shape { dynamic: true, ..FAILING };
 
 /// All laws that any system can be held to.
-pub const LAWS: [Law; 20] = [
+pub const LAWS: [Law; 21] = [
     Law {
         name: "correct",
         says: "after a build everything is what a clean build makes, failures included",
@@ -138,6 +138,13 @@ pub const LAWS: [Law; 20] = [
         shape: STATIC,
         history: History::Edits,
         check: cost::minimal,
+    },
+    Law {
+        name: "minimal, restarts forgiven",
+        says: "a task comes to its end at most once in a build, and only if an input below it has changed",
+        shape: STATIC,
+        history: History::Edits,
+        check: cost::minimal_runs,
     },
     Law {
         name: "minimal, dynamic",

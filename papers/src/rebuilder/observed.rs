@@ -27,7 +27,7 @@ impl Observed {
 fn same(looks: &[Looked], known: &Known<'_>) -> Result<bool, Need> {
     for then in looks {
         let now = known.look(then.key, then.look)?;
-        if !now.is_some_and(|now| (now.normal, &now.names) == (then.normal, &then.names)) {
+        if now.is_none_or(|now| (now.normal, &now.names) != (then.normal, &then.names)) {
             return Ok(false);
         }
     }
