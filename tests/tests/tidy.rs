@@ -9,12 +9,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of the workspace each crate may depend on. One that is not named may depend on any.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("floe-core", &[]),
     ("floe-lang", &["floe-core"]),
     ("floe-store", &["floe-core"]),
     ("floe-sandbox", &[]),
     ("floe-engine", &["floe-core", "floe-lang", "floe-sandbox", "floe-store"]),
+    ("floe-papers", &[]),
     ("floe-tests", &[]),
 ];
 

@@ -1,0 +1,52 @@
+//! Topological: order all tasks by what they mention before anything runs.
+//!
+//! Source: Build Systems à la Carte (JFP 2020), section 4.1 and figure 8. Needs tasks that mention all they may look at.
+
+use std::collections::BTreeSet;
+
+use super::{Refused, Scheduler};
+use crate::site::Site;
+use crate::task::{Blocked, Tasks};
+use crate::value::Key;
+
+/// Keeps nothing between builds.
+#[derive(Default)]
+pub struct Topological;
+
+/// Put what a key mentions, then the key, at the end of the order.
+fn visit(
+    tasks: &dyn Tasks,
+    key: Key,
+    seen: &mut BTreeSet<Key>,
+    order: &mut Vec<Key>,
+) -> Result<(), Refused> {
+    let Some(task) = tasks.task(key) else { return Ok(()) };
+    if !seen.insert(key) {
+        return Ok(());
+    }
+    let mentions = task.mentions();
+    if !mentions.complete {
+        return Err(Refused::Dynamic(key));
+    }
+    for (dependency, _) in mentions.looks {
+        visit(tasks, dependency, seen, order)?;
+    }
+    order.push(key);
+    Ok(())
+}
+
+impl Scheduler for Topological {
+    fn build(&mut self, site: &mut Site<'_>, targets: &[Key]) -> Result<(), Refused> {
+        let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
+        for target in targets {
+            visit(site.tasks, *target, &mut seen, &mut order)?;
+        }
+        for key in order {
+            let mut ready = |site: &mut Site<'_>, dependency: Key| {
+                if site.done.contains(&dependency) { Ok(()) } else { Err(Blocked(dependency)) }
+            };
+            site.bring(key, &mut ready).map_err(|Blocked(key)| Refused::Undeclared(key))?;
+        }
+        Ok(())
+    }
+}

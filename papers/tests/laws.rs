@@ -1,0 +1,113 @@
+//! Every law that a system keeps, over at least ten thousand random cases a law; and every law that it does not keep,
+//! refuted. Which is which stands in `fixtures/claims`: a law, then the systems that keep it.
+
+use std::collections::BTreeSet;
+
+use floe_papers::laws::retarget::{audits, certificates};
+use floe_papers::laws::{CERTIFIED, LAWS, Law, law};
+use floe_papers::rebuilder::{Grain, Retargeting};
+use floe_papers::scheduler::Topological;
+use floe_papers::system::{System, View};
+use floe_papers::systems::{MODELS, OTHERS};
+
+/// Cases a law.
+const CASES: u32 = 10_000;
+
+/// The systems that keep a law.
+fn claimed(law: &Law) -> BTreeSet<&'static str> {
+    let all = include_str!("fixtures/claims").lines();
+    let line = all.filter_map(|line| line.split_once(": ")).find(|(name, _)| *name == law.name);
+    let (_, systems) = line.unwrap_or_else(|| panic!("no claims for '{}'", law.name));
+    systems.split("; ").collect()
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let law = law(name).expect("a law of this name");
+    let claimed = claimed(law);
+    // a thousand for each system and ten thousand for all together
+    let cases = CASES.div_ceil(claimed.len() as u32).max(1000);
+    for model in MODELS.iter().chain(&OTHERS) {
+        if claimed.contains(model.name) {
+            if let Some(found) = law.refute(cases, 1, &model.make) {
+                panic!("{} does not keep '{name}': {found}", model.name);
+            }
+        } else {
+            let found = law.refute(CASES, 1, &model.make);
+            assert!(found.is_some(), "{} keeps '{name}' in {CASES} cases", model.name);
+        }
+    }
+}
+
+macro_rules! laws {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test] fn $test() { check($name); })*
+
+        #[test]
+        fn every_law_is_checked() {
+            let checked = [$($name),*];
+            assert!(LAWS.iter().all(|law| checked.contains(&law.name)));
+        }
+    };
+}
+
+laws! {
+    correct: "correct",
+    dynamic: "dynamic dependencies",
+    self_tracking: "self-tracking",
+    volatile: "volatile tasks",
+    names: "names",
+    stale: "no stale answer",
+    stale_dynamic: "no stale answer, dynamic",
+    non_determinism: "non-determinism",
+    frankenbuild: "no frankenbuild",
+    minimal: "minimal",
+    minimal_runs: "minimal, restarts forgiven",
+    minimal_dynamic: "minimal, dynamic",
+    cutoff: "early cutoff",
+    observed_cutoff: "observed cutoff",
+    normalised_cutoff: "normalised cutoff",
+    observed_normalised_cutoff: "observed, normalised cutoff",
+    idempotent: "idempotent",
+    revert: "revert costs nothing",
+    sharing: "sharing costs nothing",
+    shallow: "shallow",
+    eviction: "eviction",
+}
+
+fn retargeting(grain: Grain) -> System {
+    let view = View { self_tracking: true, outputs_apart: false };
+    System::new(Topological, Retargeting::new(grain), view)
+}
+
+#[test]
+fn certificates_keep_retargeting_right() {
+    for grain in [Grain::Whole, Grain::Looks] {
+        let found = CERTIFIED.refute(CASES, 1, &|| retargeting(grain));
+        assert_eq!(found, None);
+    }
+}
+
+#[test]
+fn without_certificates_retargeting_goes_wrong() {
+    let law = Law { check: law("correct").expect("a law").check, ..CERTIFIED };
+    for grain in [Grain::Whole, Grain::Looks] {
+        assert!(law.refute(CASES, 1, &|| retargeting(grain)).is_some());
+    }
+}
+
+#[test]
+fn audits_catch_as_often_as_they_should() {
+    for (wrong, per_mille) in [(1, 250), (5, 100), (20, 50)] {
+        let rate = audits(wrong, per_mille, CASES);
+        assert!(rate.agrees(5.0), "{wrong} wrong at {per_mille} in 1000: {rate:?}");
+    }
+}
+
+#[test]
+fn certificates_catch_as_often_as_they_should() {
+    for (minds, trials) in [(1, 1), (4, 1), (4, 3), (20, 5)] {
+        let rate = certificates(minds, trials, CASES);
+        assert!(rate.agrees(5.0), "one name in {minds}, {trials} trials: {rate:?}");
+    }
+}
