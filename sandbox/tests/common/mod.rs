@@ -2,9 +2,10 @@
 //! usual commands. Assertions belong in the tests.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use floe_sandbox::{Input, Outcome, RootFs, SandboxError, Spawner, Spec};
 
@@ -62,13 +63,19 @@ impl World {
     pub fn attack(&self, build: &str, arguments: &str) -> Spec {
         let object = self.object("01-attack");
         if !object.exists() {
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/attack.c");
-            let status = Command::new("gcc")
-                .args(["-static", "-O1", "-w", "-o"])
+            // On standard input: an ordinary user may be unable to read the repository's files.
+            let mut compiler = Command::new("gcc")
+                .args(["-static", "-O1", "-w", "-x", "c", "-o"])
                 .arg(&object)
-                .arg(source)
-                .status()
+                .arg("-")
+                .stdin(Stdio::piped())
+                .spawn()
                 .expect("gcc is needed to compile tests/attack.c: apt install gcc libc6-dev");
+            let source = include_bytes!("../attack.c");
+            let mut input = compiler.stdin.take().expect("it is piped");
+            input.write_all(source).expect("the compiler reads its input");
+            drop(input);
+            let status = compiler.wait().expect("it was started");
             assert!(status.success(), "tests/attack.c does not compile");
         }
         let mut spec = self.script(build, &format!("exec /nix/store/01-attack {arguments}"));
