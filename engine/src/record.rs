@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
+use floe_store::versioned;
 use serde::{Deserialize, Serialize};
 
 /// What was decided for a derivation.
@@ -102,20 +103,16 @@ pub struct Record {
 const VERSION: u8 = 1;
 
 impl Record {
-    /// As it is stored: a version byte, then postcard. A request may write one for each of ten
+    /// As it is stored. A request may write one for each of ten
     /// thousand derivations, so it is not JSON.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![VERSION]).expect("records are plain data")
+        versioned::encode(VERSION, self)
     }
 
     /// The inverse of [`Record::encode`]; a record of another version is as good as none, since
     /// all it costs is an explanation.
     pub fn decode(bytes: &[u8]) -> Option<Record> {
-        let (&version, rest) = bytes.split_first()?;
-        if version != VERSION {
-            return None;
-        }
-        postcard::from_bytes(rest).ok()
+        versioned::decode(VERSION, bytes).ok()
     }
 }
 

@@ -56,6 +56,7 @@ mod trace;
 mod trash;
 mod types;
 mod verify;
+pub mod versioned;
 
 pub use add::{Prepared, source_path};
 pub use digest::FileStat;

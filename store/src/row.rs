@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::db::Family;
 use crate::error::{Result, StoreError};
 use crate::key::{self, PathKey};
+use crate::versioned;
 use crate::{NewDerivation, NewObject, ObjectInfo, Origin, Realisation};
 
 /// What a family holds.
@@ -19,26 +20,14 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
     const VERSION: u8 = 1;
 }
 
-/// `version ‖ postcard`.
+/// A row as it is stored.
 pub(crate) fn encode<R: Row>(row: &R) -> Vec<u8> {
-    postcard::to_extend(row, vec![R::VERSION]).expect("rows hold nothing postcard cannot write")
+    versioned::encode(R::VERSION, row)
 }
 
 /// The inverse of [`encode`]; trailing bytes are an error.
 pub(crate) fn decode<R: Row>(key: &[u8], bytes: &[u8]) -> Result<R> {
-    let fail = |reason: String| broken(R::FAMILY, key, reason);
-    match bytes.split_first() {
-        Some((&version, rest)) if version == R::VERSION => {
-            let (row, rest) = postcard::take_from_bytes(rest).map_err(|e| fail(e.to_string()))?;
-            if rest.is_empty() {
-                Ok(row)
-            } else {
-                Err(fail(format!("{} bytes too many", rest.len())))
-            }
-        }
-        Some((version, _)) => Err(fail(format!("unknown row version {version}"))),
-        None => Err(fail("it is empty".into())),
-    }
+    versioned::decode(R::VERSION, bytes).map_err(|error| broken(R::FAMILY, key, error.to_string()))
 }
 
 /// The error for a row that makes no sense.
