@@ -12,6 +12,8 @@ use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
 use floe_engine::rebuilder::Memo;
 use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
 
+use crate::Random;
+
 /// Libraries at the bottom that half of all packages use.
 const BASE: usize = 20;
 
@@ -162,16 +164,5 @@ impl Executor for Memory {
         self.objects.insert(path.clone());
         self.traces.insert((job.key, OutputName::out()), path.clone());
         Ok(Done { outputs: [(OutputName::out(), path)].into(), cost: Cost::default() })
-    }
-}
-
-/// Knuth's linear congruential generator: the same graph on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
     }
 }

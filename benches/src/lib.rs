@@ -30,16 +30,24 @@ pub fn fill(dir: &Path, files: usize, size: usize) -> std::io::Result<()> {
     for number in 0..files {
         let inner = dir.join(format!("d{}", number / 32));
         std::fs::create_dir_all(&inner)?;
-        let mut state = number as u64 + 1;
-        let bytes: Vec<u8> = std::iter::repeat_with(|| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as u8
-        })
-        .take(size)
-        .collect();
+        let mut random = Random(number as u64 + 1);
+        let bytes: Vec<u8> = std::iter::repeat_with(|| random.next() as u8).take(size).collect();
         std::fs::write(inner.join(format!("f{number}")), bytes)?;
     }
     Ok(())
+}
+
+/// Knuth's linear congruential generator: the same numbers on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.next() as usize % bound
+    }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use floe_papers::project::{Node, Project};
 use floe_papers::rebuilder::{
     Constructive, Deep, Job, Known, Need, Ran, Rebuilder, Start, StepTraces, Verdict, Verifying,
+    choose,
 };
 use floe_papers::scheduler::{Queue, Refused, Scheduler, Suspending};
 use floe_papers::script::{Read, Script};
@@ -93,8 +94,7 @@ impl Rebuilder for ByUsersHash {
     fn judge(&self, job: &Job<'_>, known: &Known<'_>) -> Result<Verdict, Need> {
         for trace in self.0.of(job.key) {
             if known.are(trace.layers.iter().flatten().copied())? {
-                let keep = job.current == Some(trace.result);
-                return Ok(if keep { Verdict::Keep } else { Verdict::Take(trace.result) });
+                return Ok(choose(job, &[trace.result]));
             }
         }
         Ok(Verdict::Run)

@@ -7,7 +7,7 @@ use floe_papers::laws::law;
 use floe_papers::log::Event;
 use floe_papers::rebuilder::{
     Approximate, Constructive, Deep, Dependencies, DirtyBit, Grain, Job, Known, ModTime, Need,
-    Observed, Ran, Rebuilder, Retargeting, Start, StepTraces, Verdict, Verifying,
+    Observed, Ran, Rebuilder, Retargeting, Start, StepTraces, Verdict, Verifying, choose,
 };
 use floe_papers::scheduler::{Forward, Queue, Refused, Scheduler, Suspending, Topological};
 use floe_papers::site::Site;
@@ -210,8 +210,7 @@ impl Rebuilder for AnyAccount {
         for trace in self.0.of(job.key) {
             let there = known.store.can_have(trace.result.digest);
             if there && known.are(trace.layers.iter().flatten().copied())? {
-                let keep = job.current == Some(trace.result);
-                return Ok(if keep { Verdict::Keep } else { Verdict::Take(trace.result) });
+                return Ok(choose(job, &[trace.result]));
             }
         }
         Ok(Verdict::Run)

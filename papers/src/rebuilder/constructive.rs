@@ -31,7 +31,7 @@ impl Constructive {
 }
 
 /// Among possible results, keep what is there if it is one of them, otherwise take any, otherwise run.
-pub(super) fn choose(job: &Job<'_>, possible: &[Entry]) -> Verdict {
+pub fn choose(job: &Job<'_>, possible: &[Entry]) -> Verdict {
     match (job.current, possible) {
         (Some(current), possible) if possible.contains(&current) => Verdict::Keep,
         (_, [any, ..]) => Verdict::Take(*any),

@@ -19,7 +19,7 @@ mod verifying;
 use std::collections::BTreeSet;
 
 pub use approximate::Approximate;
-pub use constructive::Constructive;
+pub use constructive::{Constructive, choose};
 pub use deep::Deep;
 pub use depth::Depth;
 pub use dirty::DirtyBit;

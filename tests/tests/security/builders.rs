@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use floe_tests::process::run;
-use floe_tests::scene::{fails_saying, no_process_remains, processes_with, says};
+use floe_tests::scene::{fails_saying, no_process_remains, says};
 
 use crate::place::{Canary, Place};
 
@@ -67,17 +67,7 @@ fn cve_2024_38531_build_directories_are_private_while_a_build_runs() {
     let place = Place::script(&format!(
         "mkdir $out; chmod 777 /build /nix/store $out; umask 0; mkdir /build/open; exec $bb sleep {marker}"
     ));
-    let mut child = place
-        .command(&["x"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("floe to start");
-    while processes_with(marker).is_empty() {
-        assert!(child.try_wait().expect("its state").is_none(), "floe ended early");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let mut child = place.start_until(&["x"], marker);
     let builds = place.world.root().join("builds");
     let meta = fs::metadata(&builds).expect("the directory of builds");
     let found = place.below("builds");
@@ -284,13 +274,7 @@ fn hard_links_between_outputs_are_cut() {
 #[test]
 fn a_flood_of_lines_does_not_fill_the_memory() {
     let place = Place::with("x = ca \"x\" \"$bb yes \\\"\\\" | $bb head -c 3000000; : > $out\";");
-    let mut child = place
-        .command(&["x"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("floe to start");
+    let mut child = place.start(&["x"]);
     let status = format!("/proc/{}/status", child.id());
     let mut peak_kb = 0;
     let end = loop {

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::process::{Child, Stdio};
-use std::time::Duration;
 
-use floe_tests::scene::{fails_saying, processes_with, says};
+use floe_tests::scene::{fails_saying, says};
 
 use crate::place::Place;
 
@@ -111,29 +109,13 @@ fn collection_keeps_what_roots_reach_and_builds_go_on_after_it() {
     assert_eq!(built(&["top", "--no-link"]), 3, "all, from nothing");
 }
 
-/// A build that goes on until it is killed, and the floe that runs it.
-fn long_build(place: &Place, marker: &str) -> Child {
-    let mut child = place
-        .command(&["long"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("floe to start");
-    while processes_with(marker).is_empty() {
-        assert!(child.try_wait().expect("its state").is_none(), "floe ended early");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child
-}
-
 #[test]
 fn one_owner_at_a_time() {
     let marker = &format!("6.0{}", std::process::id());
     let place = Place::with(&format!(
         "{CHAIN}\nlong = ca' {{ inherit low; }} \"long\" \"$bb sleep {marker}; echo $low > $out\";"
     ));
-    let mut child = long_build(&place, marker);
+    let mut child = place.start_until(&["long"], marker);
     let holder = format!("process {}", child.id());
     for args in [
         &["store", "gc", "--no-wait"][..],

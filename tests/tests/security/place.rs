@@ -3,10 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use floe_tests::oracle::busybox;
 use floe_tests::process::run;
+use floe_tests::scene::processes_with;
 use floe_tests::{Outcome, World};
 
 /// Where an attack happens.
@@ -76,6 +78,27 @@ impl Place {
     /// Runs it.
     pub fn build(&self, args: &[&str]) -> Outcome {
         run(&mut self.command(args)).expect("floe to start")
+    }
+
+    /// Starts it, its output thrown away.
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("floe to start")
+    }
+
+    /// Starts it and waits until a process with this word in its arguments runs.
+    #[track_caller]
+    pub fn start_until(&self, args: &[&str], marker: &str) -> Child {
+        let mut child = self.start(args);
+        while processes_with(marker).is_empty() {
+            assert!(child.try_wait().expect("its state").is_none(), "floe ended early");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child
     }
 
     /// Runs it to a good end; the physical place of the last output.
