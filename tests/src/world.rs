@@ -22,7 +22,7 @@ impl World {
     pub fn new() -> World {
         let binary = binary();
         let dir = TempDir::with_prefix("floe-test-").expect("a temporary directory");
-        for name in ["bin", "home", "work", "tmp"] {
+        for name in ["bin", "home", "project", "tmp"] {
             fs::create_dir(dir.path().join(name)).expect("a directory of the world");
         }
         for name in ["floe", "nix-instantiate", "nix-build"] {
@@ -38,7 +38,7 @@ impl World {
 
     /// The working directory of commands.
     pub fn work(&self) -> PathBuf {
-        self.dir.path().join("work")
+        self.dir.path().join("project")
     }
 
     /// Writes a file under the working directory and returns its path.
