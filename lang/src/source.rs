@@ -1,9 +1,11 @@
 //! The texts that were parsed, and [`Loc`]: a place in any of them in 32 bits. Reads no file.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::graph::SourcePos;
 use crate::syntax::ast::{FileId, Pos};
+use crate::syntax::lines::LineTable;
 
 /// A place in some source text: offsets of all texts laid end to end. 0 is no place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -42,6 +44,8 @@ pub(crate) struct SourceText {
     pub(crate) name: SourceName,
     pub(crate) text: Vec<u8>,
     base: u32,
+    /// Made when the first place in the text is shown.
+    lines: OnceCell<LineTable>,
 }
 
 /// All texts of an evaluation.
@@ -55,7 +59,7 @@ impl Sources {
     pub(crate) fn add(&mut self, name: SourceName, text: Vec<u8>) -> Option<FileId> {
         let base = self.texts.last().map_or(1, |last| last.base + last.text.len() as u32 + 1);
         base.checked_add(u32::try_from(text.len()).ok()?)?.checked_add(1)?;
-        self.texts.push(SourceText { name, text, base });
+        self.texts.push(SourceText { name, text, base, lines: OnceCell::new() });
         Some(FileId(self.texts.len() as u32 - 1))
     }
 
@@ -80,23 +84,9 @@ impl Sources {
     /// Line and column, from 1.
     pub(crate) fn line_column(&self, loc: Loc) -> Option<(&SourceText, u32, u32)> {
         let (source, offset) = self.find(loc)?;
-        let before = &source.text[..offset.min(source.text.len())];
-        let mut line = 1;
-        let mut start = 0;
-        let mut i = 0;
-        while i < before.len() {
-            let newline = match before[i] {
-                b'\n' => true,
-                b'\r' => source.text.get(i + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            i += 1;
-            if newline {
-                line += 1;
-                start = i;
-            }
-        }
-        Some((source, line, (offset - start) as u32 + 1))
+        let lines = source.lines.get_or_init(|| LineTable::new(&source.text));
+        let place = lines.locate(offset as u32);
+        Some((source, place.line, place.column))
     }
 
     /// The text that positions name like this; of several `«string»`s the first.
