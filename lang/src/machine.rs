@@ -38,6 +38,7 @@ pub(crate) struct Machine {
     pub(crate) derivation: Option<Value>,
     /// The conditions of asserts that failed, as text.
     pub(crate) conditions: FxHashMap<Loc, String>,
+    pub(crate) patterns: builtins::json::Patterns,
     /// Calls in progress.
     pub(crate) depth: u32,
     /// The address below which the stack must not grow.
@@ -157,6 +158,20 @@ impl Machine {
             }
             State::App(pair) => self.call(pair[0], &[pair[1]], Loc::NONE),
             State::App2(triple) => self.call(triple[0], &[triple[1], triple[2]], Loc::NONE),
+            State::Generated(part) => {
+                let number = Value::Int(part.index() as i64);
+                self.call(*part.whole(), &[number], Loc::NONE)
+            }
+            State::Mapped(part) => {
+                let (func, list) = *part.whole();
+                self.call(func, &[list.slots()[part.index()].get()], Loc::NONE)
+            }
+            State::MappedAttr(part) => {
+                let (func, all) = *part.whole();
+                let attr = &all[part.index()];
+                let name = self.string(attr.name.as_bytes());
+                self.call(func, &[name, attr.value.get()], Loc::NONE)
+            }
             State::Black => return Err(infinite_recursion()),
         };
         match result {
@@ -344,11 +359,11 @@ impl Machine {
             }
             Code::HasAttr { base, path } => self.has_attr(*base, path, env),
             Code::List(items) => {
-                let mut slots = Vec::with_capacity(items.len());
+                let mut slots = self.heap.row(items.len());
                 for item in *items {
                     slots.push(Cell::new(self.delay(item, env)));
                 }
-                Ok(Value::List(List::from_slots(self.heap.alloc_slice(slots.into_iter()))))
+                Ok(Value::List(List::from_slots(slots.finish())))
             }
             Code::Set(set) => self.plain_set(*set, env),
             Code::RecSet(set) => self.recursive_set(*set, env),
@@ -542,6 +557,7 @@ impl Machine {
             copied: FxHashMap::default(),
             derivation: None,
             conditions: FxHashMap::default(),
+            patterns: builtins::json::Patterns::default(),
             depth: 0,
             stack_limit: 0,
         };

@@ -377,8 +377,9 @@ impl Machine {
         if right.len() == 0 {
             return left;
         }
-        let all: Vec<Slot> = left.slots().iter().chain(right.slots()).cloned().collect();
-        List::from_slots(self.heap.alloc_slice(all.into_iter()))
+        let mut all = self.heap.row(left.len() + right.len());
+        left.slots().iter().chain(right.slots()).for_each(|slot| all.push(slot.clone()));
+        List::from_slots(all.finish())
     }
 }
 

@@ -75,8 +75,45 @@ pub(crate) enum State {
     App(Gc<[Value; 2]>),
     /// A function and two arguments.
     App2(Gc<[Value; 3]>),
+    /// A function and a number (an element of `genList`).
+    Generated(Part<Value>),
+    /// An element of a list that a function is applied to (`map`).
+    Mapped(Part<(Value, List)>),
+    /// An attribute of a set that a function is applied to (`mapAttrs`).
+    MappedAttr(Part<(Value, &'static [Attr])>),
     /// Being computed.
     Black,
+}
+
+/// One of many thunks that share what they need but for a number.
+#[repr(C, packed(4))]
+pub(crate) struct Part<T: 'static> {
+    index: u32,
+    whole: Gc<T>,
+}
+
+impl<T> Clone for Part<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Part<T> {}
+
+impl<T> Part<T> {
+    #[inline(always)]
+    pub(crate) fn new(whole: Gc<T>, index: usize) -> Part<T> {
+        let index = u32::try_from(index).expect("lists and sets are shorter than 2^32");
+        Part { index, whole }
+    }
+    #[inline(always)]
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+    #[inline(always)]
+    pub(crate) fn whole(self) -> Gc<T> {
+        self.whole
+    }
 }
 
 const _: () = assert!(size_of::<Value>() == 16 && size_of::<State>() == 16);

@@ -10,7 +10,7 @@ use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, List, Slot, Value};
+use crate::value::{Attr, Attrs, List, Part, Slot, State, Value};
 
 fn set_arg(
     machine: &mut Machine,
@@ -39,11 +39,11 @@ pub(super) fn by_text(machine: &mut Machine, attrs: Gc<Attrs>) -> Vec<&'static A
 
 fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[0], loc, "first", "attrNames")?;
-    let mut names = Vec::with_capacity(attrs.len());
+    let mut names = machine.heap.row(attrs.len());
     for attr in by_text(machine, attrs) {
-        names.push(machine.string(attr.name.as_bytes()));
+        names.push(Cell::new(machine.string(attr.name.as_bytes())));
     }
-    Ok(machine.list(names.into_iter()))
+    Ok(Value::List(List::from_slots(names.finish())))
 }
 
 fn attr_values(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -76,14 +76,13 @@ fn has_attr(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[1], loc, "second", "mapAttrs")?;
     let all = Attrs::all(attrs, &mut machine.heap);
-    let mut mapped = Vec::with_capacity(all.len());
-    for attr in all {
-        let name = machine.string(attr.name.as_bytes());
-        let value = machine.delay_call2(args[0], name, attr.value.get());
+    let whole = machine.heap.alloc((args[0], all));
+    let mut mapped = machine.heap.row(all.len());
+    for (index, attr) in all.iter().enumerate() {
+        let value = machine.thunk(State::MappedAttr(Part::new(whole, index)));
         mapped.push(Attr::new(attr.name, attr.loc, value));
     }
-    let own = machine.heap.alloc_slice(mapped.into_iter());
-    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
+    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, mapped.finish())))
 }
 
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {

@@ -1,5 +1,7 @@
 //! Builtins that write and read data formats.
 
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use super::Prim;
@@ -9,7 +11,7 @@ use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::json::{self, Json};
-use crate::text::regex::{Piece, Regex};
+use crate::text::regex::{Part, Piece, RegexError, Whole};
 use crate::value::{Attr, Value};
 
 fn to_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -80,26 +82,55 @@ fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     machine.value_of_json(&json, loc)
 }
 
-fn regex(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Regex> {
-    let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let pattern = machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?;
-    Regex::new(pattern).map_err(|_| {
+/// The regular expressions of an evaluation, by their text.
+#[derive(Default)]
+pub(crate) struct Patterns {
+    whole: FxHashMap<Box<[u8]>, Rc<Whole>>,
+    part: FxHashMap<Box<[u8]>, Rc<Part>>,
+}
+
+/// More regular expressions than this are made by a program, not written in it.
+const MAX_PATTERNS: usize = 1024;
+
+/// A regular expression, compiled once in an evaluation.
+fn pattern<T>(
+    machine: &mut Machine,
+    value: Value,
+    loc: Loc,
+    name: &str,
+    cache: impl Fn(&mut Machine) -> &mut FxHashMap<Box<[u8]>, Rc<T>>,
+    compile: impl FnOnce(&[u8]) -> Result<T, RegexError>,
+) -> Res<Rc<T>> {
+    let pattern = machine.as_text(value, loc).map_err(|e| {
+        e.frame(loc, format!("while evaluating the first argument passed to builtins.{name}"))
+    })?;
+    if let Some(regex) = cache(machine).get(pattern) {
+        return Ok(regex.clone());
+    }
+    let regex = compile(pattern).map_err(|_| {
         Error::eval(
             loc,
             format!("invalid regular expression '{}'", String::from_utf8_lossy(pattern)),
         )
-    })
+    })?;
+    let regex = Rc::new(regex);
+    let known = cache(machine);
+    if known.len() >= MAX_PATTERNS {
+        known.clear();
+    }
+    known.insert(pattern.into(), regex.clone());
+    Ok(regex)
 }
 
 fn match_text(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let regex = regex(machine, args[0], loc, "match")?;
+    let regex = pattern(machine, args[0], loc, "match", |m| &mut m.patterns.whole, Whole::new)?;
     let what = "while evaluating the second argument passed to builtins.match";
     let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    Ok(regex.match_whole(text).map_or(Value::Null, |groups| machine.groups(&groups)))
+    Ok(regex.groups(text).map_or(Value::Null, |groups| machine.groups(&groups)))
 }
 
 fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let regex = regex(machine, args[0], loc, "split")?;
+    let regex = pattern(machine, args[0], loc, "split", |m| &mut m.patterns.part, Part::new)?;
     let what = "while evaluating the second argument passed to builtins.split";
     let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut pieces = Vec::new();

@@ -8,7 +8,7 @@ use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, List, Slot, Str, Value};
+use crate::value::{Attr, Attrs, List, Part, Slot, State, Str, Value};
 
 fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
     machine.as_list(value, loc).map_err(|e| {
@@ -32,11 +32,12 @@ fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "map")?;
-    let mut out = Vec::with_capacity(list.len());
-    for item in list.slots() {
-        out.push(Cell::new(machine.delay_call(func, item.get())));
+    let all = machine.heap.alloc((func, list));
+    let mut out = machine.heap.row(list.len());
+    for index in 0..list.len() {
+        out.push(Cell::new(machine.thunk(State::Mapped(Part::new(all, index)))));
     }
-    Ok(slots(machine, out))
+    Ok(Value::List(List::from_slots(out.finish())))
 }
 
 fn truth(machine: &mut Machine, func: Value, item: &Slot, loc: Loc, name: &str) -> Res<bool> {
@@ -233,11 +234,12 @@ fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "genList")?;
-    let mut out = Vec::with_capacity(len as usize);
-    for i in 0..len {
-        out.push(Cell::new(machine.delay_call(func, Value::Int(i))));
+    let func = machine.heap.alloc(func);
+    let mut out = machine.heap.row(len as usize);
+    for index in 0..len as usize {
+        out.push(Cell::new(machine.thunk(State::Generated(Part::new(func, index)))));
     }
-    Ok(slots(machine, out))
+    Ok(Value::List(List::from_slots(out.finish())))
 }
 
 fn all(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {

@@ -1,7 +1,7 @@
 //! POSIX extended regular expressions, as `builtins.match` and `builtins.split` take them: translated
 //! to the `regex` crate, on bytes, in linear time. Patterns that libstdc++ refuses are refused.
 //!
-//! One difference remains: where alternatives of different length match at the same place, [`Regex::split`]
+//! One difference remains: where alternatives of different length match at the same place, [`Part::split`]
 //! takes the first, POSIX the longest. Whether a whole string matches is the same in both.
 
 use regex::bytes;
@@ -24,12 +24,13 @@ pub enum RegexError {
     TooLarge,
 }
 
-/// A compiled pattern.
+/// A compiled pattern that must match all of a text.
 #[derive(Clone, Debug)]
-pub struct Regex {
-    whole: bytes::Regex,
-    part: bytes::Regex,
-}
+pub struct Whole(bytes::Regex);
+
+/// A compiled pattern that is searched for in a text.
+#[derive(Clone, Debug)]
+pub struct Part(bytes::Regex);
 
 /// The groups of a match; a group that took no part is `None`.
 pub type Groups<'t> = Vec<Option<&'t [u8]>>;
@@ -43,23 +44,22 @@ pub enum Piece<'t> {
     Match(Groups<'t>),
 }
 
-impl Regex {
+impl Whole {
     /// Translates and compiles a pattern.
-    pub fn new(pattern: &[u8]) -> Result<Regex, RegexError> {
-        let mut translator = Translator { pattern, at: 0, out: String::new() };
-        translator.alternatives(0)?;
-        if translator.at < pattern.len() {
-            return Err(RegexError::Invalid);
-        }
-        Ok(Regex {
-            whole: compile(&format!(r"\A(?:{})\z", translator.out))?,
-            part: compile(&translator.out)?,
-        })
+    pub fn new(pattern: &[u8]) -> Result<Whole, RegexError> {
+        compile(&format!(r"\A(?:{})\z", translate(pattern)?)).map(Whole)
     }
 
     /// The groups, if all of the text matches.
-    pub fn match_whole<'t>(&self, text: &'t [u8]) -> Option<Groups<'t>> {
-        self.whole.captures(text).map(|captures| groups(&captures))
+    pub fn groups<'t>(&self, text: &'t [u8]) -> Option<Groups<'t>> {
+        self.0.captures(text).map(|captures| groups(&captures))
+    }
+}
+
+impl Part {
+    /// Translates and compiles a pattern.
+    pub fn new(pattern: &[u8]) -> Result<Part, RegexError> {
+        compile(&translate(pattern)?).map(Part)
     }
 
     /// The text between matches, and the groups of each, alternately; begins and ends with text.
@@ -68,7 +68,7 @@ impl Regex {
         let mut from = 0;
         let mut last = 0;
         while from <= text.len()
-            && let Some(captures) = self.part.captures_at(text, from)
+            && let Some(captures) = self.0.captures_at(text, from)
         {
             let whole = captures.get(0).expect("group 0 is the whole match");
             pieces.push(Piece::Text(&text[last..whole.start()]));
@@ -79,6 +79,15 @@ impl Regex {
         pieces.push(Piece::Text(&text[last..]));
         pieces
     }
+}
+
+fn translate(pattern: &[u8]) -> Result<String, RegexError> {
+    let mut translator = Translator { pattern, at: 0, out: String::new() };
+    translator.alternatives(0)?;
+    if translator.at < pattern.len() {
+        return Err(RegexError::Invalid);
+    }
+    Ok(translator.out)
 }
 
 fn groups<'t>(captures: &bytes::Captures<'t>) -> Groups<'t> {
@@ -243,8 +252,11 @@ impl Translator<'_> {
             set[low as usize..=high as usize].fill(true);
         }
         let mut ranges = String::new();
-        for byte in (0..=255u8).filter(|byte| set[*byte as usize] != negated) {
-            ranges.push_str(&format!(r"\x{byte:02x}"));
+        let mut at = 0;
+        while let Some(low) = (at..256).find(|&byte| set[byte] != negated) {
+            let end = (low..256).find(|&byte| set[byte] == negated).unwrap_or(256);
+            ranges.push_str(&format!(r"\x{low:02x}-\x{:02x}", end - 1));
+            at = end;
         }
         // The crate has no empty set but this.
         let class =
@@ -302,10 +314,10 @@ mod tests {
 
     /// `no`, `bad`, or the groups joined by `,` with `-` for those that took no part.
     fn matched(pattern: &str, text: &str) -> String {
-        match Regex::new(pattern.as_bytes()) {
+        match Whole::new(pattern.as_bytes()) {
             Err(_) => "bad".to_owned(),
             Ok(regex) => {
-                regex.match_whole(text.as_bytes()).map_or("no".to_owned(), |groups| shown(&groups))
+                regex.groups(text.as_bytes()).map_or("no".to_owned(), |groups| shown(&groups))
             }
         }
     }
@@ -358,8 +370,8 @@ mod tests {
         ] {
             assert_eq!(matched(pattern, text), expect, "{pattern} {text}");
         }
-        assert_eq!(Regex::new(b"(a{1000}){1000}{1000}").unwrap_err(), RegexError::TooLarge);
-        assert_eq!(Regex::new(&b"(".repeat(100_000)).unwrap_err(), RegexError::TooLarge);
+        assert_eq!(Whole::new(b"(a{1000}){1000}{1000}").unwrap_err(), RegexError::TooLarge);
+        assert_eq!(Whole::new(&b"(".repeat(100_000)).unwrap_err(), RegexError::TooLarge);
     }
 
     #[test]
@@ -371,7 +383,7 @@ mod tests {
             ("(a)|b", "xaybz", "'x' [a] 'y' [-] 'z'"),
             ("x", "", "''"),
         ] {
-            let regex = Regex::new(pattern.as_bytes()).unwrap();
+            let regex = Part::new(pattern.as_bytes()).unwrap();
             let pieces: Vec<_> = regex
                 .split(text.as_bytes())
                 .iter()
