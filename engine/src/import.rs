@@ -163,12 +163,15 @@ impl Importer<'_> {
         }
         let mut env: Vec<(Box<[u8]>, Template)> = Vec::with_capacity(node.env.len());
         for (name, value) in &node.env {
-            let own = node.outputs.iter().find(|output| output.name.as_str().as_bytes() == &**name);
+            let own = node
+                .outputs
+                .iter()
+                .find(|output| output.name.as_str().as_bytes() == name.as_bytes());
             let value = match own {
                 Some(output) => Template(vec![Piece::Own(output.name.clone())]),
                 None => self.template(id, node, value)?,
             };
-            env.push((name.clone(), value));
+            env.push((name.as_bytes().into(), value));
         }
         let recipe = Recipe {
             name: Arc::from(node.name.as_str()),
@@ -231,7 +234,7 @@ impl Importer<'_> {
         string: &SymStr,
     ) -> Result<Template, ImportError> {
         let mut pieces = Vec::with_capacity(string.0.len());
-        for segment in &string.0 {
+        for segment in &*string.0 {
             match segment {
                 Segment::Text(text) => self.text(node, text, &mut pieces)?,
                 Segment::Output(drv, at) if *drv == id => {

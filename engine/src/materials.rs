@@ -107,7 +107,7 @@ impl Sources {
                     }
                 }
                 Material::DrvFile(id) => {
-                    self.host.store_derivation(store, &self.drvs.derivation(id)?.drv)?;
+                    self.host.store_derivation(store, &self.drvs.file(id)?)?;
                 }
             }
         }
@@ -121,10 +121,7 @@ impl Sources {
                 Origin::Text(_, refs) => refs.clone(),
                 Origin::Tree(_) | Origin::Filtered(..) => Vec::new(),
             },
-            Material::DrvFile(id) => {
-                let made = self.drvs.derivation(id)?;
-                made.drv.refs().into_iter().collect()
-            }
+            Material::DrvFile(id) => self.drvs.file(id)?.refs().into_iter().collect(),
         })
     }
 }

@@ -78,11 +78,12 @@ fn run(flags: &Flags) -> Result<(), EvalError> {
             let value = eval.select_attr_path(root, attr, &flags.args, &here)?;
             if flags.drv || flags.aterm {
                 for wanted in eval.derivations(value, &flags.args, &here)? {
-                    let done = eval.graph().derivation(wanted.drv).expect("the graph is complete");
+                    let graph = eval.graph();
                     if flags.aterm {
-                        println!("{}", String::from_utf8_lossy(&done.drv.to_aterm()));
+                        let drv = graph.file(wanted.drv).expect("the graph is complete");
+                        println!("{}", String::from_utf8_lossy(&drv.to_aterm()));
                     } else {
-                        println!("{}", done.path);
+                        println!("{}", graph.drv_path(wanted.drv).expect("the graph is complete"));
                     }
                 }
                 continue;

@@ -75,8 +75,11 @@ impl Machine {
 
     /// Bytes with every token replaced by the path it stands for.
     pub(crate) fn real_bytes(&mut self, bytes: &[u8]) -> Res<Vec<u8>> {
+        if memchr::memchr(0, bytes).is_none() {
+            return Ok(bytes.to_vec());
+        }
         let mut out = Vec::with_capacity(bytes.len());
-        for segment in self.segments(bytes).0 {
+        for segment in self.segment_list(bytes) {
             if let Segment::Output(id, _) | Segment::DrvPath(id) = segment {
                 self.graph.observe(id);
             }
@@ -87,6 +90,10 @@ impl Machine {
 
     /// Bytes as a symbolic string.
     pub(crate) fn segments(&self, bytes: &[u8]) -> SymStr {
+        SymStr(self.segment_list(bytes).into())
+    }
+
+    pub(crate) fn segment_list(&self, bytes: &[u8]) -> Vec<Segment> {
         let mut segments = Vec::new();
         let mut from = 0;
         let name_len = |segment: &Segment| self.graph.name_len(segment);
@@ -100,7 +107,7 @@ impl Machine {
         if from < bytes.len() {
             segments.push(Segment::Text(bytes[from..].into()));
         }
-        SymStr(segments.into())
+        segments
     }
 
     /// Where tokens lie in a string: (start, end).
@@ -172,15 +179,21 @@ impl Machine {
             Value::Float(x) if mode.more => out.extend_from_slice(float::fixed(x).as_bytes()),
             Value::List(list) if mode.more => {
                 self.check_stack(loc)?;
+                // A context for each step on the way would be quadratic in the list's length.
+                let mut parts = Vec::new();
                 for (index, item) in list.slots().iter().enumerate() {
                     let item = self.force_slot(item)?;
-                    self.coerce(item, mode, loc, out, ctx)
+                    let mut own = Ctx::EMPTY;
+                    self.coerce(item, mode, loc, out, &mut own)
                         .map_err(|e| e.frame(loc, "while evaluating one element of the list"))?;
+                    own.add_to(&mut parts);
                     let empty = matches!(item, Value::List(list) if list.len() == 0);
                     if index + 1 < list.len() && !empty {
                         out.push(b' ');
                     }
                 }
+                ctx.add_to(&mut parts);
+                *ctx = self.contexts.union_all(&parts);
             }
             other => return Err(self.cannot_coerce(other, loc)),
         }
@@ -371,10 +384,9 @@ impl Machine {
                     self.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
                 }
                 CtxElem::DrvFile(id) | CtxElem::DrvDeep(id) => {
-                    let done = self.graph.derivation(id)?;
-                    self.host
-                        .write_derivation(&done.path, &done.drv)
-                        .map_err(|e| Error::from(e).at(loc))?;
+                    let path = self.graph.drv_path(id)?;
+                    let drv = self.graph.file(id)?;
+                    self.host.write_derivation(&path, &drv).map_err(|e| Error::from(e).at(loc))?;
                 }
                 CtxElem::Output(id, output) => wanted.push((id, output as usize)),
             }

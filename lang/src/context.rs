@@ -1,8 +1,11 @@
 //! String contexts: interned sorted sets of handles, named by a small number and never copied.
 //! What a handle stands for is the derivation graph's affair.
 
+use std::hash::BuildHasher;
+
 use floe_core::path::StorePath;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::graph::{DrvId, SourceId};
 
@@ -32,12 +35,20 @@ impl Ctx {
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// Adds it to those that a union is to be made of.
+    pub(crate) fn add_to(self, parts: &mut Vec<Ctx>) {
+        if !self.is_empty() && parts.last() != Some(&self) {
+            parts.push(self);
+        }
+    }
 }
 
 /// The table of contexts of one evaluation.
 pub(crate) struct Contexts {
     sets: Vec<Box<[CtxElem]>>,
-    ids: FxHashMap<Box<[CtxElem]>, Ctx>,
+    /// The sets by their content.
+    ids: HashTable<Ctx>,
     unions: FxHashMap<(Ctx, Ctx), Ctx>,
     paths: Vec<StorePath>,
     path_ids: FxHashMap<StorePath, u32>,
@@ -47,7 +58,7 @@ impl Contexts {
     pub(crate) fn new() -> Contexts {
         Contexts {
             sets: vec![Box::default()],
-            ids: FxHashMap::from_iter([(Box::default(), Ctx::EMPTY)]),
+            ids: HashTable::new(),
             unions: FxHashMap::default(),
             paths: Vec::new(),
             path_ids: FxHashMap::default(),
@@ -61,14 +72,34 @@ impl Contexts {
     pub(crate) fn intern(&mut self, mut elems: Vec<CtxElem>) -> Ctx {
         elems.sort_unstable();
         elems.dedup();
-        if let Some(&ctx) = self.ids.get(&elems[..]) {
+        if elems.is_empty() {
+            return Ctx::EMPTY;
+        }
+        let hash = |elems: &[CtxElem]| FxBuildHasher.hash_one(elems);
+        let sets = &self.sets;
+        let found = self.ids.find(hash(&elems), |ctx| *sets[ctx.0 as usize] == *elems);
+        if let Some(&ctx) = found {
             return ctx;
         }
         let ctx = Ctx(self.sets.len() as u32);
-        let elems: Box<[CtxElem]> = elems.into();
-        self.sets.push(elems.clone());
-        self.ids.insert(elems, ctx);
+        self.sets.push(elems.into());
+        let sets = &self.sets;
+        let hash_of = |ctx: &Ctx| hash(&sets[ctx.0 as usize]);
+        self.ids.insert_unique(hash_of(&ctx), ctx, hash_of);
         ctx
+    }
+
+    /// The union of many, without one for each step on the way.
+    pub(crate) fn union_all(&mut self, all: &[Ctx]) -> Ctx {
+        match all {
+            [] => Ctx::EMPTY,
+            [one] => *one,
+            [a, b] => self.union(*a, *b),
+            all => {
+                let elems = all.iter().flat_map(|ctx| self.elems(*ctx)).copied().collect();
+                self.intern(elems)
+            }
+        }
     }
 
     #[inline]
@@ -124,5 +155,7 @@ mod tests {
         assert_eq!(ab, all.union(ab, a));
         assert_eq!(all.union(Ctx::EMPTY, a), a);
         assert_eq!(all.elems(ab).len(), 2);
+        assert_eq!(all.union_all(&[b, Ctx::EMPTY, a, b]), ab);
+        assert_eq!(all.intern(Vec::new()), Ctx::EMPTY);
     }
 }

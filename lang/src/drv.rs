@@ -1,17 +1,19 @@
 //! `derivationStrict`: from a set of attributes to a node of the derivation graph. Texts and
 //! hashes are not computed here: strings go into the node with their handles.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use floe_core::ca::Method;
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::OutputName;
+use rustc_hash::FxHashMap;
 
 use crate::builtins::strings::nix_words;
 use crate::coerce::Coerce;
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, Res};
-use crate::graph::{DrvId, DrvNode, InputDrv, InputSrc, OutputKind, OutputSpec};
+use crate::graph::{DrvId, DrvNode, InputDrv, InputSrc, OutputKind, OutputSpec, SymStr};
 use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::marker;
@@ -19,14 +21,26 @@ use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::value::{Attr, Attrs, Str, Value};
 
+/// Texts of derivations that are likely to come again.
+#[derive(Default)]
+pub(crate) struct Texts {
+    short: FxHashMap<Box<[u8]>, SymStr>,
+    /// By the address of the string's bytes in the heap, which frees no string.
+    long: FxHashMap<usize, SymStr>,
+}
+
+/// Up to this length, finding an equal text costs less than keeping another one.
+const SHORT_BYTES: usize = 128;
+
 /// What the attributes said so far.
 #[derive(Default)]
 struct Draft {
     name: String,
     builder: Vec<u8>,
     system: Vec<u8>,
-    args: Vec<Vec<u8>>,
-    env: BTreeMap<Vec<u8>, Vec<u8>>,
+    args: Vec<SymStr>,
+    /// Sorted by name.
+    env: Vec<(Symbol, SymStr)>,
     json: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
     content_addressed: bool,
     impure: bool,
@@ -104,11 +118,12 @@ impl Machine {
         if structured {
             draft.json = Some(BTreeMap::new());
         }
-        let mut ctx = Ctx::EMPTY;
+        let mut contexts = Vec::new();
         let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut self.heap).iter().collect();
         all.sort_unstable_by_key(|attr| attr.name.as_bytes());
         for attr in all {
-            self.derivation_attr(&mut draft, attr, ignore_nulls, &mut ctx, loc).map_err(
+            let mut own = Ctx::EMPTY;
+            self.derivation_attr(&mut draft, attr, ignore_nulls, &mut own, loc).map_err(
                 |error| {
                     error.frame(
                         attr.loc,
@@ -119,9 +134,11 @@ impl Machine {
                     )
                 },
             )?;
+            own.add_to(&mut contexts);
         }
         if let Some(json) = draft.json.take() {
-            draft.env.insert(b"__json".to_vec(), crate::json::object(&json));
+            let text = self.segments(&crate::json::object(&json));
+            draft.env.push((Symbol::intern("__json"), text));
         }
         if draft.builder.is_empty() {
             return Err(Error::eval(loc, "required attribute 'builder' missing"));
@@ -130,7 +147,7 @@ impl Machine {
             return Err(Error::eval(loc, "required attribute 'system' missing"));
         }
         let outputs = self.outputs(&draft, loc)?;
-        let id = self.add_derivation(draft, outputs, ctx, name_loc);
+        let id = self.add_derivation(draft, outputs, &contexts, name_loc);
         Ok(self.derivation_result(id))
     }
 
@@ -163,8 +180,7 @@ impl Machine {
             b"args" => {
                 for item in self.as_list(value, loc)?.slots() {
                     let item = self.force_slot(item)?;
-                    let mut arg = Vec::new();
-                    self.coerce(item, Coerce::ENV, loc, &mut arg, ctx).map_err(|e| {
+                    let (_, arg) = self.env_text(item, ctx, loc).map_err(|e| {
                         e.frame(loc, "while evaluating an element of the argument list")
                     })?;
                     draft.args.push(arg);
@@ -176,11 +192,10 @@ impl Machine {
         if draft.json.is_some() {
             return self.structured_attr(draft, key, value, ctx, loc);
         }
-        let mut text = Vec::new();
-        self.coerce(value, Coerce::ENV, loc, &mut text, ctx)?;
+        let (text, symbolic) = self.env_text(value, ctx, loc)?;
         match key {
-            b"builder" => draft.builder.clone_from(&text),
-            b"system" => draft.system.clone_from(&text),
+            b"builder" => draft.builder = text.to_vec(),
+            b"system" => draft.system = text.to_vec(),
             b"outputHash" => draft.output_hash = Some(self.real_bytes(&text)?),
             b"outputHashAlgo" => {
                 draft.output_hash_algo = HashAlgo::parse(&String::from_utf8_lossy(&text)).ok()
@@ -192,8 +207,46 @@ impl Machine {
             }
             _ => {}
         }
-        draft.env.insert(key.to_vec(), text);
+        draft.env.push((attr.name, symbolic));
         Ok(())
+    }
+
+    /// A value as it stands in a derivation. Equal texts share their memory where that is cheap
+    /// to find: short ones by their bytes, long ones by where they lie in the heap.
+    fn env_text(
+        &mut self,
+        value: Value,
+        ctx: &mut Ctx,
+        loc: Loc,
+    ) -> Res<(Cow<'static, [u8]>, SymStr)> {
+        let (text, at) = match value {
+            Value::Str(text) => {
+                *ctx = self.contexts.union(*ctx, text.ctx);
+                let bytes = Str::bytes(text);
+                (Cow::Borrowed(bytes), Some(bytes.as_ptr().addr()))
+            }
+            other => {
+                let mut text = Vec::new();
+                self.coerce(other, Coerce::ENV, loc, &mut text, ctx)?;
+                (Cow::Owned(text), None)
+            }
+        };
+        let short = text.len() <= SHORT_BYTES;
+        let known = match at {
+            _ if short => self.texts.short.get(&*text),
+            Some(at) => self.texts.long.get(&at),
+            None => None,
+        };
+        if let Some(known) = known {
+            return Ok((text, known.clone()));
+        }
+        let symbolic = self.segments(&text);
+        if short {
+            self.texts.short.insert((&*text).into(), symbolic.clone());
+        } else if let Some(at) = at {
+            self.texts.long.insert(at, symbolic.clone());
+        }
+        Ok((text, symbolic))
     }
 
     fn structured_attr(
@@ -324,12 +377,16 @@ impl Machine {
         &mut self,
         draft: Draft,
         outputs: Vec<OutputSpec>,
-        ctx: Ctx,
+        contexts: &[Ctx],
         name_loc: Loc,
     ) -> DrvId {
         let mut input_drvs: BTreeMap<DrvId, BTreeSet<u32>> = BTreeMap::new();
         let mut input_srcs = BTreeSet::new();
-        for elem in self.contexts.elems(ctx).to_vec() {
+        let mut elems: Vec<CtxElem> =
+            contexts.iter().flat_map(|ctx| self.contexts.elems(*ctx)).copied().collect();
+        elems.sort_unstable();
+        elems.dedup();
+        for elem in elems {
             match elem {
                 CtxElem::Source(id) => {
                     input_srcs.insert(InputSrc::Source(id));
@@ -355,12 +412,8 @@ impl Machine {
         let node = DrvNode {
             system: self.segments(&draft.system),
             builder: self.segments(&draft.builder),
-            args: draft.args.iter().map(|arg| self.segments(arg)).collect(),
-            env: draft
-                .env
-                .iter()
-                .map(|(name, value)| (name.as_slice().into(), self.segments(value)))
-                .collect(),
+            args: draft.args.into(),
+            env: draft.env.into(),
             name: draft.name,
             outputs: outputs.into(),
             input_drvs: input_drvs

@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 
 use crate::append::AppendVec;
 use crate::host::{Host, HostError, Source};
+use crate::symbol::Symbol;
 
 /// A derivation of a [`DrvGraph`]: dense, in the order of evaluation, inputs before users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,8 +51,11 @@ pub enum Segment {
 }
 
 /// A string with handles in it.
+///
+/// A clone shares the segments: the same few values are in the environments of thousands of
+/// derivations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SymStr(pub Box<[Segment]>);
+pub struct SymStr(pub Arc<[Segment]>);
 
 impl SymStr {
     /// A string without handles.
@@ -59,7 +63,7 @@ impl SymStr {
         if bytes.is_empty() {
             return SymStr::default();
         }
-        SymStr(Box::new([Segment::Text(bytes.into())]))
+        SymStr(Arc::new([Segment::Text(bytes.into())]))
     }
 
     /// The bytes, if there is no handle in it.
@@ -127,7 +131,7 @@ pub struct DrvNode {
     pub args: Box<[SymStr]>,
     /// The environment, sorted by name, with empty strings for the outputs whose paths are to
     /// be filled in.
-    pub env: Box<[(Box<[u8]>, SymStr)]>,
+    pub env: Box<[(Symbol, SymStr)]>,
     /// The outputs of other derivations used, sorted by id.
     pub input_drvs: Box<[InputDrv]>,
     /// Sources used, sorted.
@@ -139,11 +143,13 @@ pub struct DrvNode {
     pub deferred: bool,
 }
 
-/// What is computed of a node when asked.
+/// What is computed of a node when asked, and kept. The text itself is not: it would be more
+/// than all the rest.
 #[derive(Debug)]
 pub struct Instantiated {
-    /// The derivation as C++ Nix would write it.
-    pub drv: Derivation,
+    /// The paths of the outputs that are known before building, in the order of
+    /// [`DrvNode::outputs`].
+    pub outputs: Box<[Option<StorePath>]>,
     /// The path of its file.
     pub path: StorePath,
     /// What it counts as for those that depend on it.
@@ -336,8 +342,8 @@ impl DrvGraph {
         }
     }
 
-    /// The derivation's text and path, as C++ Nix would write them. Computed once, with those
-    /// of everything below; does not recurse, however deep the graph.
+    /// The derivation's paths, as C++ Nix would compute them. Computed once, with those of
+    /// everything below; does not recurse, however deep the graph.
     pub fn derivation(&self, id: DrvId) -> Result<Arc<Instantiated>, GraphError> {
         if let Some(done) = self.entry(id).done.get() {
             return Ok(done.clone());
@@ -371,11 +377,51 @@ impl DrvGraph {
         Ok(self.entry(id).done.get().expect("just computed").clone())
     }
 
+    /// The derivation as C++ Nix would write it, made anew each time.
+    pub fn file(&self, id: DrvId) -> Result<Derivation, GraphError> {
+        let done = self.derivation(id)?;
+        let modulos = &mut FxHashMap::default();
+        let mut drv = self.draft(id, modulos)?;
+        if done.outputs.iter().all(Option::is_none) {
+            // Placeholders, or nothing: no hash is needed to find them.
+            drv.fill_outputs(|_| Ok::<_, GraphError>(Modulo::Deferred))?;
+            return Ok(drv);
+        }
+        for (spec, path) in self.node(id).outputs.iter().zip(&done.outputs) {
+            let Some(path) = path else { continue };
+            drv.env.insert(spec.name.as_str().into(), path.as_str().into());
+            if spec.kind == OutputKind::InputAddressed {
+                drv.outputs.insert(spec.name.clone(), Output::InputAddressed(path.clone()));
+            }
+        }
+        Ok(drv)
+    }
+
     fn done(&self, id: DrvId) -> &Arc<Instantiated> {
         self.entry(id).done.get().expect("inputs are computed before users")
     }
 
     fn instantiate(&self, id: DrvId) -> Result<Instantiated, GraphError> {
+        let mut modulos = FxHashMap::default();
+        let mut drv = self.draft(id, &mut modulos)?;
+        let modulo_of = |path: &StorePath| {
+            Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred))
+        };
+        drv.fill_outputs(modulo_of)?;
+        let modulo = drv.modulo(modulo_of)?;
+        let path = drv.drv_path()?;
+        let outputs = self.node(id).outputs.iter();
+        let outputs = outputs.map(|spec| drv.outputs[&spec.name].path().cloned()).collect();
+        Ok(Instantiated { outputs, path, modulo })
+    }
+
+    /// The derivation without the paths of its input-addressed outputs, and what its inputs
+    /// count as.
+    fn draft(
+        &self,
+        id: DrvId,
+        modulos: &mut FxHashMap<StorePath, Modulo>,
+    ) -> Result<Derivation, GraphError> {
         let node = self.node(id);
         let mut outputs = BTreeMap::new();
         for spec in &node.outputs {
@@ -389,7 +435,6 @@ impl DrvGraph {
             };
             outputs.insert(spec.name.clone(), output);
         }
-        let mut modulos = FxHashMap::default();
         let mut input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>> = BTreeMap::new();
         for input in &node.input_drvs {
             let names = &self.node(input.drv).outputs;
@@ -408,9 +453,9 @@ impl DrvGraph {
         }
         let mut env = BTreeMap::new();
         for (name, value) in &node.env {
-            env.insert(name.to_vec(), self.text(value)?);
+            env.insert(name.as_bytes().to_vec(), self.text(value)?);
         }
-        let mut drv = Derivation {
+        Ok(Derivation {
             name: node.name.clone(),
             outputs,
             input_drvs,
@@ -419,14 +464,7 @@ impl DrvGraph {
             builder: self.text(&node.builder)?,
             args: node.args.iter().map(|arg| self.text(arg)).collect::<Result<_, _>>()?,
             env,
-        };
-        let modulo_of = |path: &StorePath| {
-            Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred))
-        };
-        drv.fill_outputs(modulo_of)?;
-        let modulo = drv.modulo(modulo_of)?;
-        let path = drv.drv_path()?;
-        Ok(Instantiated { drv, path, modulo })
+        })
     }
 
     /// The path of a derivation's file.
@@ -436,8 +474,7 @@ impl DrvGraph {
 
     /// An output's path, where it is known before building.
     pub fn output_path(&self, id: DrvId, output: usize) -> Result<Option<StorePath>, GraphError> {
-        let name = &self.node(id).outputs[output].name;
-        Ok(self.derivation(id)?.drv.outputs[name].path().cloned())
+        Ok(self.derivation(id)?.outputs[output].clone())
     }
 
     /// The text that stands for an output in strings: its path, or the placeholder that C++
@@ -445,7 +482,7 @@ impl DrvGraph {
     pub fn output_text(&self, id: DrvId, output: usize) -> Result<String, GraphError> {
         let name = &self.node(id).outputs[output].name;
         let done = self.derivation(id)?;
-        Ok(match done.drv.outputs[name].path() {
+        Ok(match &done.outputs[output] {
             Some(path) => path.as_str().to_owned(),
             None => floe_core::placeholder::upstream(&done.path, name),
         })
@@ -471,7 +508,7 @@ impl DrvGraph {
     /// The text of a string, as C++ Nix would have it.
     pub fn text(&self, string: &SymStr) -> Result<Vec<u8>, GraphError> {
         let mut out = Vec::new();
-        for segment in &string.0 {
+        for segment in &*string.0 {
             self.segment_text(segment, &mut out)?;
         }
         Ok(out)

@@ -39,6 +39,7 @@ pub(crate) struct Machine {
     /// The conditions of asserts that failed, as text.
     pub(crate) conditions: FxHashMap<Loc, String>,
     pub(crate) patterns: builtins::json::Patterns,
+    pub(crate) texts: crate::drv::Texts,
     /// Calls in progress.
     pub(crate) depth: u32,
     /// The address below which the stack must not grow.
@@ -558,6 +559,7 @@ impl Machine {
             derivation: None,
             conditions: FxHashMap::default(),
             patterns: builtins::json::Patterns::default(),
+            texts: crate::drv::Texts::default(),
             depth: 0,
             stack_limit: 0,
         };

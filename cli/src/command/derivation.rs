@@ -21,8 +21,7 @@ pub fn derivation(global: &Global, args: &Derivation) -> Result<()> {
         if !seen.insert(id) {
             continue;
         }
-        let made = drvs.derivation(id)?;
-        shown.insert(made.path.clone(), to_json(&made.drv));
+        shown.insert(drvs.drv_path(id)?, to_json(&drvs.file(id)?));
         if *recursive {
             todo.extend(drvs.node(id).input_drvs.iter().map(|input| input.drv));
         }

@@ -75,17 +75,21 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
     let what = "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
     let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut out = Vec::new();
-    let mut ctx = separator.ctx;
+    let mut parts = Vec::new();
+    separator.ctx.add_to(&mut parts);
     for (index, item) in list.slots().iter().enumerate() {
         if index > 0 {
             out.extend_from_slice(Str::bytes(separator));
         }
         let item = machine.force_slot(item)?;
         let what = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
+        let mut own = Ctx::EMPTY;
         machine
-            .coerce(item, Coerce::INTERPOLATE, loc, &mut out, &mut ctx)
+            .coerce(item, Coerce::INTERPOLATE, loc, &mut out, &mut own)
             .map_err(|e| e.frame(loc, what))?;
+        own.add_to(&mut parts);
     }
+    let ctx = machine.contexts.union_all(&parts);
     Ok(machine.string_with(&out, ctx))
 }
 
@@ -172,7 +176,7 @@ fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let algo = algorithm(machine, args[0], loc, "hashString")?;
     let what = "while evaluating the second argument passed to builtins.hashString";
     let symbolic = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    for segment in machine.segments(Str::bytes(symbolic)).0 {
+    for segment in machine.segment_list(Str::bytes(symbolic)) {
         if let Segment::Output(id, _) = segment {
             machine.graph.hash(id);
         }
