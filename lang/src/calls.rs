@@ -42,7 +42,8 @@ impl Machine {
         let func = self.operand_value(func, env)?;
         if let ([arg], Value::Lambda(lambda)) = (args, func) {
             let arg = self.argument(arg, env);
-            return self.call_lambda(lambda, arg, loc);
+            let code = self.tables.lambdas[lambda.code as usize].get();
+            return self.call_lambda(lambda, code, &[arg], loc);
         }
         if let Value::Prim(prim) = func {
             let prim = &self.prims[prim as usize];
@@ -88,10 +89,12 @@ impl Machine {
     pub(crate) fn call(&mut self, func: Value, args: &[Value], loc: Loc) -> Res<Value> {
         let mut func = self.force(func)?;
         let mut rest = args;
-        while let Some((&first, behind)) = rest.split_first() {
+        while !rest.is_empty() {
             match func {
                 Value::Lambda(lambda) => {
-                    func = self.call_lambda(lambda, first, loc)?;
+                    let (code, used) = self.target(lambda, rest.len());
+                    let (now, behind) = rest.split_at(used);
+                    func = self.call_lambda(lambda, code, now, loc)?;
                     rest = behind;
                 }
                 Value::Prim(index) => {
@@ -145,25 +148,61 @@ impl Machine {
         Error::typed(loc, message)
     }
 
-    pub(crate) fn call_lambda(&mut self, lambda: LambdaRef, arg: Value, loc: Loc) -> Res<Value> {
+    /// The code that a function runs when it is called with so many arguments, and how many it
+    /// takes.
+    #[inline]
+    fn target(&self, lambda: LambdaRef, given: usize) -> (&'static LambdaCode, usize) {
+        let mut code = self.tables.lambdas[lambda.code as usize].get();
+        let mut used = 1;
+        while used < given
+            && let Some(inner) = code.inner
+        {
+            code = inner.get();
+            used += 1;
+        }
+        (code, used)
+    }
+
+    /// Runs `code`, which is the function's own or that of a function inside it that shares its
+    /// frame, with as many arguments as that takes.
+    pub(crate) fn call_lambda(
+        &mut self,
+        lambda: LambdaRef,
+        code: &'static LambdaCode,
+        args: &[Value],
+        loc: Loc,
+    ) -> Res<Value> {
         self.check_stack(loc)?;
         if self.depth >= self.settings.max_call_depth {
             return Err(stack_overflow(loc));
         }
-        let code = self.tables.lambdas[lambda.code as usize].get();
-        let env = Env::alloc(&mut self.heap, Some(lambda.env()), code.frame_len as usize);
-        let bound = match &code.formals {
-            None => {
-                Env::slot(env, 0).set(arg);
-                Ok(())
-            }
-            Some(formals) => self.bind(code, formals, env, arg, loc),
+        let outer = lambda.env();
+        let taken = code.taken + 1 - args.len() as u32;
+        let (up, held) = match taken {
+            0 => (outer, &[][..]),
+            _ => (Env::up(outer, 1), Env::slots(outer, taken)),
         };
-        bound?;
+        let mark = self.heap.mark();
+        let len = code.frame_len as usize;
+        let env = match &code.formals {
+            None => Env::filled(&mut self.heap, Some(up), len, held, args),
+            Some(formals) => {
+                let (last, before) = args.split_last().expect("a call has an argument");
+                let env = Env::filled(&mut self.heap, Some(up), len, held, before);
+                self.bind(code, formals, env, *last, loc)?;
+                env
+            }
+        };
         self.depth += 1;
         let result = self.eval(code.body, env);
         self.depth -= 1;
-        result.map_err(|error| called(code, error, loc))
+        match result {
+            Ok(value) => {
+                Env::end_call(&mut self.heap, mark, env, len, value);
+                Ok(value)
+            }
+            Err(error) => Err(called(code, error, loc)),
+        }
     }
 
     /// Fills a frame from a set according to a set pattern.
@@ -180,9 +219,10 @@ impl Machine {
         let attrs = self
             .as_attrs(forced, code.loc)
             .map_err(|e| e.frame(code.loc, what).frame(loc, "from call site"))?;
-        let first = u32::from(formals.at_name.is_some());
+        let mut first = code.taken;
         if formals.at_name.is_some() {
-            Env::slot(env, 0).set(forced);
+            Env::slot(env, first).set(forced);
+            first += 1;
         }
         let mut matched = 0;
         let mut missing = false;

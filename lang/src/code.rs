@@ -1,10 +1,12 @@
 //! Compiled expressions: a tree in the heap with every variable resolved to (level, slot).
 //! Data only; `compile` makes it and `machine` runs it.
 
+use std::cell::Cell;
+
 use crate::heap::Gc;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::Value;
+use crate::value::{Attrs, Value};
 
 /// A node that may be evaluated later: its number lets a thunk name it in four bytes.
 #[derive(Clone, Copy)]
@@ -58,7 +60,11 @@ pub(crate) struct DynamicBinding {
     pub(crate) loc: Loc,
 }
 
-/// A function. The argument itself, if named, has slot 0; the pattern's names follow.
+/// A function. The argument itself, if named, has slot `taken`; the pattern's names follow.
+///
+/// Functions that return functions (`a: b: ...`) share one frame: the inner one begins with a
+/// copy of the slots that the outer one had filled, and a call with all arguments goes straight
+/// to the inner one.
 pub(crate) struct LambdaCode {
     pub(crate) name: Option<Symbol>,
     pub(crate) loc: Loc,
@@ -67,6 +73,11 @@ pub(crate) struct LambdaCode {
     pub(crate) param: Option<Symbol>,
     pub(crate) formals: Option<FormalsCode>,
     pub(crate) frame_len: u32,
+    /// How many slots of the frame it was made in come first in its own; then that frame's
+    /// outer one is also its own outer one.
+    pub(crate) taken: u32,
+    /// The function that is this one's whole body and shares its frame.
+    pub(crate) inner: Option<Gc<LambdaCode>>,
 }
 
 /// A set pattern; `list` is sorted by symbol.
@@ -77,6 +88,8 @@ pub(crate) struct FormalsCode {
     pub(crate) at_name: Option<Symbol>,
     /// Indices in `list` in the order of the source.
     pub(crate) source_order: &'static [u32],
+    /// What `functionArgs` gives, once it was asked.
+    pub(crate) args: Cell<Option<Gc<Attrs>>>,
 }
 
 #[derive(Clone, Copy)]

@@ -1,6 +1,8 @@
 //! From syntax tree to code: resolves variables to (level, slot), folds constants, makes
 //! literal paths absolute. Evaluates nothing and reads nothing.
 
+use std::cell::Cell;
+
 use rustc_hash::FxHashMap;
 
 use crate::code::*;
@@ -11,8 +13,8 @@ use crate::paths;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::syntax::ast::{
-    Ast, AttrName, AttrNameKind, AttrSet, AttrValue, BinaryOp, Expr, ExprId, LambdaId, Part,
-    PathKind, SetId, Span,
+    Ast, AttrName, AttrNameKind, AttrSet, AttrValue, BinaryOp, Expr, ExprId, Lambda, LambdaId,
+    Part, PathKind, SetId, Span,
 };
 use crate::value::{Attr, Attrs, List, Str, Value};
 
@@ -42,6 +44,10 @@ pub(crate) struct Surroundings<'a> {
     /// The address below which the stack must not grow.
     pub(crate) stack_limit: usize,
 }
+
+/// A function of more arguments one by one than this begins a new frame: what a partial
+/// application holds is copied by each call of it.
+const MAX_TAKEN: u32 = 4;
 
 enum Scope {
     Frame(FxHashMap<Symbol, u32>),
@@ -157,7 +163,7 @@ impl Compiler<'_> {
                 let args = self.lazies(args)?;
                 Code::Call { func, args, loc }
             }
-            Expr::Lambda(lambda) => self.lambda(lambda, loc)?,
+            Expr::Lambda(lambda) => Code::Lambda(self.lambda(lambda, loc, None)?.0),
             Expr::Set(set) => self.set(set)?,
             Expr::Let { bindings, body } => {
                 let frame = self.frame(bindings)?;
@@ -383,44 +389,55 @@ impl Compiler<'_> {
         Value::Attrs(Attrs::from_vec(self.heap, attrs))
     }
 
-    fn lambda(&mut self, id: LambdaId, loc: Loc) -> Res<Code> {
+    /// A function; `taken` counts the slots of the frame that it shares with the functions
+    /// around it, if it does: the innermost scope is theirs then.
+    fn lambda(&mut self, id: LambdaId, loc: Loc, taken: Option<u32>) -> Res<(u32, Gc<LambdaCode>)> {
         let ast = self.ast;
         let lambda = ast.lambda(id);
-        let mut names = FxHashMap::default();
-        let mut next = 0;
-        if let Some(arg) = lambda.arg {
-            names.insert(arg, 0);
+        if taken.is_none() {
+            self.scopes.push(Scope::Frame(FxHashMap::default()));
         }
-        if lambda.arg.is_some() || lambda.formals.is_none() {
-            next = 1;
+        let code = self.lambda_inside(lambda, loc, taken.unwrap_or(0));
+        if taken.is_none() {
+            self.scopes.pop();
         }
+        let code = self.heap.alloc(code?);
+        self.tables.lambdas.push(code);
+        Ok((self.tables.lambdas.len() as u32 - 1, code))
+    }
+
+    fn lambda_inside(&mut self, lambda: &Lambda, loc: Loc, taken: u32) -> Res<LambdaCode> {
         let mut sorted: Vec<_> = lambda.formals.iter().flat_map(|f| f.list.iter()).collect();
         sorted.sort_unstable_by_key(|formal| formal.name);
+        let Some(Scope::Frame(names)) = self.scopes.last_mut() else {
+            unreachable!("a function's own scope is the innermost")
+        };
+        let mut next = taken;
+        if let Some(arg) = lambda.arg {
+            names.insert(arg, next);
+        }
+        if lambda.arg.is_some() || lambda.formals.is_none() {
+            next += 1;
+        }
         for formal in &sorted {
             names.insert(formal.name, next);
             next += 1;
         }
-        self.scopes.push(Scope::Frame(names));
-        let inside = self.lambda_inside(lambda, &sorted, loc, next);
-        self.scopes.pop();
-        let code = self.heap.alloc(inside?);
-        self.tables.lambdas.push(code);
-        Ok(Code::Lambda(self.tables.lambdas.len() as u32 - 1))
-    }
-
-    fn lambda_inside(
-        &mut self,
-        lambda: &crate::syntax::ast::Lambda,
-        sorted: &[&crate::syntax::ast::Formal],
-        loc: Loc,
-        frame_len: u32,
-    ) -> Res<LambdaCode> {
+        let frame_len = next;
         let mut list = Vec::with_capacity(sorted.len());
-        for formal in sorted {
+        for formal in &sorted {
             let default = formal.default.map(|default| self.lazy(default)).transpose()?;
             list.push(FormalCode { name: formal.name, loc: self.start(formal.span), default });
         }
-        let body = self.expr(lambda.body)?;
+        let (body, inner) = match self.ast.expr(lambda.body) {
+            Expr::Lambda(id) if lambda.formals.is_none() && taken < MAX_TAKEN => {
+                let loc = self.loc(lambda.body);
+                self.check_stack(lambda.body)?;
+                let (index, code) = self.lambda(id, loc, Some(frame_len))?;
+                (self.put(Code::Lambda(index)), Some(code))
+            }
+            _ => (self.expr(lambda.body)?, None),
+        };
         let formals = lambda.formals.as_ref().map(|formals| {
             let order: Vec<u32> = formals
                 .list
@@ -434,9 +451,11 @@ impl Compiler<'_> {
                 ellipsis: formals.ellipsis,
                 at_name: lambda.arg,
                 source_order: self.heap.alloc_slice(order.into_iter()),
+                args: Cell::new(None),
             }
         });
-        Ok(LambdaCode { name: lambda.name, loc, body, param: lambda.arg, formals, frame_len })
+        let (name, param) = (lambda.name, lambda.arg);
+        Ok(LambdaCode { name, loc, body, param, formals, frame_len, taken, inner })
     }
 
     fn set(&mut self, id: SetId) -> Res<Code> {
@@ -448,7 +467,7 @@ impl Compiler<'_> {
             return Ok(Code::RecSet(frame));
         }
         if set.attrs.is_empty() && set.dynamic.is_empty() {
-            return Ok(Code::Const(Value::Attrs(Attrs::from_sorted(self.heap, &[]))));
+            return Ok(Code::Const(Value::Attrs(Attrs::from_vec(self.heap, Vec::new()))));
         }
         let sources = self.lazies(&set.inherit_from)?;
         let mut bindings = Vec::with_capacity(set.attrs.len());

@@ -29,6 +29,66 @@ fn small_programs() {
 }
 
 #[test]
+fn functions_outlive_their_calls() {
+    // In tests, the memory of frames that were taken back is poisoned.
+    for (text, expect) in [
+        ("let k = a: b: a; in map (k 1) [ 2 3 ]", "[ 1 1 ]"),
+        (
+            "let f = a: b: c: [ a b c ]; g = f 1; in [ (g 2 3) (g 4 5) (f 6 7 8) ]",
+            "[ [ 1 2 3 ] [ 1 4 5 ] [ 6 7 8 ] ]",
+        ),
+        (
+            "let id = f: f; make = n: id (x: n + x); in map (f: f 1) [ (make 1) (make 2) ]",
+            "[ 2 3 ]",
+        ),
+        (
+            "let make = n: { add = x: n + x; }; f = make 3; g = make 4; in [ (f.add 1) (g.add 1) ]",
+            "[ 4 5 ]",
+        ),
+        ("let make = n: [ (x: n) ]; l = make 1 ++ make 2; in map (f: f 0) l", "[ 1 2 ]"),
+        ("let f = n: builtins.add n; in map (g: g 1) [ (f 1) (f 2) ]", "[ 2 3 ]"),
+        ("let f = a: a: a; in f 1 2", "2"),
+        (
+            "let f = a: { b, c ? a + b }: d: [ a b c d ]; g = f 1; in [ (g { b = 2; } 3) (g { b = 4; } 5) ]",
+            "[ [ 1 2 3 3 ] [ 1 4 5 5 ] ]",
+        ),
+        (
+            "let f = a: all@{ b, ... }: all // { inherit a; }; in f 1 { b = 2; c = 3; }",
+            "{ a = 1; b = 2; c = 3; }",
+        ),
+        (
+            "let f = a: b: c: d: e: g: h: [ a b c d e g h ]; p = f 1 2 3; q = p 4 5; in [ (q 6 7) (p 0 0 0 0) ]",
+            "[ [ 1 2 3 4 5 6 7 ] [ 1 2 3 0 0 0 0 ] ]",
+        ),
+        (
+            "let f = n: if n == 0 then (x: x) else let g = f (n - 1); in x: g (x + n); in f 10 0",
+            "55",
+        ),
+        (
+            "let f = a: b: builtins.tryEval (if a then throw \"x\" else b); in [ (f true 1) (f false 2) ]",
+            "[ { success = false; value = false; } { success = true; value = 2; } ]",
+        ),
+        ("builtins.foldl' (a: b: x: a (x + b)) (x: x) [ 1 2 3 ] 0", "6"),
+        ("builtins.sort (a: b: a > b) [ 1 3 2 5 4 9 8 7 6 0 ]", "[ 9 8 7 6 5 4 3 2 1 0 ]"),
+        ("let f = { a, b ? a }: a + b; in map f [ { a = 1; } { a = 2; b = 3; } ]", "[ 2 5 ]"),
+        ("map (n: with { m = n; }; (x: m + x) 1) [ 1 2 ]", "[ 2 3 ]"),
+    ] {
+        check_eval(text, expect);
+    }
+}
+
+#[test]
+fn calls_leave_no_frames() {
+    let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+    let text = "let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f 20";
+    eval.eval_expr(text, Path::new("/")).unwrap();
+    let text = "builtins.foldl' (a: b: a + b) 0 (builtins.genList (i: i) 10000)";
+    eval.eval_expr(text, Path::new("/")).unwrap();
+    let most = 10_000 * 2 * 16 + (64 << 10);
+    assert!(eval.heap_bytes() < most, "{} bytes", eval.heap_bytes());
+}
+
+#[test]
 fn failures() {
     check_eval("let x = x; in x", "infinite recursion encountered");
     check_eval("(x: x x) (x: x x)", "stack overflow; max-call-depth exceeded");

@@ -15,6 +15,8 @@ use std::ptr::NonNull;
 const FIRST_CHUNK_BYTES: usize = 256 << 10;
 const LAST_CHUNK_BYTES: usize = 16 << 20;
 const ALIGN: usize = 8;
+/// In tests, what was taken back is filled with this: a tag of no value, an address of nothing.
+const POISON: u8 = 0xa5;
 /// Chunks of at least this size ask for huge pages: a page fault for each 4 KiB was a fifth of
 /// the time of evaluations that allocate much.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
@@ -77,6 +79,15 @@ pub(crate) struct Heap {
     chunks: Vec<(NonNull<u8>, Layout)>,
     chunk_bytes: usize,
     allocated_bytes: u64,
+    /// How often a chunk was added.
+    refills: u32,
+}
+
+/// Where the heap stood at some moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    next: usize,
+    refills: u32,
 }
 
 impl Heap {
@@ -88,6 +99,7 @@ impl Heap {
             chunks: Vec::new(),
             chunk_bytes: FIRST_CHUNK_BYTES,
             allocated_bytes: 0,
+            refills: 0,
         }
     }
 
@@ -125,6 +137,7 @@ impl Heap {
             // the system takes it does not matter.
             unsafe { libc::madvise(memory.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
         }
+        self.refills += 1;
         self.chunks.push((memory, layout));
         self.allocated_bytes += bytes as u64;
         if large {
@@ -135,6 +148,50 @@ impl Heap {
         self.end = bytes;
         self.next = size;
         memory
+    }
+
+    /// Where the heap stands.
+    #[inline(always)]
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { next: self.next, refills: self.refills }
+    }
+
+    /// Whether the only thing allocated since `mark` has this size.
+    #[inline(always)]
+    pub(crate) fn is_last(&self, mark: Mark, size_bytes: usize) -> bool {
+        self.next == mark.next + size_bytes.next_multiple_of(ALIGN) && self.refills == mark.refills
+    }
+
+    /// Takes back everything allocated since `mark`, if [`Heap::is_last`] says that it is one
+    /// thing of this size. Otherwise nothing happens.
+    ///
+    /// # Safety
+    /// Nothing uses that thing any more.
+    #[inline(always)]
+    pub(crate) unsafe fn take_back(&mut self, mark: Mark, size_bytes: usize) {
+        if self.is_last(mark, size_bytes) {
+            self.cut(mark.next);
+        }
+    }
+
+    /// Takes back the end of the last thing allocated, which ends at `end` and is to end at
+    /// `at`, if nothing was allocated since.
+    ///
+    /// # Safety
+    /// `at..end` is the end of something in this heap that nothing uses any more.
+    pub(crate) unsafe fn shorten(&mut self, at: *mut u8, end: *mut u8) {
+        if self.chunk.wrapping_add(self.next) == end && self.chunk <= at && !self.chunk.is_null() {
+            self.cut(at.addr() - self.chunk.addr());
+        }
+    }
+
+    #[inline(always)]
+    fn cut(&mut self, next: usize) {
+        if cfg!(test) {
+            // SAFETY: `next..self.next` lies in the current chunk, and its users are gone.
+            unsafe { self.chunk.add(next).write_bytes(POISON, self.next - next) };
+        }
+        self.next = next;
     }
 
     /// Moves a value into the heap. It is never dropped.
@@ -220,5 +277,27 @@ mod tests {
         assert!(big.iter().enumerate().all(|(i, at)| *at == i as u64));
         assert_eq!(*after, 7);
         assert!(heap.used_bytes() >= 100_000 * 16 + 200_000 * 8);
+    }
+
+    #[test]
+    fn takes_back_only_what_is_last() {
+        let mut heap = Heap::new();
+        let mark = heap.mark();
+        let first = heap.alloc([1u64; 3]);
+        // SAFETY: `first` is not read any more where it was taken back.
+        unsafe { heap.take_back(mark, 16) };
+        assert_eq!(*first, [1; 3], "the size tells another thing");
+        let behind = heap.alloc(2u64);
+        // SAFETY: as above.
+        unsafe { heap.take_back(mark, 24) };
+        assert_eq!((*first, *behind), ([1; 3], 2), "something lies behind");
+        let mark = heap.mark();
+        let last = heap.alloc([3u64; 3]).as_ptr();
+        // SAFETY: as above.
+        unsafe { heap.take_back(mark, 24) };
+        assert_eq!(heap.alloc([4u64; 3]).as_ptr(), last, "the room is used again");
+        let mark = heap.mark();
+        heap.raw(LAST_CHUNK_BYTES);
+        assert!(!heap.is_last(mark, 0), "something large lies elsewhere");
     }
 }

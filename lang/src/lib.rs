@@ -5,6 +5,7 @@
 
 mod append;
 mod assertion;
+mod attrs;
 mod builtins;
 mod calls;
 mod code;
@@ -18,6 +19,7 @@ pub mod error;
 mod evaluator;
 #[cfg(test)]
 mod evaluator_tests;
+mod frames;
 pub mod graph;
 mod heap;
 pub mod host;

@@ -1,5 +1,6 @@
 //! Making sets and frames of variables from code: bindings, recursive sets, computed names.
 
+use crate::attrs::AttrsRow;
 use crate::code::*;
 use crate::error::{Error, Res};
 use crate::heap::Gc;
@@ -46,17 +47,12 @@ impl Machine {
             let value = machine.delay(&binding.value, scope);
             Attr::new(binding.name, binding.loc, value)
         };
-        if set.dynamic.is_empty() && set.bindings.len() <= 4 {
-            // Small sets are common: no vector in between.
-            let mut few: [Option<Attr>; 4] = [const { None }; 4];
-            for (to, binding) in few.iter_mut().zip(set.bindings) {
-                *to = Some(delayed(self, binding));
+        if set.dynamic.is_empty() {
+            let mut row = AttrsRow::new(&mut self.heap, set.bindings.len());
+            for binding in set.bindings {
+                row.push(delayed(self, binding));
             }
-            let mut rest = few.into_iter();
-            let filled =
-                (0..set.bindings.len()).map(|_| rest.next().flatten().expect("filled above"));
-            let own = self.heap.alloc_slice(filled);
-            return Ok(Value::Attrs(Attrs::from_sorted(&mut self.heap, own)));
+            return Ok(Value::Attrs(row.finish(&mut self.heap)));
         }
         let mut attrs = Vec::with_capacity(set.bindings.len() + set.dynamic.len());
         for binding in set.bindings {
@@ -68,12 +64,14 @@ impl Machine {
     pub(crate) fn recursive_set(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Res<Value> {
         let env = self.frame(set, around);
         let set = set.get();
-        let mut attrs: Vec<Attr> = set
-            .bindings
-            .iter()
-            .zip(0..)
-            .map(|(binding, at)| Attr::new(binding.name, binding.loc, Env::slot(env, at).get()))
-            .collect();
+        let bound = |(at, binding): (usize, &Binding)| {
+            Attr::new(binding.name, binding.loc, Env::slot(env, at as u32).get())
+        };
+        let bindings = set.bindings.iter().enumerate().map(bound);
+        if set.dynamic.is_empty() && set.overrides.is_none() {
+            return Ok(Value::Attrs(Attrs::from_sorted(&mut self.heap, bindings)));
+        }
+        let mut attrs: Vec<Attr> = bindings.collect();
         if let Some(at) = set.overrides {
             let overrides = self.force_slot(Env::slot(env, at))?;
             let overrides = self.as_attrs(overrides, set.bindings[at as usize].loc)?;

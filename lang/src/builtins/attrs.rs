@@ -5,6 +5,8 @@ use std::cell::Cell;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Prim;
+use crate::attrs::AttrsRow;
+use crate::code::FormalCode;
 use crate::error::Res;
 use crate::heap::Gc;
 use crate::machine::Machine;
@@ -77,12 +79,12 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[1], loc, "second", "mapAttrs")?;
     let all = Attrs::all(attrs, &mut machine.heap);
     let whole = machine.heap.alloc((args[0], all));
-    let mut mapped = machine.heap.row(all.len());
+    let mut mapped = AttrsRow::new(&mut machine.heap, all.len());
     for (index, attr) in all.iter().enumerate() {
         let value = machine.thunk(State::MappedAttr(Part::new(whole, index)));
         mapped.push(Attr::new(attr.name, attr.loc, value));
     }
-    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, mapped.finish())))
+    Ok(Value::Attrs(mapped.finish(&mut machine.heap)))
 }
 
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -114,19 +116,22 @@ fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
 fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let left = set_arg(machine, args[0], loc, "first", "intersectAttrs")?;
     let right = set_arg(machine, args[1], loc, "second", "intersectAttrs")?;
-    let mut out: Vec<Attr> = Vec::with_capacity(left.len().min(right.len()));
+    let smaller = if left.len() < right.len() { left } else { right };
+    let all = Attrs::all(smaller, &mut machine.heap);
+    let mut out = AttrsRow::new(&mut machine.heap, left.len().min(right.len()));
+    // The room for the result is cut to size at the end, so nothing is allocated meanwhile.
     if left.len() < right.len() {
-        for attr in Attrs::all(left, &mut machine.heap) {
-            out.extend(Attrs::find(right, attr.name).map(Attr::copy));
+        for attr in all {
+            if let Some(attr) = Attrs::find(right, attr.name) {
+                out.push(attr.copy());
+            }
         }
     } else {
-        let all = Attrs::all(right, &mut machine.heap);
-        out.extend(
-            all.iter().filter(|attr| Attrs::find(left, attr.name).is_some()).map(Attr::copy),
-        );
+        for attr in all.iter().filter(|attr| Attrs::find(left, attr.name).is_some()) {
+            out.push(attr.copy());
+        }
     }
-    let own = machine.heap.alloc_slice(out.into_iter());
-    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
+    Ok(Value::Attrs(out.finish(&mut machine.heap)))
 }
 
 fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -142,16 +147,19 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     names.sort_unstable();
     let all = Attrs::all(attrs, &mut machine.heap);
-    let kept: Vec<Attr> = all
-        .iter()
-        .filter(|attr| names.binary_search(&attr.name).is_err())
-        .map(Attr::copy)
-        .collect();
+    let mut kept = AttrsRow::new(&mut machine.heap, all.len());
+    let mut names = names.into_iter().peekable();
+    for attr in all {
+        while names.next_if(|name| *name < attr.name).is_some() {}
+        if names.peek() != Some(&attr.name) {
+            kept.push(attr.copy());
+        }
+    }
     if kept.len() == all.len() {
+        kept.abandon(&mut machine.heap);
         return Ok(Value::Attrs(attrs));
     }
-    let own = machine.heap.alloc_slice(kept.into_iter());
-    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
+    Ok(Value::Attrs(kept.finish(&mut machine.heap)))
 }
 
 fn filter_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -166,8 +174,7 @@ fn filter_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             kept.push(attr.copy());
         }
     }
-    let own = machine.heap.alloc_slice(kept.into_iter());
-    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, own)))
+    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, kept.into_iter())))
 }
 
 fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -185,24 +192,26 @@ fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let mut attrs = Vec::new();
     match machine.force(args[0])? {
         Value::Lambda(lambda) => {
             let code = machine.tables.lambdas[lambda.code as usize].get();
-            for formal in code.formals.iter().flat_map(|formals| formals.list) {
-                attrs.push(Attr::new(
-                    formal.name,
-                    formal.loc,
-                    Value::Bool(formal.default.is_some()),
-                ));
+            let Some(formals) = &code.formals else {
+                return Ok(machine.attrs(Vec::new()));
+            };
+            if let Some(known) = formals.args.get() {
+                return Ok(Value::Attrs(known));
             }
+            let heap = &mut machine.heap;
+            let attr = |formal: &FormalCode| {
+                Attr::new(formal.name, formal.loc, Value::Bool(formal.default.is_some()))
+            };
+            let all = Attrs::from_sorted(heap, formals.list.iter().map(attr));
+            formals.args.set(Some(all));
+            Ok(Value::Attrs(all))
         }
-        Value::Prim(_) | Value::PrimApp(_) => {}
-        _ => {
-            return Err(crate::error::Error::typed(loc, "'functionArgs' requires a function"));
-        }
+        Value::Prim(_) | Value::PrimApp(_) => Ok(machine.attrs(Vec::new())),
+        _ => Err(crate::error::Error::typed(loc, "'functionArgs' requires a function")),
     }
-    Ok(machine.attrs(attrs))
 }
 
 fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
