@@ -23,7 +23,9 @@ const ARROWS: [(&str, &[&str]); 7] = [
 const LONGEST: usize = 900;
 
 /// Where `unsafe` may be written.
-const UNSAFE: [&str; 5] = [
+const UNSAFE: [&str; 7] = [
+    "lang/src/attrs.rs",
+    "lang/src/frames.rs",
     "lang/src/heap.rs",
     "lang/src/value.rs",
     "sandbox/src/child.rs",
