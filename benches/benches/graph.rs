@@ -1,7 +1,7 @@
-//! Ten thousand derivations in one process: what the engine itself costs a request in which
-//! nothing changed, and one whose change is cut off at the first node. `resolve` is the query
-//! graph and the scheduler over a store in memory; `request` is all that `floe build` does after
-//! evaluation, over a real store with real builders, records included.
+//! A thousand to a hundred thousand derivations in one process: what the engine itself costs a
+//! request in which nothing changed, and one whose change is cut off at the first node. `resolve`
+//! is the query graph and the scheduler over a store in memory; `request` is all that
+//! `floe build` does after evaluation, over a real store with real builders, records included.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use floe_benches::generated::{Generated, Memory};
 use floe_engine::cancel::Cancel;
-use floe_engine::db::{Database, Tasks};
+use floe_engine::db::Database;
 use floe_engine::engine::{BuildOptions, Engine};
 use floe_engine::event::Events;
 use floe_engine::graph::Graph;
 use floe_engine::local::LocalSettings;
 use floe_engine::materials::Materials;
 use floe_engine::rebuilder::{Memo, Strategy};
-use floe_engine::schedule::{Options, Outcome, Scheduler};
+use floe_engine::schedule::{Options, Scheduler};
+use floe_engine::tasks::Tasks;
 use floe_sandbox::Policy;
 
 const COUNT: usize = 10_000;
@@ -40,57 +41,60 @@ impl Queries {
         Queries { memory, db, tasks: Tasks::default() }
     }
 
-    /// One request in a revision of its own.
-    fn request(&mut self, graph: &Graph) -> Outcome {
+    /// One request in a revision of its own; how many builders ran.
+    fn request(&mut self, graph: Graph) -> u64 {
         self.db.new_revision();
-        let tasks = graph.task_ids();
-        let nodes = self.tasks.enter(&mut self.db, graph, &tasks).nodes;
+        let mut entered = self.tasks.enter(&mut self.db, graph);
         let (events, cancel) = (Events::nowhere(), Cancel::default());
-        let mut scheduler = Scheduler::new(graph, &nodes, &self.db, &events, &cancel, options());
+        let mut scheduler = Scheduler::new(&mut entered, &mut self.db, &events, &cancel, options());
         scheduler.look_up();
-        scheduler.run(&*self.memory)
+        let outcome = Arc::new(scheduler.run(&*self.memory));
+        self.tasks.keep(&self.db, entered, &outcome);
+        outcome.builders_run
     }
 }
 
 fn resolve(criterion: &mut Criterion) {
-    let generated = Generated::new(COUNT);
+    for count in [1_000, COUNT, 100_000] {
+        resolve_of(criterion, count);
+    }
+}
+
+fn resolve_of(criterion: &mut Criterion, count: usize) {
+    let generated = Generated::new(count);
     let before = resident_bytes();
     let graph = generated.evaluated_again();
+    let nodes = graph.len();
     let of_graph = resident_bytes() - before;
     let mut queries = Queries::new();
-    assert_eq!(queries.request(&graph).builders_run, graph.len() as u64);
+    assert_eq!(queries.request(graph), nodes as u64);
     let of_queries = resident_bytes() - before - of_graph;
     println!(
-        "{} derivations, {} use the one that is edited; resident bytes a derivation: recipes and edges {}, \
+        "{nodes} derivations, {} use the one that is edited; resident bytes a derivation: recipes and edges {}, \
          queries, traces and scheduler {}",
-        graph.len(),
         generated.users_of_first(),
-        of_graph / graph.len(),
-        of_queries / graph.len()
+        of_graph / nodes,
+        of_queries / nodes
     );
-    let mut group = criterion.benchmark_group("resolve 10,000");
+    let mut group = criterion.benchmark_group(format!("resolve {count}"));
     group.sample_size(20).measurement_time(Duration::from_secs(5));
-    group.bench_function("unchanged", |bench| {
-        bench.iter(|| assert_eq!(queries.request(&graph).builders_run, 0));
-    });
-    group.bench_function("unchanged, evaluated again", |bench| {
-        bench.iter_batched_ref(
-            || generated.evaluated_again(),
-            |graph| assert_eq!(queries.request(graph).builders_run, 0),
-            BatchSize::LargeInput,
-        );
-    });
+    let mut bench = |label: &str, next: &mut dyn FnMut() -> Graph, runs: u64| {
+        group.bench_function(label, |bench| {
+            bench.iter_batched(
+                &mut *next,
+                |graph| assert_eq!(queries.request(graph), runs),
+                BatchSize::PerIteration,
+            );
+        });
+    };
+    bench("unchanged", &mut || generated.graph(), 0);
+    bench("unchanged, evaluated again", &mut || generated.evaluated_again(), 0);
     let mut edit = 0;
-    group.bench_function("cut off at the first", |bench| {
-        bench.iter_batched_ref(
-            || {
-                edit += 1;
-                generated.edited(edit)
-            },
-            |graph| assert_eq!(queries.request(graph).builders_run, 1),
-            BatchSize::LargeInput,
-        );
-    });
+    let mut edited = || {
+        edit += 1;
+        generated.edited(edit)
+    };
+    bench("cut off at the first", &mut edited, 1);
     group.finish();
 }
 

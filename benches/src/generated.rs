@@ -70,7 +70,7 @@ impl Generated {
     fn assemble(&self, recipe: impl Fn(&Arc<Recipe>) -> Arc<Recipe>) -> Graph {
         let mut graph = Graph::default();
         for (known, deps) in &self.nodes {
-            graph.add(recipe(known), deps.clone());
+            graph.add(recipe(known), deps);
         }
         graph.targets = vec![Target {
             attr: "everything".to_owned(),

@@ -1,6 +1,7 @@
-//! The query graph: salsa's inputs are recipes and their edges, its tracked functions are
-//! address, resolved and output. A query never builds and never waits: what is not in the
-//! memo yet is `None`, and the scheduler sees to it that nobody asks `output` too early.
+//! The query graph: salsa's inputs are recipes, their edges and the outputs that the scheduler
+//! knows; its tracked functions are address and resolved. It ends at the resolved key, so that
+//! answers travel upwards over the scheduler's own edges, to those they matter to and no further:
+//! validating memos through each other would go through the whole closure at every change.
 //! No process is started here and nothing is written.
 
 mod input;
@@ -10,12 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use floe_core::hash::Digest;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxBuildHasher;
 use salsa::{Durability, Setter};
 
 pub use input::{Node, Settings};
 
-use crate::graph::Graph;
 use crate::rebuilder::{Address, Memo, Strategy};
 use crate::recipe::Recipe;
 use crate::resolve::{Outputs, key};
@@ -44,9 +44,6 @@ type Landed = DashMap<Digest, Arc<Outputs>, FxBuildHasher>;
 /// What queries may ask for beyond salsa's own tables.
 #[salsa::db]
 pub trait Db: salsa::Database {
-    /// The outputs of an earlier build of this resolved derivation. A hit is remembered until
-    /// the epoch advances, a miss is not.
-    fn recall(&self, strategy: Strategy, recipe: &Recipe, key: &Digest) -> Option<Arc<Outputs>>;
     /// A derivation was resolved.
     fn did_resolve(&self);
 }
@@ -58,6 +55,8 @@ pub struct Database {
     storage: salsa::Storage<Self>,
     memo: Arc<dyn Memo>,
     landed: Arc<Landed>,
+    /// Advances whenever objects or traces may have gone: collection, deletion, another store.
+    epoch: u64,
     counters: Arc<Counters>,
 }
 
@@ -66,15 +65,6 @@ impl salsa::Database for Database {}
 
 #[salsa::db]
 impl Db for Database {
-    fn recall(&self, strategy: Strategy, recipe: &Recipe, key: &Digest) -> Option<Arc<Outputs>> {
-        if let Some(outputs) = self.landed.get(key) {
-            return Some(Arc::clone(&outputs));
-        }
-        let outputs = Arc::new(strategy.rebuilder().recall(&*self.memo, recipe, key)?);
-        self.landed.insert(*key, Arc::clone(&outputs));
-        Some(outputs)
-    }
-
     fn did_resolve(&self) {
         self.counters.resolved.fetch_add(1, Ordering::Relaxed);
     }
@@ -106,8 +96,8 @@ impl Database {
             }
             listener(&event);
         })));
-        let db = Database { storage, memo, landed: Arc::default(), counters };
-        Settings::new(&db, strategy, 0);
+        let db = Database { storage, memo, landed: Arc::default(), epoch: 0, counters };
+        let _ = Settings::builder(strategy).durability(Durability::MEDIUM).new(&db);
         db
     }
 
@@ -125,6 +115,18 @@ impl Database {
         &self.memo
     }
 
+    /// The outputs of an earlier build of this resolved derivation. A hit is remembered until
+    /// the epoch advances, a miss is not: a job may write the trace at any time.
+    pub(crate) fn recall(&self, recipe: &Recipe, key: &Digest) -> Option<Arc<Outputs>> {
+        if let Some(outputs) = self.landed.get(key) {
+            return Some(Arc::clone(&outputs));
+        }
+        let rebuilder = self.strategy().rebuilder();
+        let outputs = Arc::new(rebuilder.recall(&*self.memo, recipe, key)?);
+        self.landed.insert(*key, Arc::clone(&outputs));
+        Some(outputs)
+    }
+
     /// Puts another memo in the place of the present one and forgets what was concluded from it.
     pub fn set_memo(&mut self, memo: Arc<dyn Memo>) {
         self.advance_epoch();
@@ -134,72 +136,63 @@ impl Database {
     /// Objects or traces may have gone: every answer that rests on them is asked again.
     pub fn advance_epoch(&mut self) {
         self.landed = Arc::default();
-        let settings = Settings::get(self);
-        let epoch = settings.epoch(self) + 1;
-        settings.set_epoch(self).to(epoch);
+        self.epoch += 1;
     }
 
-    /// Begins a revision in which nothing changed, so that every memo is validated again.
+    /// What was concluded from objects and traces holds for as long as this stays the same.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Begins a revision in which nothing changed, so that every key that is asked for is
+    /// validated again.
     pub fn new_revision(&mut self) {
         salsa::Database::synthetic_write(self, Durability::LOW);
     }
 
+    /// The rebuilder in force.
+    pub fn strategy(&self) -> Strategy {
+        Settings::get(self).strategy(self)
+    }
+
     /// Sets the rebuilder, if it differs.
     pub fn set_strategy(&mut self, strategy: Strategy) {
-        let settings = Settings::get(self);
-        if settings.strategy(self) != strategy {
-            settings.set_strategy(self).to(strategy);
+        if self.strategy() != strategy {
+            Settings::get(self).set_strategy(self).to(strategy);
         }
+    }
+
+    /// A node for a new task. What evaluation says changes less often than what is known of
+    /// outputs, and an address depends on the former only.
+    pub(crate) fn add(&mut self, recipe: Arc<Recipe>, deps: Arc<[Node]>) -> Node {
+        Node::builder(recipe, deps, None)
+            .recipe_durability(Durability::MEDIUM)
+            .deps_durability(Durability::MEDIUM)
+            .new(self)
+    }
+
+    /// A task's instructions are others now.
+    pub(crate) fn edit(&mut self, node: Node, recipe: Arc<Recipe>) {
+        node.set_recipe(self).to(recipe);
+    }
+
+    /// A task's inputs are others now.
+    pub(crate) fn connect(&mut self, node: Node, deps: Arc<[Node]>) {
+        node.set_deps(self).to(deps);
+    }
+
+    /// Lets users be resolved against these outputs. Returns whether that is news.
+    pub(crate) fn know(&mut self, node: Node, outputs: &Arc<Outputs>) -> bool {
+        let news = node.outputs(self).as_ref() != Some(outputs);
+        if news {
+            node.set_outputs(self).to(Some(Arc::clone(outputs)));
+        }
+        news
     }
 
     /// What a job has just registered under its key.
     pub(crate) fn land(&self, key: Digest, outputs: Arc<Outputs>) {
         self.landed.insert(key, outputs);
-    }
-}
-
-/// Which task stands for which node, from one request to the next, and the digest of its recipe.
-#[derive(Default)]
-pub struct Tasks(FxHashMap<Arc<str>, (Node, Digest)>);
-
-/// A graph in the database, by the graph's indices.
-pub struct Entered {
-    /// The inputs of the queries.
-    pub nodes: Vec<Node>,
-    /// The recipes' digests.
-    pub recipes: Vec<Digest>,
-}
-
-impl Tasks {
-    /// Enters a graph into the database: a task that is known keeps its node, and only what
-    /// differs is set. `tasks` are the graph's task ids, which are unique.
-    pub fn enter(&mut self, db: &mut Database, graph: &Graph, tasks: &[Arc<str>]) -> Entered {
-        let mut nodes: Vec<Node> = Vec::with_capacity(graph.len());
-        let mut recipes = Vec::with_capacity(graph.len());
-        for ((_, node), task) in graph.nodes().zip(tasks) {
-            let deps = node.deps.iter().map(|dep| nodes[dep.index()]);
-            let known = match self.0.get_mut(task) {
-                Some((known, digest)) => {
-                    let recipe = known.recipe(db);
-                    if !Arc::ptr_eq(recipe, &node.recipe) && **recipe != *node.recipe {
-                        known.set_recipe(db).to(Arc::clone(&node.recipe));
-                        *digest = node.recipe.digest();
-                    }
-                    if !known.deps(db).iter().copied().eq(deps.clone()) {
-                        let deps = deps.collect();
-                        known.set_deps(db).to(deps);
-                    }
-                    (*known, *digest)
-                }
-                None => {
-                    let new = Node::new(db, Arc::clone(&node.recipe), deps.collect());
-                    *self.0.entry(Arc::clone(task)).or_insert((new, node.recipe.digest()))
-                }
-            };
-            nodes.push(known.0);
-            recipes.push(known.1);
-        }
-        Entered { nodes, recipes }
     }
 }
 
@@ -222,26 +215,8 @@ pub fn resolved(db: &dyn Db, node: Node) -> Option<Digest> {
     let rebuilder = Settings::get(db).strategy(db).rebuilder();
     let own = address(db, node);
     let inputs: Option<Vec<&Outputs>> =
-        node.deps(db).iter().map(|&dep| output(db, dep).as_deref()).collect();
+        node.deps(db).iter().map(|dep| dep.outputs(db).as_deref()).collect();
     let derivation = rebuilder.resolve(node.recipe(db), own.as_deref(), &inputs?);
     db.did_resolve();
     Some(key(&derivation))
-}
-
-/// The outputs of a node: by its address, or by the build trace. `None` means that a job must
-/// run first; the scheduler does not ask before it has.
-#[salsa::tracked(returns(ref))]
-pub fn output(db: &dyn Db, node: Node) -> Option<Arc<Outputs>> {
-    if let Some(address) = address(db, node) {
-        return Some(Arc::new(address.outputs.clone()));
-    }
-    let settings = Settings::get(db);
-    let _ = settings.epoch(db);
-    let resolved = resolved(db, node)?;
-    let outputs = db.recall(settings.strategy(db), node.recipe(db), &resolved);
-    if outputs.is_none() {
-        // A miss holds for this revision only: a job may write the trace at any time.
-        db.report_untracked_read();
-    }
-    outputs
 }

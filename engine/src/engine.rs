@@ -12,7 +12,7 @@ use floe_sandbox::Spawner;
 use floe_store::{Batch, Store, StoreError};
 
 use crate::cancel::Cancel;
-use crate::db::{Database, Node, QueryCounts, Tasks};
+use crate::db::{Database, QueryCounts};
 use crate::decide::{Decided, Past, Request, decide};
 use crate::digests::Digests;
 use crate::event::Events;
@@ -27,6 +27,7 @@ use crate::rebuilder::{Memo, Strategy};
 use crate::record::Record;
 use crate::schedule::{Options, Outcome, Scheduler};
 use crate::slot::Slot;
+use crate::tasks::{Entered, Tasks};
 
 /// Why a request could not be carried out at all. What fails in single builds is in the outcome.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +72,9 @@ pub struct BuildOptions {
 /// What came of a request.
 pub struct Built {
     /// The graph.
-    pub graph: Graph,
+    pub graph: Arc<Graph>,
     /// What became of each node.
-    pub outcome: Outcome,
+    pub outcome: Arc<Outcome>,
     /// The decisions; empty when nothing had to be done and nobody asked.
     pub decided: Vec<Decided>,
     /// Each node's derivation as evaluated; empty for a generated graph.
@@ -93,6 +94,8 @@ pub struct Engine {
     tasks: Tasks,
     /// The opening of the store that the database's memo reads.
     read: Option<Arc<Store>>,
+    /// The epoch of that store in which it began to.
+    read_epoch: Option<u64>,
 }
 
 impl Engine {
@@ -112,7 +115,9 @@ impl Engine {
             Arc::new(StoreHost::new(Arc::clone(&slot), Arc::clone(&digests), events.clone()));
         let read = slot.get();
         let db = Database::new(memo(read.as_ref(), &profiles), Strategy::default());
-        Ok(Engine { slot, events, digests, host, profiles, db, tasks: Tasks::default(), read })
+        let read_epoch = read.as_ref().map(|store| store.epoch());
+        let tasks = Tasks::default();
+        Ok(Engine { slot, events, digests, host, profiles, db, tasks, read, read_epoch })
     }
 
     /// Evaluation's host.
@@ -146,12 +151,16 @@ impl Engine {
     }
 
     /// Lets the queries read the store as it is open now; what they concluded from another
-    /// opening is forgotten.
+    /// opening, or before something was deleted, is forgotten.
     fn read_store(&mut self) {
         let store = self.store();
-        if self.read.as_ref().map(Arc::as_ptr) != store.as_ref().map(Arc::as_ptr) {
+        let epoch = store.as_ref().map(|store| store.epoch());
+        if epoch != self.read_epoch
+            || self.read.as_ref().map(Arc::as_ptr) != store.as_ref().map(Arc::as_ptr)
+        {
             self.db.set_memo(memo(store.as_ref(), &self.profiles));
             self.read = store;
+            self.read_epoch = epoch;
         }
     }
 
@@ -186,41 +195,19 @@ impl Engine {
     ) -> Result<Built, EngineError> {
         let before = self.db.counts();
         self.read_store();
-        let tasks = graph.task_ids();
         self.db.set_strategy(options.strategy);
-        let entered = self.tasks.enter(&mut self.db, &graph, &tasks);
-        let outcome = {
-            let mut scheduler = self.scheduler(&graph, &entered.nodes, cancel, options);
-            scheduler.look_up();
-            let run = !scheduler.is_finished() && !options.schedule.dry_run;
-            (!run).then(|| scheduler.run(&Nobody))
-        };
-        let outcome = match outcome {
-            Some(outcome) => outcome,
-            None => {
-                let store = self.writable_store()?;
-                self.read_store();
-                let executor = Local::new(
-                    store,
-                    materials,
-                    options.local.clone(),
-                    Spawner::new()?,
-                    self.profiles.clone(),
-                )
-                .map_err(EngineError::Threads)?;
-                let mut scheduler = self.scheduler(&graph, &entered.nodes, cancel, options);
-                scheduler.look_up();
-                scheduler.run(&executor)
-            }
-        };
-        if outcome.diverged {
-            self.db.advance_epoch();
-        }
-        let decided = self.keep_decisions(&graph, &tasks, &entered.recipes, &outcome, options)?;
+        let mut entered = self.tasks.enter(&mut self.db, graph);
+        let outcome = Arc::new(self.carry_out(&mut entered, materials, options, cancel)?);
+        let decided = self.keep_decisions(&entered, &outcome, options)?;
         if let Some(store) = self.store() {
             self.digests.keep(&store)?;
             // What is about to be reported as built stays so.
             store.sync()?;
+        }
+        let graph = Arc::clone(&entered.graph);
+        self.tasks.keep(&self.db, entered, &outcome);
+        if outcome.diverged {
+            self.db.advance_epoch();
         }
         let after = self.db.counts();
         Ok(Built {
@@ -236,22 +223,44 @@ impl Engine {
         })
     }
 
-    fn scheduler<'a>(
-        &'a self,
-        graph: &'a Graph,
-        nodes: &'a [Node],
-        cancel: &'a Cancel,
+    /// Looks up what differs from the former request and runs what must run.
+    fn carry_out(
+        &mut self,
+        entered: &mut Entered,
+        materials: Materials,
         options: &BuildOptions,
-    ) -> Scheduler<'a> {
-        Scheduler::new(graph, nodes, &self.db, &self.events, cancel, options.schedule.clone())
+        cancel: &Cancel,
+    ) -> Result<Outcome, EngineError> {
+        let schedule = options.schedule.clone();
+        let mut scheduler =
+            Scheduler::new(entered, &mut self.db, &self.events, cancel, schedule.clone());
+        scheduler.look_up();
+        if scheduler.is_finished() || schedule.dry_run {
+            return Ok(scheduler.run(&Nobody));
+        }
+        let store = self.slot.writable()?;
+        let executor = Local::new(
+            Arc::clone(&store),
+            materials,
+            options.local.clone(),
+            Spawner::new()?,
+            self.profiles.clone(),
+        )
+        .map_err(EngineError::Threads)?;
+        if self.read.as_ref().is_none_or(|read| !Arc::ptr_eq(read, &store)) {
+            // Somebody else may have written since it was opened for reading.
+            drop(scheduler);
+            self.read_store();
+            scheduler = Scheduler::new(entered, &mut self.db, &self.events, cancel, schedule);
+            scheduler.look_up();
+        }
+        Ok(scheduler.run(&executor))
     }
 
     /// Decides about every node and writes what changed to the records.
     fn keep_decisions(
         &self,
-        graph: &Graph,
-        tasks: &[Arc<str>],
-        recipes: &[Digest],
+        entered: &Entered,
         outcome: &Outcome,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
@@ -259,6 +268,7 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
+        let Entered { graph, shape, recipes, .. } = entered;
         let deep = graph.deep_digests(recipes);
         let digests: Vec<u8> = deep.iter().flat_map(|digest| digest.0).collect();
         let summary = Digest::of(&digests);
@@ -273,8 +283,14 @@ impl Engine {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let past = StorePast { store: &store };
-        let request =
-            Request { graph, tasks, recipes, deep: &deep, outcome, strategy: options.strategy };
+        let request = Request {
+            graph,
+            tasks: &shape.tasks,
+            recipes,
+            deep: &deep,
+            outcome,
+            strategy: options.strategy,
+        };
         let decided = decide(&request, &past, now);
         if !same {
             let mut records: Vec<(Vec<u8>, Vec<u8>)> = decided

@@ -22,12 +22,13 @@ impl NodeIx {
 }
 
 /// One derivation of a request.
-#[derive(Debug, Clone)]
-pub struct GraphNode {
+#[derive(Debug, Clone, Copy)]
+pub struct GraphNode<'a> {
     /// What to do.
-    pub recipe: Arc<Recipe>,
-    /// Whose outputs it needs, in the order of [`Recipe::deps`]. Each is less than the node's own index.
-    pub deps: Vec<NodeIx>,
+    pub recipe: &'a Arc<Recipe>,
+    /// Whose outputs it needs, in the order of [`Recipe::deps`]. Each is less than the node's own
+    /// index.
+    pub deps: &'a [NodeIx],
 }
 
 /// For each node the nodes that use it, sorted: one table for all of them.
@@ -41,13 +42,18 @@ pub struct Dependants {
 impl Dependants {
     /// The users of a node.
     pub fn of(&self, ix: NodeIx) -> &[NodeIx] {
-        let start = ix.index().checked_sub(1).map_or(0, |former| self.ends[former]);
-        &self.users[start as usize..self.ends[ix.index()] as usize]
+        slice(&self.users, &self.ends, ix)
     }
 }
 
+/// One node's part of a table for all of them.
+fn slice<'a>(all: &'a [NodeIx], ends: &[u32], ix: NodeIx) -> &'a [NodeIx] {
+    let start = ix.index().checked_sub(1).map_or(0, |former| ends[former]);
+    &all[start as usize..ends[ix.index()] as usize]
+}
+
 /// What was asked for: some outputs of one node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The attribute path it was requested by; empty for a whole expression.
     pub attr: String,
@@ -60,7 +66,11 @@ pub struct Target {
 /// All derivations of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    nodes: Vec<GraphNode>,
+    recipes: Vec<Arc<Recipe>>,
+    /// The edges of all nodes, one after another.
+    deps: Vec<NodeIx>,
+    /// Where each node's edges end in `deps`; they begin where the former node's end.
+    ends: Vec<u32>,
     /// What was asked for.
     pub targets: Vec<Target>,
 }
@@ -71,39 +81,60 @@ impl Graph {
     /// # Panics
     /// When a dependency is not, or when the recipe counts its dependencies differently: the
     /// caller's order is broken.
-    pub fn add(&mut self, recipe: Arc<Recipe>, deps: Vec<NodeIx>) -> NodeIx {
-        assert!(deps.iter().all(|dep| dep.index() < self.nodes.len()), "inputs come first");
+    pub fn add(&mut self, recipe: Arc<Recipe>, deps: &[NodeIx]) -> NodeIx {
+        assert!(deps.iter().all(|dep| dep.index() < self.len()), "inputs come first");
         assert_eq!(deps.len(), recipe.deps.len(), "a node for each of the recipe's inputs");
-        self.nodes.push(GraphNode { recipe, deps });
-        NodeIx(u32::try_from(self.nodes.len() - 1).expect("fewer than 2^32 derivations"))
+        self.recipes.push(recipe);
+        self.deps.extend_from_slice(deps);
+        self.ends.push(u32::try_from(self.deps.len()).expect("fewer than 2^32 edges"));
+        NodeIx(u32::try_from(self.len() - 1).expect("fewer than 2^32 derivations"))
     }
 
     /// How many derivations there are.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.recipes.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.recipes.is_empty()
     }
 
     /// A node.
-    pub fn node(&self, ix: NodeIx) -> &GraphNode {
-        &self.nodes[ix.index()]
+    pub fn node(&self, ix: NodeIx) -> GraphNode<'_> {
+        GraphNode { recipe: &self.recipes[ix.index()], deps: slice(&self.deps, &self.ends, ix) }
     }
 
     /// All nodes, inputs first.
-    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeIx, &GraphNode)> {
-        self.nodes.iter().enumerate().map(|(at, node)| (NodeIx(at as u32), node))
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeIx, GraphNode<'_>)> {
+        (0..self.len()).map(|at| NodeIx(at as u32)).map(|ix| (ix, self.node(ix)))
+    }
+
+    /// Takes over a recipe that equals the node's own, so that only one of the two is kept.
+    pub(crate) fn share(&mut self, ix: NodeIx, equal: &Arc<Recipe>) {
+        self.recipes[ix.index()] = Arc::clone(equal);
+    }
+
+    /// Whether the graphs have one [`Shape`]: they may differ in what their recipes say, but not
+    /// in names, edges and targets.
+    pub fn is_shaped_like(&self, other: &Graph) -> bool {
+        let alike = |(one, other): (&Arc<Recipe>, &Arc<Recipe>)| {
+            Arc::ptr_eq(one, other)
+                || (one.name == other.name
+                    && one.outputs == other.outputs
+                    && one.deps == other.deps)
+        };
+        self.len() == other.len()
+            && self.ends == other.ends
+            && self.deps == other.deps
+            && self.targets == other.targets
+            && self.recipes.iter().zip(&other.recipes).all(alike)
     }
 
     /// Who uses whom.
     pub fn dependants(&self) -> Dependants {
         let mut ends = vec![0u32; self.len()];
-        for (_, node) in self.nodes() {
-            node.deps.iter().for_each(|dep| ends[dep.index()] += 1);
-        }
+        self.deps.iter().for_each(|dep| ends[dep.index()] += 1);
         let mut sum = 0;
         for end in &mut ends {
             sum += *end;
@@ -111,7 +142,7 @@ impl Graph {
         }
         let mut users = vec![NodeIx(0); sum as usize];
         for (ix, node) in self.nodes() {
-            for dep in &node.deps {
+            for dep in node.deps {
                 let end = &mut ends[dep.index()];
                 users[*end as usize] = ix;
                 *end += 1;
@@ -154,8 +185,8 @@ impl Graph {
         while let Some(ix) = queue.pop_front() {
             let base = naming.ids[ix.index()].clone().expect("queued with an id");
             seen.clear();
-            for &dep in &self.node(ix).deps {
-                let name = &*self.node(dep).recipe.name;
+            for &dep in self.node(ix).deps {
+                let name: &str = &self.node(dep).recipe.name;
                 let count = seen.entry(name).or_default();
                 *count += 1;
                 if naming.ids[dep.index()].is_none() {
@@ -175,6 +206,65 @@ impl Graph {
             }
         }
         naming.ids.into_iter().map(|id| id.expect("every node was named")).collect()
+    }
+
+    /// For each node, the outputs that some other node or a target uses.
+    fn used_outputs(&self) -> Vec<Vec<OutputName>> {
+        let mut used: Vec<Vec<OutputName>> = vec![Vec::new(); self.len()];
+        let mut add = |ix: NodeIx, names: &[OutputName]| {
+            let list = &mut used[ix.index()];
+            for name in names {
+                if !list.contains(name) {
+                    list.push(name.clone());
+                }
+            }
+        };
+        for (_, node) in self.nodes() {
+            for (&dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
+                add(dep, &uses.outputs);
+            }
+        }
+        for target in &self.targets {
+            add(target.node, &target.outputs);
+        }
+        used
+    }
+
+    /// For each node the number of nodes on the longest way to a target.
+    fn heights(&self) -> Vec<u32> {
+        let mut heights = vec![1; self.len()];
+        for (ix, node) in self.nodes().rev() {
+            for dep in node.deps {
+                heights[dep.index()] = heights[dep.index()].max(heights[ix.index()] + 1);
+            }
+        }
+        heights
+    }
+}
+
+/// What follows from a graph's names, edges and targets: an edit of what recipes say leaves it as
+/// it is, so it is kept from one request to the next.
+#[derive(Debug)]
+pub struct Shape {
+    /// Each node's task id.
+    pub tasks: Vec<Arc<str>>,
+    /// Who uses whom.
+    pub dependants: Dependants,
+    /// For each node, the outputs that some other node or a target uses.
+    pub used: Vec<Vec<OutputName>>,
+    /// Length of the longest way from each node to a target.
+    pub heights: Vec<u32>,
+}
+
+impl Shape {
+    /// The shape of a graph.
+    pub fn of(graph: &Graph) -> Shape {
+        Shape {
+            tasks: graph.task_ids(),
+            dependants: graph.dependants(),
+            used: graph.used_outputs(),
+            heights: graph.heights(),
+        }
     }
 }
 

@@ -192,8 +192,9 @@ impl Importer<'_> {
                 .collect(),
             sources,
         };
-        let deps = node.input_drvs.iter().map(|input| self.nodes[&input.drv]).collect();
-        let ix = self.imported.graph.add(Arc::new(recipe), deps);
+        let deps: Vec<NodeIx> =
+            node.input_drvs.iter().map(|input| self.nodes[&input.drv]).collect();
+        let ix = self.imported.graph.add(Arc::new(recipe), &deps);
         self.nodes.insert(id, ix);
         self.imported.drvs.push(id);
         Ok(())

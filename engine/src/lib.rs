@@ -31,3 +31,4 @@ pub mod resolve;
 pub mod schedule;
 pub mod seed;
 pub mod slot;
+pub mod tasks;

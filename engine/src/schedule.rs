@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use floe_core::hash::Digest;
-use floe_core::path::OutputName;
 
 use crate::cancel::Cancel;
-use crate::db::{Database, Db, Node, Settings, address, output, resolved};
+use crate::db::{Database, Node, address, resolved};
 use crate::event::{Event, Events};
-use crate::graph::{Dependants, Graph, NodeIx};
+use crate::graph::{Graph, NodeIx, Shape};
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
 use crate::rebuilder::{Memo, Strategy};
-use crate::resolve::{Outputs, key};
+use crate::resolve::Outputs;
+use crate::tasks::{Entered, Known};
 
 /// How a request is to be carried out.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub enum State {
     /// It ran; its outputs are present.
     Built(Cost),
     /// Its builder failed.
-    Failed(Failure),
+    Failed(Box<Failure>),
     /// This input of it failed or was skipped.
     Skipped(NodeIx),
     /// The request ended before it could run.
@@ -73,7 +73,7 @@ impl State {
 }
 
 /// What became of every node of the graph.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// Where each node ended, by index.
     pub states: Vec<State>,
@@ -81,6 +81,8 @@ pub struct Outcome {
     pub outputs: Vec<Option<Arc<Outputs>>>,
     /// The resolved key of each node that was resolved.
     pub keys: Vec<Option<Digest>>,
+    /// Whether each node's outputs follow from its instructions alone.
+    pub addressed: Vec<bool>,
     /// Milliseconds after the request's start at which each node's job started.
     pub start_ms: Vec<Option<u64>>,
     /// Builders that ran, failed ones included.
@@ -131,28 +133,30 @@ enum Message {
 /// Carries out a request.
 pub struct Scheduler<'a> {
     graph: &'a Graph,
+    shape: &'a Shape,
     nodes: &'a [Node],
-    db: &'a Database,
+    db: &'a mut Database,
     memo: Arc<dyn Memo>,
     strategy: Strategy,
     events: &'a Events,
     cancel: &'a Cancel,
     options: Options,
     started: std::time::Instant,
-    dependants: Dependants,
-    /// The outputs of each node that anyone in the graph uses.
-    used: Vec<Vec<OutputName>>,
-    /// Length of the longest way to a target: who is longest goes first.
-    heights: Vec<u32>,
-    demanded: Vec<Demand>,
-    unknown_inputs: Vec<u32>,
+    /// Whether nothing was known of each node, or it was edited, as the request began.
+    stale: Vec<bool>,
     states: Vec<State>,
     outputs: Vec<Option<Arc<Outputs>>>,
-    /// Nodes whose outputs are not what the queries say, because a builder gave something else
-    /// than the trace holds here or below. They are resolved without the queries.
-    pinned: Vec<bool>,
-    diverged: bool,
     keys: Vec<Option<Digest>>,
+    addressed: Vec<bool>,
+    /// Whether the outputs of each node are not those that its users were last resolved against.
+    moved: Vec<bool>,
+    /// Whether the outputs that anyone uses were seen in the store, as long as they do not move.
+    here: Vec<bool>,
+    demanded: Vec<Demand>,
+    /// Of a node that waits.
+    unknown_inputs: Vec<u32>,
+    /// A builder gave something else than the trace says, so that the keys above it are in doubt.
+    diverged: bool,
     start_ms: Vec<Option<u64>>,
     builders_run: u64,
     /// Nodes that share a resolved derivation with one that is running.
@@ -167,36 +171,41 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A scheduler for `graph`, whose nodes stand in the database as `nodes`.
+    /// A scheduler for a graph that was entered into the database. It takes what is known from
+    /// the former request; a second one for the same graph knows nothing.
     pub fn new(
-        graph: &'a Graph,
-        nodes: &'a [Node],
-        db: &'a Database,
+        entered: &'a mut Entered,
+        db: &'a mut Database,
         events: &'a Events,
         cancel: &'a Cancel,
         options: Options,
     ) -> Self {
+        let known = entered.known.take();
+        let Entered { graph, shape, nodes, .. } = &*entered;
         let count = graph.len();
+        let Known { stale, states, outputs, keys, addressed } =
+            known.unwrap_or_else(|| Known::nothing(count));
         Scheduler {
             graph,
+            shape,
             nodes,
-            db,
             memo: Arc::clone(db.memo()),
-            strategy: Settings::get(db).strategy(db),
+            strategy: db.strategy(),
+            db,
             events,
             cancel,
             options,
             started: std::time::Instant::now(),
-            dependants: graph.dependants(),
-            used: used_outputs(graph),
-            heights: heights(graph),
+            here: states.iter().map(State::is_present).collect(),
+            stale,
+            states,
+            outputs,
+            keys,
+            addressed,
+            moved: vec![false; count],
             demanded: vec![Demand::None; count],
-            unknown_inputs: graph.nodes().map(|(_, node)| node.deps.len() as u32).collect(),
-            pinned: vec![false; count],
+            unknown_inputs: vec![0; count],
             diverged: false,
-            states: vec![State::Waiting; count],
-            outputs: vec![None; count],
-            keys: vec![None; count],
             start_ms: vec![None; count],
             builders_run: 0,
             in_flight: HashMap::new(),
@@ -207,17 +216,31 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Looks everything up and asks for the targets, without running anything.
+    /// Looks up what is not known from the former request and asks for the targets, without
+    /// running anything.
     pub fn look_up(&mut self) {
-        for (ix, _) in self.graph.nodes() {
-            if matches!(self.states[ix.index()], State::Waiting) {
+        let mut doubted = self.stale.clone();
+        for at in 0..self.graph.len() {
+            if doubted[at] {
+                let ix = NodeIx(at as u32);
                 self.learn(ix);
+                if self.moved[at] || self.outputs[at].is_none() {
+                    self.users(ix).iter().for_each(|user| doubted[user.index()] = true);
+                }
             }
         }
         for target in &self.graph.targets {
             self.demand(target.node, Demand::Objects);
         }
         self.settle();
+    }
+
+    fn users(&self, ix: NodeIx) -> &'a [NodeIx] {
+        self.shape.dependants.of(ix)
+    }
+
+    fn deps(&self, ix: NodeIx) -> &'a [NodeIx] {
+        self.graph.node(ix).deps
     }
 
     /// Whether everything that was asked for is there already.
@@ -242,6 +265,7 @@ impl<'a> Scheduler<'a> {
             states: self.states,
             outputs: self.outputs,
             keys: self.keys,
+            addressed: self.addressed,
             start_ms: self.start_ms,
             builders_run: self.builders_run,
             certain,
@@ -251,7 +275,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// The bounds of what runs; see [`Outcome::certain`] and [`Outcome::possible`].
-    fn bounds(&self) -> (Vec<NodeIx>, Vec<NodeIx>) {
+    fn bounds(&mut self) -> (Vec<NodeIx>, Vec<NodeIx>) {
         let mut certain = Vec::new();
         let mut possible = Vec::new();
         let mut keys = HashSet::new();
@@ -281,10 +305,11 @@ impl<'a> Scheduler<'a> {
             let at = ix.index();
             if !std::mem::replace(&mut reached[at], true) {
                 possible.push(ix);
-                let deps = &self.graph.node(ix).deps;
-                stack.extend(
-                    deps.iter().filter(|dep| !reached[dep.index()] && !self.is_here(**dep)),
-                );
+                for &dep in self.deps(ix) {
+                    if !reached[dep.index()] && !self.is_here(dep) {
+                        stack.push(dep);
+                    }
+                }
             }
         }
         possible.sort_unstable();
@@ -293,36 +318,51 @@ impl<'a> Scheduler<'a> {
 
     /// Whether a node's outputs are known, and those that anyone in the graph uses are in the
     /// store.
-    fn is_here(&self, ix: NodeIx) -> bool {
+    fn is_here(&mut self, ix: NodeIx) -> bool {
         let at = ix.index();
         let Some(outputs) = &self.outputs[at] else { return false };
-        self.states[at].is_present()
-            || self.used[at]
-                .iter()
-                .all(|name| outputs.get(name).is_some_and(|path| self.memo.is_present(path)))
+        if !self.here[at] {
+            let is_present =
+                |name| outputs.get(name).is_some_and(|path| self.memo.is_present(path));
+            self.here[at] =
+                self.states[at].is_present() || self.shape.used[at].iter().all(is_present);
+        }
+        self.here[at]
     }
 
     /// Finds out what can be known of a node whose inputs' outputs may all be known.
     fn learn(&mut self, ix: NodeIx) {
         let at = ix.index();
-        let node = self.nodes[at];
-        if let Some(address) = address(self.db, node) {
-            let outputs = output(self.db, node).clone();
-            debug_assert_eq!(outputs.as_deref(), Some(&address.outputs));
-            self.outputs[at] = outputs;
-            self.states[at] = State::Known;
+        if self.stale[at] {
+            if let Some(address) = address(self.db, self.nodes[at]) {
+                let outputs = Arc::new(address.outputs.clone());
+                self.addressed[at] = true;
+                self.states[at] = State::Known;
+                self.know(ix, outputs);
+                return;
+            }
+        } else if self.addressed[at] {
             return;
         }
-        let unknown = self.count_unknown(ix);
-        self.unknown_inputs[at] = unknown;
-        if unknown > 0 {
+        self.outputs[at] = None;
+        self.unknown_inputs[at] = self.count_unknown(ix);
+        if self.unknown_inputs[at] > 0 {
+            self.states[at] = State::Waiting;
             return;
         }
-        let key = self.resolve(ix);
-        match self.db.recall(self.strategy, node.recipe(self.db), &key) {
+        let stands = !self.stale[at] && self.deps(ix).iter().all(|dep| !self.moved[dep.index()]);
+        let outputs = match stands {
+            // Its inputs came out as they were: so did its key, and so does what the trace says.
+            true => self.nodes[at].outputs(self.db).clone(),
+            false => {
+                let key = self.resolve(ix);
+                self.db.recall(self.graph.node(ix).recipe, &key)
+            }
+        };
+        match outputs {
             Some(outputs) => {
                 self.know(ix, outputs);
-                self.states[at] = State::Known;
+                self.states[at] = if self.here[at] { State::Present } else { State::Known };
             }
             None => self.states[at] = State::Missed,
         }
@@ -330,44 +370,36 @@ impl<'a> Scheduler<'a> {
 
     /// The key of a node all of whose inputs' outputs are known.
     fn resolve(&mut self, ix: NodeIx) -> Digest {
-        let at = ix.index();
-        let node = self.nodes[at];
-        let key = if self.graph.node(ix).deps.iter().any(|dep| self.pinned[dep.index()]) {
-            self.pinned[at] = true;
-            key(&self.derivation(ix))
-        } else {
-            resolved(self.db, node).expect("the outputs of all inputs are known")
-        };
-        self.keys[at] = Some(key);
+        let key = resolved(self.db, self.nodes[ix.index()]);
+        let key = key.expect("the outputs of all inputs are known");
+        self.keys[ix.index()] = Some(key);
         key
     }
 
     /// The resolved derivation itself.
     fn derivation(&self, ix: NodeIx) -> floe_core::drv::Derivation {
-        let node = self.nodes[ix.index()];
-        let deps = &self.graph.node(ix).deps;
-        let inputs: Vec<&Outputs> = deps
+        let inputs: Vec<&Outputs> = self
+            .deps(ix)
             .iter()
             .map(|dep| &**self.outputs[dep.index()].as_ref().expect("its key was computed"))
             .collect();
-        let own = address(self.db, node).as_deref();
-        self.strategy.rebuilder().resolve(node.recipe(self.db), own, &inputs)
+        let own = address(self.db, self.nodes[ix.index()]).as_deref();
+        self.strategy.rebuilder().resolve(self.graph.node(ix).recipe, own, &inputs)
     }
 
-    /// The outputs of a node are known: the query is asked too, so that its answer stands in the
-    /// next request, and the node is pinned where the query knows better.
+    /// The outputs of a node are known, to this request and to the queries above it.
     fn know(&mut self, ix: NodeIx, outputs: Arc<Outputs>) {
         let at = ix.index();
-        if !self.pinned[at] && output(self.db, self.nodes[at]).as_ref() != Some(&outputs) {
-            self.pinned[at] = true;
-            self.diverged = true;
+        self.diverged |= self.outputs[at].as_ref().is_some_and(|known| *known != outputs);
+        if self.db.know(self.nodes[at], &outputs) {
+            self.moved[at] = true;
+            self.here[at] = false;
         }
         self.outputs[at] = Some(outputs);
     }
 
     fn count_unknown(&self, ix: NodeIx) -> u32 {
-        let deps = &self.graph.node(ix).deps;
-        deps.iter().filter(|dep| self.outputs[dep.index()].is_none()).count() as u32
+        self.deps(ix).iter().filter(|dep| self.outputs[dep.index()].is_none()).count() as u32
     }
 
     /// Somebody wants something of this node.
@@ -388,10 +420,9 @@ impl<'a> Scheduler<'a> {
                 State::Missed => self.must_run(ix, &mut stack),
                 State::Waiting if former == Demand::None => {
                     self.fresh.push(ix);
-                    let outputs = &self.outputs;
-                    let deps = self.graph.node(ix).deps.iter().copied();
-                    let unknown = deps.filter(|dep| outputs[dep.index()].is_none());
-                    stack.extend(unknown.map(|dep| (dep, Demand::Paths)));
+                    let unknown = |dep: &&NodeIx| self.outputs[dep.index()].is_none();
+                    let deps = self.deps(ix).iter().filter(unknown);
+                    stack.extend(deps.map(|&dep| (dep, Demand::Paths)));
                 }
                 _ => {}
             }
@@ -404,7 +435,7 @@ impl<'a> Scheduler<'a> {
         // imaginary inputs, so that it cannot start early.
         self.states[ix.index()] = State::Blocked(u32::MAX);
         self.fresh.push(ix);
-        for &dep in &self.graph.node(ix).deps {
+        for &dep in self.deps(ix) {
             if !self.states[dep.index()].is_present() {
                 stack.push((dep, Demand::Objects));
             }
@@ -416,7 +447,7 @@ impl<'a> Scheduler<'a> {
     fn settle(&mut self) {
         for ix in std::mem::take(&mut self.fresh) {
             let at = ix.index();
-            let deps = &self.graph.node(ix).deps;
+            let deps = self.deps(ix);
             if let Some(&dep) = deps.iter().find(|dep| self.states[dep.index()].will_not_come()) {
                 self.skip(ix, dep);
                 continue;
@@ -434,7 +465,7 @@ impl<'a> Scheduler<'a> {
 
     fn enqueue(&mut self, ix: NodeIx) {
         self.states[ix.index()] = State::Ready;
-        self.ready.push((self.heights[ix.index()], Reverse(ix)));
+        self.ready.push((self.shape.heights[ix.index()], Reverse(ix)));
     }
 
     /// Marks a node that cannot run because of `cause`, and everything that waits for it.
@@ -449,7 +480,7 @@ impl<'a> Scheduler<'a> {
             };
             if waits {
                 self.states[at] = State::Skipped(cause);
-                stack.extend(self.dependants.of(ix).iter().map(|&user| (user, ix)));
+                stack.extend(self.users(ix).iter().map(|&user| (user, ix)));
             }
         }
     }
@@ -460,8 +491,7 @@ impl<'a> Scheduler<'a> {
         let mut news = vec![(ix, newly_known)];
         while let Some((ix, newly_known)) = news.pop() {
             let present = self.states[ix.index()].is_present();
-            for nth in 0..self.dependants.of(ix).len() {
-                let user = self.dependants.of(ix)[nth];
+            for &user in self.users(ix) {
                 match self.states[user.index()] {
                     State::Blocked(missing) if present && missing != u32::MAX => {
                         self.states[user.index()] = State::Blocked(missing - 1);
@@ -547,18 +577,22 @@ impl<'a> Scheduler<'a> {
     /// The job for a node that is ready, unless the result of another node serves it too.
     fn start(&mut self, ix: NodeIx) -> Start {
         let at = ix.index();
-        let key = self.resolve(ix);
+        let former = self.keys[at];
+        let key = match former {
+            Some(key) if !self.diverged => key,
+            _ => self.resolve(ix),
+        };
         if let Some(result) = self.finished.get(&key).cloned() {
             self.landed(ix, result.map(|outputs| (outputs, None)));
             return Start::Shared;
         }
-        let recipe = &self.graph.node(ix).recipe;
-        if self.pinned[at]
-            && let Some(outputs) = self.db.recall(self.strategy, recipe, &key)
+        if former.is_some_and(|former| former != key)
+            && let Some(outputs) = self.db.recall(self.graph.node(ix).recipe, &key)
             && outputs.values().all(|path| self.memo.is_present(path))
         {
             // An input came out otherwise than it was, and so this was built before.
-            let newly_known = self.outputs[at].replace(outputs).is_none();
+            let newly_known = self.outputs[at].is_none();
+            self.know(ix, outputs);
             self.states[at] = State::Present;
             self.tell_users(ix, newly_known);
             return Start::Shared;
@@ -580,7 +614,7 @@ impl<'a> Scheduler<'a> {
         let own = address(self.db, self.nodes[at]).as_ref();
         Start::Job(Box::new(Job {
             id: ix.0,
-            recipe: Arc::clone(&self.graph.node(ix).recipe),
+            recipe: Arc::clone(self.graph.node(ix).recipe),
             derivation: self.derivation(ix),
             key,
             own: own.map(|own| own.outputs.clone()),
@@ -616,11 +650,12 @@ impl<'a> Scheduler<'a> {
             }
             Err(failure) => {
                 let cancelled = matches!(failure, Failure::Cancelled);
-                self.states[at] = if cancelled { State::Cancelled } else { State::Failed(failure) };
+                self.states[at] =
+                    if cancelled { State::Cancelled } else { State::Failed(Box::new(failure)) };
                 self.stopping |= !self.options.keep_going;
                 if !cancelled {
-                    for nth in 0..self.dependants.of(ix).len() {
-                        self.skip(self.dependants.of(ix)[nth], ix);
+                    for &user in self.users(ix) {
+                        self.skip(user, ix);
                     }
                 }
             }
@@ -669,37 +704,4 @@ fn work(
         });
         let _ = messages.send(Message::Ended(ix, result, told.get()));
     }
-}
-
-/// For each node, the outputs that some other node or a target uses.
-fn used_outputs(graph: &Graph) -> Vec<Vec<OutputName>> {
-    let mut used = vec![Vec::new(); graph.len()];
-    let mut add = |ix: NodeIx, names: &[OutputName]| {
-        let list: &mut Vec<OutputName> = &mut used[ix.index()];
-        for name in names {
-            if !list.contains(name) {
-                list.push(name.clone());
-            }
-        }
-    };
-    for (_, node) in graph.nodes() {
-        for (&dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
-            add(dep, &uses.outputs);
-        }
-    }
-    for target in &graph.targets {
-        add(target.node, &target.outputs);
-    }
-    used
-}
-
-/// For each node the number of nodes on the longest way to a target.
-fn heights(graph: &Graph) -> Vec<u32> {
-    let mut heights = vec![1; graph.len()];
-    for (ix, node) in graph.nodes().rev() {
-        for dep in &node.deps {
-            heights[dep.index()] = heights[dep.index()].max(heights[ix.index()] + 1);
-        }
-    }
-    heights
 }

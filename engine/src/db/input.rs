@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::rebuilder::Strategy;
 use crate::recipe::Recipe;
+use crate::resolve::Outputs;
 
 /// A derivation as an input of the query graph. The same task keeps the same node from one
 /// request to the next.
@@ -16,6 +17,9 @@ pub struct Node {
     /// Whose outputs it needs, in the recipe's order.
     #[returns(ref)]
     pub deps: Arc<[Node]>,
+    /// Its outputs as the scheduler last knew them: what its users are resolved against.
+    #[returns(ref)]
+    pub outputs: Option<Arc<Outputs>>,
 }
 
 /// What every answer depends on besides the recipes.
@@ -24,7 +28,4 @@ pub struct Settings {
     /// The rebuilder in force.
     #[returns(copy)]
     pub strategy: Strategy,
-    /// Advances whenever objects or traces may have gone: collection, deletion, another store.
-    #[returns(copy)]
-    pub epoch: u64,
 }

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use floe_core::hash::Digest;
 use floe_core::path::StorePath;
 use floe_engine::rebuilder::Strategy;
-use floe_engine::schedule::State as Stand;
+use floe_engine::schedule::{Options, State as Stand};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 
 use crate::reference::Reference;
-use crate::world::{Spec, World};
+use crate::world::{Spec, World, graph};
 
 /// One request held against the reference. Returns how many builders ran.
 pub fn check(world: &mut World, specs: &[Spec], targets: &[usize], jobs: usize) -> usize {
@@ -96,7 +96,7 @@ fn history() -> impl proptest::strategy::Strategy<Value = History> {
         prop::bool::weighted(0.8),
         any::<bool>(),
         prop::collection::vec(node, 1..30),
-        prop::collection::vec(step, 1..8),
+        prop::collection::vec(step, 1..10),
     )
         .prop_map(|(content, shared_names, nodes, steps)| History {
             strategy: match content {
@@ -123,35 +123,47 @@ fn specs(history: &History) -> Vec<Spec> {
             1 if !fixed => vec![0, 1, 2],
             _ => vec![2],
         };
-        let mut deps: Vec<(usize, Vec<usize>)> = Vec::new();
-        for (dep, used) in uses.iter().filter(|_| at > 0) {
-            let dep = usize::from(*dep) % at;
-            if deps.iter().all(|(known, _)| *known != dep) {
-                let of = &specs[dep].outputs;
-                let mut chosen: Vec<usize> =
-                    of.iter().copied().filter(|output| used >> output & 1 == 1).collect();
-                if chosen.is_empty() {
-                    chosen.push(2);
-                }
-                deps.push((dep, chosen));
-            }
-        }
+        let deps = self::uses(&specs, at, uses);
         specs.push(Spec { name, op: u32::from(op % 3), comment: 0, outputs, deps, fixed });
     }
     specs
+}
+
+/// What the node at `at` uses, in bytes: which nodes before it, and which of their outputs.
+fn uses(specs: &[Spec], at: usize, uses: &[(u8, u8)]) -> Vec<(usize, Vec<usize>)> {
+    let mut deps: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (dep, used) in uses.iter().filter(|_| at > 0) {
+        let dep = usize::from(*dep) % at;
+        if deps.iter().all(|(known, _)| *known != dep) {
+            let of = &specs[dep].outputs;
+            let mut chosen: Vec<usize> =
+                of.iter().copied().filter(|output| used >> output & 1 == 1).collect();
+            if chosen.is_empty() {
+                chosen.push(2);
+            }
+            deps.push((dep, chosen));
+        }
+    }
+    deps
+}
+
+fn made_by(name: &str, path: &StorePath) -> bool {
+    path.name().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn run(history: &History) {
     let mut world = World::new(history.strategy);
     let mut specs = specs(history);
     let mut targets = vec![specs.len() - 1];
+    // Those that once gave something else lose objects and traces together from then on: the
+    // reference knows no builder that changes its mind.
+    let mut fickle: HashSet<String> = HashSet::new();
     check(&mut world, &specs, &targets, 2);
     for step in &history.steps {
-        let mut gone = false;
         world.shared.lock().failing.clear();
         for &(what, at, how) in step {
             let at = usize::from(at) % specs.len();
-            match what % 9 {
+            match what % 15 {
                 0 | 1 => specs[at].comment = u32::from(how % 3),
                 2 | 3 => specs[at].op = u32::from(how % 3),
                 4 => {
@@ -164,23 +176,61 @@ fn run(history: &History) {
                     let nth = usize::from(how) % state.objects.len().max(1);
                     let path: Option<StorePath> = state.objects.iter().nth(nth).cloned();
                     let path = path.as_slice();
-                    match history.shared_names || at.is_multiple_of(2) {
+                    let whole = history.shared_names
+                        || at.is_multiple_of(2)
+                        || fickle.iter().any(|name| path.iter().any(|path| made_by(name, path)));
+                    match whole {
                         true => state.collect(path),
                         false => state.objects.retain(|object| !path.contains(object)),
                     }
-                    gone = true;
+                    drop(state);
+                    world.db.advance_epoch();
+                }
+                8 => {
+                    world.strategy = Strategy::ALL[usize::from(how) % Strategy::ALL.len()];
+                    world.db.set_strategy(world.strategy);
+                }
+                9 => {
+                    let shared = history.shared_names;
+                    specs[at].deps = uses(&specs, at, &[(how, how >> 2), (how >> 4, 7)]);
+                    if !shared && !specs[at].fixed {
+                        specs[at].name = format!("n{at}.{}", how % 2);
+                    }
+                }
+                10 => world.abandon(&specs, &targets),
+                11 => world.request_and_cancel(&specs, &targets, usize::from(how % 4)),
+                12 => {
+                    let dry = Options { jobs: 1, keep_going: true, dry_run: true };
+                    world.request_graph(graph(&specs, &targets), dry);
+                }
+                13 => {
+                    // A builder gives something else while its trace stands.
+                    let name = specs[at].name.clone();
+                    let mut state = world.shared.lock();
+                    let own = |path: &StorePath| made_by(&name, path);
+                    match !history.shared_names && fickle.insert(name.clone()) {
+                        true => state.objects.retain(|path| !own(path)),
+                        false => {
+                            let gone: Vec<_> =
+                                state.objects.iter().filter(|p| own(p)).cloned().collect();
+                            state.collect(&gone);
+                        }
+                    }
+                    state.fickle.insert(name);
+                    drop(state);
+                    world.db.advance_epoch();
+                    world.request(&specs, &targets, 1);
+                    world.shared.lock().fickle.clear();
                 }
                 _ => {
                     let mut state = world.shared.lock();
                     let nth = usize::from(how) % state.traces.len().max(1);
                     let key = state.traces.keys().nth(nth).cloned();
                     key.map(|key| state.traces.remove(&key));
-                    gone = true;
+                    drop(state);
+                    world.db.advance_epoch();
                 }
             }
-        }
-        if gone {
-            world.db.advance_epoch();
         }
         targets.dedup();
         check(&mut world, &specs, &targets, 2);

@@ -33,7 +33,7 @@ impl<'a> Reference<'a> {
                 true => node.deps.iter().map(|dep| addresses[dep.index()].as_ref()).collect(),
                 false => Vec::new(),
             };
-            addresses.push(rebuilder.address(&node.recipe, &inputs));
+            addresses.push(rebuilder.address(node.recipe, &inputs));
             for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
                 used[dep.index()].extend(uses.outputs.iter().cloned());
             }
@@ -91,7 +91,7 @@ impl<'a> Reference<'a> {
         let inputs: Vec<Option<Outputs>> = node.deps.iter().map(|&dep| self.paths(dep)).collect();
         let inputs: Vec<&Outputs> = inputs.iter().map(Option::as_ref).collect::<Option<_>>()?;
         let own = self.addresses[ix.index()].as_ref();
-        Some(self.strategy.rebuilder().resolve(&node.recipe, own, &inputs))
+        Some(self.strategy.rebuilder().resolve(node.recipe, own, &inputs))
     }
 
     fn key(&mut self, ix: NodeIx) -> Option<Digest> {
@@ -106,8 +106,8 @@ impl<'a> Reference<'a> {
     }
 
     fn execute(&mut self, ix: NodeIx) -> Option<Outputs> {
-        let deps = self.graph.node(ix).deps.clone();
-        let missing = deps.into_iter().filter(|&dep| !self.objects(dep)).count();
+        let deps = self.graph.node(ix).deps;
+        let missing = deps.iter().filter(|&&dep| !self.objects(dep)).count();
         if missing > 0 {
             return None;
         }

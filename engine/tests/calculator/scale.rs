@@ -4,6 +4,42 @@ use floe_engine::rebuilder::Strategy;
 
 use crate::world::{Spec, World, graph};
 
+/// A change that is cut off is resolved, and nobody above it is: not even validated.
+#[test]
+fn work_is_that_of_the_change() {
+    // One at the bottom, ten rows of a hundred, each node using two of the row below, one on top.
+    let mut specs = vec![Spec::new("base", 1, &[])];
+    for row in 0..10 {
+        for column in 0..100 {
+            let below = |shift: usize| match row {
+                0 => 0,
+                _ => 1 + (row - 1) * 100 + (column + shift) % 100,
+            };
+            let deps = if row == 0 { vec![0] } else { vec![below(0), below(1)] };
+            specs.push(Spec::new(&format!("n{row}.{column}"), 1, &deps));
+        }
+    }
+    let last_row: Vec<usize> = (specs.len() - 100..specs.len()).collect();
+    specs.push(Spec::new("top", 0, &last_row));
+    let top = specs.len() - 1;
+    let mut world = World::new(Strategy::ContentAddressed);
+    assert_eq!(world.request(&specs, &[top], 2).counts.resolved, specs.len() as u64);
+
+    specs[0].comment = 1;
+    let request = world.request(&specs, &[top], 2);
+    assert_eq!(request.ran, ["base"]);
+    assert_eq!((request.counts.executed, request.counts.resolved), (2, 1));
+    assert_eq!(request.counts.validated, 0);
+    assert_eq!(request.outcome.possible.len(), specs.len() - 1);
+    let back = world.request(&specs, &[top], 2);
+    assert_eq!((back.counts.executed, back.counts.resolved), (0, 0));
+
+    // In the middle: its own two users' answers rest on it, and are not asked for either.
+    specs[450].comment = 1;
+    let request = world.request(&specs, &[top], 2);
+    assert_eq!((request.counts.executed, request.counts.resolved), (2, 1));
+}
+
 /// Deeper than a test's stack would bear, if anything recursed: salsa takes 5 kB a level.
 #[test]
 fn a_long_chain() {

@@ -9,7 +9,7 @@ use floe_core::drv::Derivation;
 use floe_core::hash::{Digest, Hash, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
 use floe_engine::cancel::Cancel;
-use floe_engine::db::{Database, Entered, Node, QueryCounts, Tasks};
+use floe_engine::db::{Database, Node, QueryCounts};
 use floe_engine::event::Events;
 use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
@@ -17,6 +17,7 @@ use floe_engine::rebuilder::{Memo, Strategy};
 use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
 use floe_engine::resolve::Outputs;
 use floe_engine::schedule::{Options, Outcome, Scheduler};
+use floe_engine::tasks::Tasks;
 
 /// The outputs that derivations of this world may have.
 pub const OUTPUTS: [&str; 3] = ["dev", "doc", "out"];
@@ -95,8 +96,8 @@ impl Spec {
 pub fn graph(specs: &[Spec], targets: &[usize]) -> Graph {
     let mut graph = Graph::default();
     for spec in specs {
-        let deps = spec.deps.iter().map(|(dep, _)| NodeIx(*dep as u32)).collect();
-        graph.add(Arc::new(spec.recipe()), deps);
+        let deps: Vec<NodeIx> = spec.deps.iter().map(|(dep, _)| NodeIx(*dep as u32)).collect();
+        graph.add(Arc::new(spec.recipe()), &deps);
     }
     graph.targets = targets
         .iter()
@@ -120,6 +121,8 @@ pub struct State {
     pub failing: HashSet<String>,
     /// Derivations whose builders give another number each time, by name.
     pub fickle: HashSet<String>,
+    /// Cancels the request when so many more builders have run.
+    pub cancel: Option<(usize, Cancel)>,
     /// How many builders ever ran.
     pub runs: u32,
     /// What ran: names, in order, and keys.
@@ -209,6 +212,13 @@ impl Executor for Shared {
 
     fn execute(&self, job: &Job, _: &Context<'_>) -> Result<Done, Failure> {
         let mut state = self.lock();
+        if let Some((left, cancel)) = &mut state.cancel {
+            if *left == 0 {
+                cancel.cancel();
+                return Err(Failure::Cancelled);
+            }
+            *left -= 1;
+        }
         match state.run(&job.derivation, job.key, job.own.as_ref()) {
             Some(outputs) => Ok(Done { outputs, cost: Cost::default() }),
             None => Err(Failure::Builder {
@@ -232,8 +242,8 @@ pub struct World {
 
 /// One request and what came of it.
 pub struct Request {
-    pub graph: Graph,
-    pub outcome: Outcome,
+    pub graph: Arc<Graph>,
+    pub outcome: Arc<Outcome>,
     /// What ran, by name.
     pub ran: Vec<String>,
     /// The keys of what ran, sorted.
@@ -265,16 +275,36 @@ impl World {
         )
     }
 
+    /// A request that is cancelled when so many builders have run.
+    pub fn request_and_cancel(&mut self, specs: &[Spec], targets: &[usize], after: usize) {
+        let cancel = Cancel::default();
+        self.shared.lock().cancel = Some((after, cancel.clone()));
+        let options = Options { jobs: 2, keep_going: true, dry_run: false };
+        self.carry_out(graph(specs, targets), options, &cancel);
+        self.shared.lock().cancel = None;
+    }
+
+    /// A request that ends in an error before anything is looked up.
+    pub fn abandon(&mut self, specs: &[Spec], targets: &[usize]) {
+        self.tasks.enter(&mut self.db, graph(specs, targets));
+    }
+
     pub fn request_graph(&mut self, graph: Graph, options: Options) -> Request {
+        self.carry_out(graph, options, &Cancel::default())
+    }
+
+    fn carry_out(&mut self, graph: Graph, options: Options, cancel: &Cancel) -> Request {
         self.shared.lock().log.clear();
         self.queries.lock().expect("no panic").clear();
         let before = self.db.counts();
-        let tasks = graph.task_ids();
-        let Entered { nodes, recipes } = self.tasks.enter(&mut self.db, &graph, &tasks);
-        let (events, cancel) = (Events::nowhere(), Cancel::default());
-        let mut scheduler = Scheduler::new(&graph, &nodes, &self.db, &events, &cancel, options);
+        let mut entered = self.tasks.enter(&mut self.db, graph);
+        let events = Events::nowhere();
+        let mut scheduler = Scheduler::new(&mut entered, &mut self.db, &events, cancel, options);
         scheduler.look_up();
-        let outcome = scheduler.run(&*self.shared);
+        let outcome = Arc::new(scheduler.run(&*self.shared));
+        let (graph, nodes, recipes) =
+            (Arc::clone(&entered.graph), entered.nodes.clone(), entered.recipes.clone());
+        self.tasks.keep(&self.db, entered, &outcome);
         if outcome.diverged {
             self.db.advance_epoch();
         }

@@ -1,0 +1,223 @@
+//! Tasks from one request to the next: which node of the query graph stands for which task, and
+//! what the former request left known, so that a request looks only at what differs. Nothing is
+//! looked up here and nothing runs.
+
+use std::sync::Arc;
+
+use floe_core::hash::Digest;
+use rustc_hash::FxHashMap;
+
+use crate::db::{Database, Node};
+use crate::graph::{Graph, NodeIx, Shape};
+use crate::rebuilder::Strategy;
+use crate::resolve::Outputs;
+use crate::schedule::{Outcome, State};
+
+/// All tasks that were ever entered, and the last request.
+#[derive(Default)]
+pub struct Tasks {
+    by_id: FxHashMap<Arc<str>, (Node, Digest)>,
+    former: Option<Former>,
+}
+
+/// A graph in the database, by the graph's indices.
+pub struct Entered {
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// Its shape.
+    pub shape: Arc<Shape>,
+    /// The inputs of the queries.
+    pub nodes: Vec<Node>,
+    /// The recipes' digests.
+    pub recipes: Vec<Digest>,
+    /// What the former request left known; the scheduler takes it.
+    pub(crate) known: Option<Known>,
+}
+
+/// A request that is over.
+struct Former {
+    graph: Arc<Graph>,
+    shape: Arc<Shape>,
+    nodes: Vec<Node>,
+    recipes: Vec<Digest>,
+    outcome: Arc<Outcome>,
+    strategy: Strategy,
+    epoch: u64,
+}
+
+/// What is known of each node as a request begins, by index.
+pub(crate) struct Known {
+    /// Whether nothing is known, or the node's own instructions or edges are not what they were.
+    pub(crate) stale: Vec<bool>,
+    /// `Known` or `Present` where something is known, `Waiting` otherwise.
+    pub(crate) states: Vec<State>,
+    /// The outputs.
+    pub(crate) outputs: Vec<Option<Arc<Outputs>>>,
+    /// The resolved keys.
+    pub(crate) keys: Vec<Option<Digest>>,
+    /// Whether the outputs follow from the instructions alone.
+    pub(crate) addressed: Vec<bool>,
+}
+
+impl Tasks {
+    /// Enters a graph into the database: a task that is known keeps its node, and only what
+    /// differs is set.
+    pub fn enter(&mut self, db: &mut Database, graph: Graph) -> Entered {
+        match self.former.take() {
+            Some(former) if graph.is_shaped_like(&former.graph) => self.re_enter(db, graph, former),
+            former => self.enter_anew(db, graph, former),
+        }
+    }
+
+    /// Remembers what a request left known. The epoch must be the one it ran in.
+    pub fn keep(&mut self, db: &Database, entered: Entered, outcome: &Arc<Outcome>) {
+        let Entered { graph, shape, nodes, recipes, .. } = entered;
+        let outcome = Arc::clone(outcome);
+        let (strategy, epoch) = (db.strategy(), db.epoch());
+        self.former = Some(Former { graph, shape, nodes, recipes, outcome, strategy, epoch });
+    }
+
+    /// Enters a graph that differs from the former in nothing but what its recipes say.
+    fn re_enter(&mut self, db: &mut Database, mut graph: Graph, former: Former) -> Entered {
+        let mut edited = Vec::new();
+        for at in 0..graph.len() {
+            let ix = NodeIx(at as u32);
+            let (old, new) = (former.graph.node(ix).recipe, graph.node(ix).recipe);
+            if Arc::ptr_eq(old, new) {
+                continue;
+            }
+            if old == new {
+                graph.share(ix, old);
+            } else {
+                edited.push(ix);
+            }
+        }
+        let holds = former.holds(db, !edited.is_empty());
+        let Former { shape, nodes, mut recipes, outcome, .. } = former;
+        let mut known = holds.then(|| Known::of(Arc::unwrap_or_clone(outcome)));
+        for ix in edited {
+            let recipe = graph.node(ix).recipe;
+            recipes[ix.index()] = recipe.digest();
+            db.edit(nodes[ix.index()], Arc::clone(recipe));
+            let task = Arc::clone(&shape.tasks[ix.index()]);
+            self.by_id.insert(task, (nodes[ix.index()], recipes[ix.index()]));
+            if let Some(known) = &mut known {
+                known.forget(ix);
+            }
+        }
+        Entered { graph: Arc::new(graph), shape, nodes, recipes, known }
+    }
+
+    /// Enters a graph of any shape.
+    fn enter_anew(
+        &mut self,
+        db: &mut Database,
+        mut graph: Graph,
+        former: Option<Former>,
+    ) -> Entered {
+        let shape = Arc::new(Shape::of(&graph));
+        let mut nodes: Vec<Node> = Vec::with_capacity(graph.len());
+        let mut recipes = Vec::with_capacity(graph.len());
+        let mut edited = vec![false; graph.len()];
+        for (at, edited) in edited.iter_mut().enumerate() {
+            let ix = NodeIx(at as u32);
+            let (recipe, deps) = (graph.node(ix).recipe, graph.node(ix).deps);
+            let deps = deps.iter().map(|dep| nodes[dep.index()]);
+            let (node, digest) = match self.by_id.get_mut(&shape.tasks[at]) {
+                Some((node, digest)) => {
+                    if node.recipe(db) != recipe {
+                        *edited = true;
+                        db.edit(*node, Arc::clone(recipe));
+                        *digest = recipe.digest();
+                    }
+                    if !node.deps(db).iter().copied().eq(deps.clone()) {
+                        *edited = true;
+                        db.connect(*node, deps.collect());
+                    }
+                    (*node, *digest)
+                }
+                None => {
+                    *edited = true;
+                    let new = (db.add(Arc::clone(recipe), deps.collect()), recipe.digest());
+                    self.by_id.insert(Arc::clone(&shape.tasks[at]), new);
+                    new
+                }
+            };
+            graph.share(ix, node.recipe(db));
+            nodes.push(node);
+            recipes.push(digest);
+        }
+        let holds = |former: &Former| former.holds(db, edited.contains(&true));
+        let known = former.filter(holds).map(|former| {
+            let places: FxHashMap<Node, usize> =
+                former.nodes.iter().enumerate().map(|(at, node)| (*node, at)).collect();
+            let place = |at: usize| places.get(&nodes[at]).copied().filter(|_| !edited[at]);
+            let known = Known::of(Arc::unwrap_or_clone(former.outcome));
+            known.rearranged((0..nodes.len()).map(place))
+        });
+        Entered { graph: Arc::new(graph), shape, nodes, recipes, known }
+    }
+}
+
+impl Former {
+    /// Whether what it left known still holds of the nodes that were not edited.
+    fn holds(&self, db: &Database, any_edited: bool) -> bool {
+        // An address that is made from other addresses is asked for from the bottom, or not at
+        // all: from somewhere in the middle its query would go down by recursion.
+        let all_over = any_edited && self.strategy.rebuilder().addresses_by_inputs();
+        self.epoch == db.epoch() && self.strategy == db.strategy() && !all_over
+    }
+}
+
+impl Known {
+    /// Nothing is known of so many nodes.
+    pub(crate) fn nothing(count: usize) -> Known {
+        Known {
+            stale: vec![true; count],
+            states: vec![State::Waiting; count],
+            outputs: vec![None; count],
+            keys: vec![None; count],
+            addressed: vec![false; count],
+        }
+    }
+
+    /// What a request left known: the outputs that it ended with. A miss is never carried over.
+    fn of(outcome: Outcome) -> Known {
+        let Outcome { states, outputs, keys, addressed, .. } = outcome;
+        let stale = vec![false; states.len()];
+        let mut known = Known { stale, states, outputs, keys, addressed };
+        for at in 0..known.states.len() {
+            match known.states[at] {
+                State::Known | State::Present => {}
+                State::Built(_) => known.states[at] = State::Present,
+                _ => known.forget(NodeIx(at as u32)),
+            }
+        }
+        known
+    }
+
+    /// Nothing is known of this node.
+    fn forget(&mut self, ix: NodeIx) {
+        let at = ix.index();
+        self.stale[at] = true;
+        self.states[at] = State::Waiting;
+        self.outputs[at] = None;
+        self.keys[at] = None;
+        self.addressed[at] = false;
+    }
+
+    /// For a graph of another shape, whose nodes stood at `places` in the former one.
+    fn rearranged(mut self, places: impl ExactSizeIterator<Item = Option<usize>>) -> Known {
+        let mut known = Known::nothing(places.len());
+        for (at, place) in places.enumerate() {
+            let Some(place) = place.filter(|&place| !self.stale[place]) else { continue };
+            known.stale[at] = false;
+            // Others may use it now, and other outputs of it.
+            known.states[at] = State::Known;
+            known.outputs[at] = self.outputs[place].take();
+            known.keys[at] = self.keys[place];
+            known.addressed[at] = self.addressed[place];
+        }
+        known
+    }
+}
