@@ -29,7 +29,7 @@ bench: build ## measure: criterion, and floe side by side with Nix
 lint: setup ## formatting, clippy with warnings denied, licences and duplicates of dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(FLAGS) --all-targets -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; \
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources; \
 	else echo "cargo-deny is not installed: dependencies are not checked"; fi
 
 clean: ## remove what was built
