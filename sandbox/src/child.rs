@@ -138,6 +138,7 @@ fn perform(task: &Task<'_>, op: &Op) -> Step {
                 )
             })
         }
+        Op::LimitPids { most } => write_file(c"/proc/sys/kernel/pid_max", most, libc::O_WRONLY),
         Op::Personality => {
             // SAFETY: no pointers. Failing is harmless: addresses are then laid out at random.
             unsafe {

@@ -4,45 +4,25 @@
 
 use std::ffi::CString;
 
+use landlock::{ABI, Access, AccessFs, BitFlags, Scope, make_bitflags};
+
 use crate::layers::{Layer, Policy};
 use crate::plan::{Op, c_literal};
 use crate::sys;
 
-const EXECUTE: u64 = 1 << 0;
-const WRITE_FILE: u64 = 1 << 1;
-const READ_FILE: u64 = 1 << 2;
-const READ_DIR: u64 = 1 << 3;
-const MAKE_CHAR: u64 = 1 << 6;
-const MAKE_BLOCK: u64 = 1 << 11;
-const REFER: u64 = 1 << 13;
-const TRUNCATE: u64 = 1 << 14;
-const IOCTL_DEV: u64 = 1 << 15;
-/// The rights that a rule on a file (and not a directory) may hold.
-const ON_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV;
-
-const SCOPE_ABSTRACT_SOCKETS: u64 = 1 << 0;
-const SCOPE_SIGNALS: u64 = 1 << 1;
-
-/// The newest ABI whose rights are used here.
+/// The newest ABI whose rights are used here. Rights of newer ones need rules thought about first.
 pub(crate) const NEWEST_ABI: u32 = 6;
 
 /// What the ABI of a kernel lets us say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Known {
-    rights: u64,
-    scopes: u64,
+    rights: BitFlags<AccessFs>,
+    scopes: BitFlags<Scope>,
 }
 
 fn known(abi: u32) -> Known {
-    let rights = match abi {
-        0 => 0,
-        1 => REFER - 1,
-        2 => (REFER << 1) - 1,
-        3 | 4 => (TRUNCATE << 1) - 1,
-        _ => (IOCTL_DEV << 1) - 1,
-    };
-    let scopes = if abi >= 6 { SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS } else { 0 };
-    Known { rights, scopes }
+    let abi = ABI::from(abi.min(NEWEST_ABI) as i32);
+    Known { rights: AccessFs::from_all(abi), scopes: Scope::from_all(abi) }
 }
 
 /// Why the layer cannot be had, in words; `None` if it can.
@@ -63,23 +43,25 @@ pub(crate) struct Writable {
 /// The step that applies landlock, given what may be written beside the fixed places.
 pub(crate) fn step(abi: u32, policy: Policy, writable: Vec<Writable>) -> Vec<Op> {
     let Known { rights, scopes } = known(abi);
-    if rights == 0 {
+    if rights.is_empty() {
         return Vec::new();
     }
     // Nobody may make device nodes, not even overlay whiteouts.
-    let everything = rights & !(MAKE_CHAR | MAKE_BLOCK);
-    let device = rights & (READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | IOCTL_DEV);
-    let mut rules =
-        vec![(c_literal("/"), EXECUTE | READ_FILE | READ_DIR), (c_literal("/dev"), device)];
+    let everything = rights & !(AccessFs::MakeChar | AccessFs::MakeBlock);
+    let device =
+        rights & make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | IoctlDev});
+    let read = make_bitflags!(AccessFs::{Execute | ReadFile | ReadDir});
+    let mut rules = vec![(c_literal("/"), read.bits()), (c_literal("/dev"), device.bits())];
     for path in ["/nix/store", "/build", "/tmp", "/dev/shm"] {
-        rules.push((c_literal(path), everything));
+        rules.push((c_literal(path), everything.bits()));
     }
+    // A rule on a file may hold the rights of files only.
+    let on_files = everything & AccessFs::from_file(ABI::from(NEWEST_ABI as i32));
     for Writable { path, is_dir } in writable {
-        let mask = if is_dir { everything } else { everything & ON_FILES };
-        rules.push((path, mask));
+        rules.push((path, if is_dir { everything } else { on_files }.bits()));
     }
-    let mut first = vec![Op::Landlock { handled: rights, scoped: scopes, rules }];
-    if scopes != 0 {
+    let mut first = vec![Op::Landlock { handled: rights.bits(), scoped: scopes.bits(), rules }];
+    if !scopes.is_empty() {
         // Scopes are part of the same rule set: in force exactly when it is.
         first = vec![Op::Layered { layer: Layer::LandlockScopes, first, otherwise: None }];
     }
@@ -101,15 +83,17 @@ mod tests {
 
     #[test]
     fn newer_abis_know_more() {
-        let mut last = Known { rights: 0, scopes: 0 };
-        for abi in 0..=NEWEST_ABI {
+        let mut last = known(0);
+        assert!(last.rights.is_empty() && last.scopes.is_empty());
+        for abi in 1..=NEWEST_ABI {
             let now = known(abi);
-            assert_eq!(now.rights & last.rights, last.rights, "ABI {abi}");
-            assert_eq!(now.scopes & last.scopes, last.scopes, "ABI {abi}");
+            assert!(now.rights.contains(last.rights), "ABI {abi}");
+            assert!(now.scopes.contains(last.scopes), "ABI {abi}");
             last = now;
         }
-        assert_eq!(known(1).rights, 0x1fff);
-        assert_eq!(known(7).rights, 0xffff);
+        assert_eq!(known(1).rights.bits(), 0x1fff);
+        assert_eq!(known(NEWEST_ABI + 5), last, "no right is used before it was thought about");
+        assert_eq!((last.rights.bits(), last.scopes.bits()), (0xffff, 3));
     }
 
     #[test]

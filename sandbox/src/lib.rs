@@ -29,7 +29,7 @@ pub use outcome::{End, Outcome};
 pub use probe::{FULL_KERNEL, FULL_LANDLOCK_ABI, LEAST_KERNEL, LayerStatus, probe};
 pub use spawn::Spawner;
 pub use spec::{
-    BUILD_DIR, BUILD_GID, BUILD_UID, Bind, Input, Limits, Network, Resource, Rlimit, RootFs,
-    STORE_DIR, Spec,
+    BUILD_DIR, BUILD_GID, BUILD_UID, Bind, Input, Limits, Network, RESERVED_PIDS, Resource, Rlimit,
+    RootFs, STORE_DIR, Spec,
 };
 pub use wait::{Killer, Running};

@@ -292,14 +292,21 @@ impl Room {
         });
         self.steps.push(Op::Layered {
             layer: Layer::PrivateProc,
-            first: vec![private_proc("/proc")],
+            first: private_proc("/proc", spec.limits.most_pids()),
             otherwise: otherwise(
                 Layer::PrivateProc,
-                vec![Op::Bind {
+                // Where ids must be limited and cannot be, there is no build.
+                std::iter::once(Op::Bind {
                     source: c_literal("/.host/proc"),
                     target: c_literal("/proc"),
                     attributes: READ_ONLY | libc::MOUNT_ATTR_NOEXEC,
-                }],
+                })
+                .chain(
+                    spec.limits
+                        .most_pids()
+                        .map(|most| Op::LimitPids { most: most.to_string().into_bytes() }),
+                )
+                .collect(),
             ),
         });
         Ok(())
@@ -343,13 +350,22 @@ impl Room {
 }
 
 /// Our own processes only, and read-only: a sandbox started as root maps root, to whom the
-/// kernel's settings in a writable `/proc/sys` would belong.
-pub(crate) fn private_proc(target: &str) -> Op {
-    Op::Mount {
+/// kernel's settings in a writable `/proc/sys` would belong. Of those settings, how high process
+/// ids may go is the pid namespace's own (Linux 6.14; `spawn.rs` sees to that).
+pub(crate) fn private_proc(target: &str, most_pids: Option<u32>) -> Vec<Op> {
+    let mount = |more: u64| Op::Mount {
         kind: c_literal("proc"),
         target: c_literal(target),
-        flags: libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY,
+        flags: libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | more,
         data: c_literal(""),
+    };
+    match most_pids {
+        None => vec![mount(libc::MS_RDONLY)],
+        Some(most) => vec![
+            mount(0),
+            Op::LimitPids { most: most.to_string().into_bytes() },
+            Op::Attributes { path: c_literal(target), attributes: libc::MOUNT_ATTR_RDONLY },
+        ],
     }
 }
 

@@ -14,6 +14,9 @@ use crate::layers::Layer;
 /// Where the host's root lies while the private root is being furnished.
 pub(crate) const HOST: &str = "/.host";
 
+/// What to do where the processes of a build cannot be limited.
+pub(crate) const PIDS_MEND: &str = "a build that root starts can be limited on Linux 6.14 or newer with a private /proc only: start floe as another user, or leave the limit out";
+
 /// One step inside the new namespaces.
 #[derive(Debug)]
 pub(crate) enum Op {
@@ -100,6 +103,10 @@ pub(crate) enum Op {
         resource: u32,
         value: u64,
     },
+    /// Bound the process ids of this pid namespace.
+    LimitPids {
+        most: Vec<u8>,
+    },
     /// Addresses are laid out the same in every run.
     Personality,
     DropCapabilities,
@@ -153,6 +160,7 @@ impl Op {
             Op::Stdio { .. } => ("opening /dev/null and the log", None),
             Op::CloseFds => ("closing descriptors", None),
             Op::Rlimit { .. } => ("setting a resource limit", None),
+            Op::LimitPids { .. } => ("limiting the number of processes", None),
             Op::Personality => ("setting the personality", None),
             Op::DropCapabilities => ("dropping capabilities", None),
             Op::NoNewPrivileges => ("forbidding new privileges", None),
@@ -189,6 +197,7 @@ impl Op {
             (Op::Bind { .. } | Op::Mkdir { .. } | Op::Touch { .. }, libc::EACCES | libc::EROFS) => {
                 "see that you may search every directory on the way and write where the build writes"
             }
+            (Op::LimitPids { .. }, _) => PIDS_MEND,
             (Op::PivotRoot { .. }, libc::EINVAL) => {
                 "the host's root is an initial ramdisk, which cannot be exchanged: start floe from a mounted root"
             }

@@ -49,8 +49,8 @@ fn status(layer: Layer) -> LayerStatus {
         Layer::Seccomp => sys::seccomp_known()
             .map(|()| "filters with error numbers".to_owned())
             .map_err(|error| error.to_string()),
-        Layer::PrivateProc => mounted(mounts::private_proc("/proc")),
-        Layer::PrivatePts => mounted(mounts::private_pts("/proc")),
+        Layer::PrivateProc => mounted(mounts::private_proc("/proc", None)),
+        Layer::PrivatePts => mounted(vec![mounts::private_pts("/proc")]),
         _ => namespace(layer).map(|()| "can be made".to_owned()).map_err(|error| error.to_string()),
     };
     let available = found.is_ok();
@@ -113,6 +113,15 @@ pub(crate) fn missing(layer: Layer, detail: String) -> SandboxError {
     SandboxError::LayerMissing { layer, detail, mend: mend(layer) }
 }
 
+/// Whether the limit of process ids is each pid namespace's own (Linux 6.14): before, a namespace
+/// that root made could set it for the whole host.
+pub(crate) fn limits_pids() -> bool {
+    let release = rustix::system::uname();
+    let mut numbers = release.release().to_str().unwrap_or_default().split(['.', '-']);
+    let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok());
+    matches!((next(), next()), (Some(major), Some(minor)) if (major, minor) >= (6, 14))
+}
+
 /// Tries one kind of namespace, inside a user namespace.
 pub(crate) fn namespace(layer: Layer) -> io::Result<()> {
     let flag = NAMESPACES
@@ -126,9 +135,9 @@ pub(crate) fn namespace(layer: Layer) -> io::Result<()> {
     attempt(steps, libc::CLONE_NEWUSER | flag)
 }
 
-fn mounted(mount: Op) -> Result<String, String> {
+fn mounted(mount: Vec<Op>) -> Result<String, String> {
     let mut steps = mounts::own_ids((1000, 100), libc::MS_REC | libc::MS_PRIVATE);
-    steps.push(mount);
+    steps.extend(mount);
     steps.push(Op::Chdir { path: c_literal("/proc") });
     let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
     attempt(steps, flags).map(|()| "can be mounted".to_owned()).map_err(|error| error.to_string())

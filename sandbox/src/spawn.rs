@@ -19,7 +19,7 @@ use crate::child::{Report, Task};
 use crate::error::{SandboxError, SetupError};
 use crate::layers::{Layer, Layers};
 use crate::network::{self, Meeting, Tool};
-use crate::plan::{CStrings, Op, c_literal, c_string};
+use crate::plan::{CStrings, Op, PIDS_MEND, c_literal, c_string};
 use crate::spec::{BUILD_DIR, BUILD_GID, BUILD_UID, Limits, Network, Resource, Spec};
 use crate::sys::{self, Stack, Started};
 use crate::wait::Running;
@@ -147,6 +147,15 @@ impl Spawner {
             {
                 return Err(probe::missing(layer, detail));
             }
+        }
+        if spec.limits.most_pids().is_some() && !probe::limits_pids() {
+            return Err(SetupError {
+                step: "limiting the number of processes",
+                path: None,
+                source: io::ErrorKind::Unsupported.into(),
+                mend: PIDS_MEND,
+            }
+            .into());
         }
         if spec.network == Network::Host && !spec.policy.allows_missing(Layer::NetNamespace) {
             return Err(probe::missing(
@@ -291,13 +300,16 @@ fn missing_namespace(
 
 fn limits(limits: &Limits) -> Vec<Op> {
     let mut ops = vec![Op::Rlimit { resource: libc::RLIMIT_CORE, value: 0 }];
+    if let Some(processes) = limits.max_processes {
+        ops.push(Op::Rlimit { resource: libc::RLIMIT_NPROC, value: processes.into() });
+    }
     ops.extend(limits.rlimits.iter().map(|limit| Op::Rlimit {
         resource: match limit.resource {
             Resource::AddressSpace => libc::RLIMIT_AS,
+            Resource::Data => libc::RLIMIT_DATA,
             Resource::CpuSeconds => libc::RLIMIT_CPU,
             Resource::FileSize => libc::RLIMIT_FSIZE,
             Resource::OpenFiles => libc::RLIMIT_NOFILE,
-            Resource::Processes => libc::RLIMIT_NPROC,
             Resource::Stack => libc::RLIMIT_STACK,
         },
         value: limit.value,

@@ -1,5 +1,5 @@
 //! What a build is allowed to be: the complete description of one sandboxed run. Plain data;
-//! nothing here touches the system.
+//! nothing here changes the system.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,9 @@ pub const BUILD_DIR: &str = "/build";
 pub const BUILD_UID: u32 = 1000;
 /// The group id every builder runs under, as it sees it.
 pub const BUILD_GID: u32 = 100;
+
+/// The process numbers that the kernel does not give out a second time.
+pub const RESERVED_PIDS: u32 = 300;
 
 /// What stands at `/` beside the directories that the sandbox itself makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,14 +69,15 @@ pub enum Network {
 pub enum Resource {
     /// Bytes of address space of one process.
     AddressSpace,
+    /// Bytes of memory that one process may write to and shares with no other: its heap, its
+    /// stacks and its private mappings. Address space that is merely reserved is not counted.
+    Data,
     /// CPU seconds of one process.
     CpuSeconds,
     /// Bytes of one file.
     FileSize,
     /// Open descriptors of one process.
     OpenFiles,
-    /// Processes of the user (no bound for a sandbox started as root).
-    Processes,
     /// Bytes of stack of the main thread.
     Stack,
 }
@@ -96,8 +100,21 @@ pub struct Limits {
     pub max_silent: Option<Duration>,
     /// Most bytes of output.
     pub max_log_bytes: Option<u64>,
+    /// Most processes and threads at the same time. The kernel counts those of the build alone
+    /// (it counts per user namespace), but nobody's who is root outside: there the numbers of
+    /// processes are limited instead, which needs Linux 6.14 and allows up to
+    /// [`RESERVED_PIDS`] more.
+    pub max_processes: Option<u32>,
     /// Resource limits of each process.
     pub rlimits: Vec<Rlimit>,
+}
+
+impl Limits {
+    /// How high process ids may go, where that is how processes are limited.
+    pub(crate) fn most_pids(&self) -> Option<u32> {
+        let most = self.max_processes.filter(|_| rustix::process::geteuid().is_root())?;
+        Some(most.saturating_add(RESERVED_PIDS))
+    }
 }
 
 /// One build: what runs, what it sees, and how long it may.

@@ -70,13 +70,15 @@ impl World {
                 .arg("-")
                 .stdin(Stdio::piped())
                 .spawn()
-                .expect("gcc is needed to compile tests/attack.c: apt install gcc libc6-dev");
-            let source = include_bytes!("../attack.c");
+                .expect(
+                    "gcc is needed to compile tests/hostile/attack.c: apt install gcc libc6-dev",
+                );
+            let source = include_bytes!("attack.c");
             let mut input = compiler.stdin.take().expect("it is piped");
             input.write_all(source).expect("the compiler reads its input");
             drop(input);
             let status = compiler.wait().expect("it was started");
-            assert!(status.success(), "tests/attack.c does not compile");
+            assert!(status.success(), "tests/hostile/attack.c does not compile");
         }
         let mut spec = self.script(build, &format!("exec /nix/store/01-attack {arguments}"));
         spec.inputs.push(self.input("01-attack"));

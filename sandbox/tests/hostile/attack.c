@@ -150,6 +150,11 @@ int main(int argc, char **argv) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0), length = abstract_socket(&address, argv[2]);
     say("connect", connect(fd, (struct sockaddr *)&address, length));
   }
+  if (!strcmp(argv[1], "hog")) {
+    char *memory = malloc((size_t)atoi(argv[2]) << 20);
+    say("hog", memory ? 0 : -1);
+    if (memory) memset(memory, 1, (size_t)atoi(argv[2]) << 20);
+  }
   if (!strcmp(argv[1], "daemon")) {
     if (fork() == 0) {
       setsid();
