@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBPinnableSlice, FlushOptions, InfoLogger, LogLevel, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    DBPinnableSlice, DBRecoveryMode, FlushOptions, InfoLogger, LogLevel, Options, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 
 use crate::error::{Result, StoreError};
 use crate::key;
 use crate::row::{self, Row};
+use crate::seal::{Seal, Sealed};
 use crate::syncer::Syncer;
 
 /// The column families, one for each kind of row.
@@ -78,29 +79,42 @@ pub(crate) struct Db {
     syncer: Option<Syncer>,
     inner: Arc<DB>,
     path: PathBuf,
+    /// An owner's; dropped when the database is closed.
+    seal: Option<Seal>,
 }
 
 impl Db {
     /// Opens for reading and writing, creating what is missing. The caller owns the root.
     pub(crate) fn open_owned(path: &Path) -> Result<Self> {
-        let opts = db_options(true)?;
-        let inner = DB::open_cf_descriptors(&opts, path, descriptors(&opts))
-            .map_err(|e| StoreError::db("open", path, &e))?;
-        let inner = Arc::new(inner);
+        let seal = Seal::break_open(path)?;
+        let mut opts = db_options(true)?;
+        opts.set_wal_recovery_mode(recovery(seal.was_whole()));
+        let inner = match DB::open_cf_descriptors(&opts, path, descriptors(&opts)) {
+            Ok(inner) => Arc::new(inner),
+            Err(e) => {
+                seal.put_back();
+                return Err(StoreError::db("open", path, &e));
+            }
+        };
+        seal.opened()?;
         let syncer = Some(Syncer::start(Arc::clone(&inner), path.to_path_buf())?);
-        Ok(Self { syncer, inner, path: path.to_path_buf() })
+        Ok(Self { syncer, inner, path: path.to_path_buf(), seal: Some(seal) })
     }
 
     /// Opens a snapshot for reading; the owner may go on writing.
     pub(crate) fn open_snapshot(path: &Path) -> Result<Self> {
-        let opts = db_options(false)?;
+        let mut opts = db_options(false)?;
         let mut tries = 0;
         loop {
+            let sealed = Sealed::look(path)?;
+            opts.set_wal_recovery_mode(recovery(sealed == Sealed::Whole));
             match DB::open_cf_descriptors_read_only(&opts, path, descriptors(&opts), false) {
                 Ok(inner) => {
                     let inner = Arc::new(inner);
-                    return Ok(Self { syncer: None, inner, path: path.to_path_buf() });
+                    return Ok(Self { syncer: None, inner, path: path.to_path_buf(), seal: None });
                 }
+                // An owner that came meanwhile writes to what was whole.
+                Err(_) if sealed == Sealed::Whole && Sealed::look(path)? == Sealed::Open => {}
                 Err(e) if tries < READ_RETRIES && is_race(&e) => {
                     tries += 1;
                     std::thread::sleep(std::time::Duration::from_millis(u64::from(tries)));
@@ -203,17 +217,22 @@ impl Db {
         self.syncer.as_ref().map_or(Ok(()), Syncer::sync)
     }
 
-    /// The last thing before closing: syncs, and shortens a long log.
+    /// The last thing before closing: syncs, and turns into tables a long log, or one that a crash
+    /// may have cut short. What is closed then is sealed.
     pub(crate) fn settle(&self) -> Result<()> {
         self.sync()?;
-        if self.syncer.is_none() || self.log_bytes() <= MAX_LOG_BYTES {
+        let Some(seal) = &self.seal else { return Ok(()) };
+        if !seal.is_after_crash() && self.log_bytes() <= MAX_LOG_BYTES {
+            seal.arm();
             return Ok(());
         }
         let families: Vec<&ColumnFamily> = Family::ALL.iter().map(|f| self.family(*f)).collect();
         let families: Vec<&&ColumnFamily> = families.iter().collect();
         self.inner
             .flush_cfs_opt(&families, &FlushOptions::default())
-            .map_err(self.err("write the tables of"))
+            .map_err(self.err("write the tables of"))?;
+        seal.arm();
+        Ok(())
     }
 
     /// How much a next opening would have to read again; 0 if nobody knows.
@@ -221,6 +240,15 @@ impl Db {
         let Ok(entries) = std::fs::read_dir(&self.path) else { return 0 };
         let logs = entries.flatten().filter(|e| e.path().extension().is_some_and(|x| x == "log"));
         logs.flat_map(|entry| entry.metadata()).map(|meta| meta.len()).sum()
+    }
+}
+
+/// How much of the log must be readable: all of it where it was closed in order; up to the first
+/// record that a dying process or machine left unfinished otherwise.
+fn recovery(whole: bool) -> DBRecoveryMode {
+    match whole {
+        true => DBRecoveryMode::AbsoluteConsistency,
+        false => DBRecoveryMode::PointInTime,
     }
 }
 

@@ -95,14 +95,14 @@ pub enum StoreError {
         /// The newest version this code can read.
         known: u32,
     },
-    /// RocksDB found its own files damaged.
+    /// The database's files are damaged.
     #[error(
-        "the store's database {path:?} is damaged: {message}; move {path:?} away and restore it from a backup, or delete the whole store root and build again (sources and results are then made anew)"
+        "the store's database {path:?} is damaged: {message}; restore {path:?} from a backup, or move it away and build again: what it knew of finished builds is lost, so they run again, and `floe store gc` removes files that were not made anew"
     )]
     Corrupt {
         /// The database directory.
         path: PathBuf,
-        /// RocksDB's words.
+        /// What was found.
         message: String,
     },
     /// RocksDB failed in another way.

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{IoContext, Result, StoreError};
+use crate::seal;
 
 /// The places under one root; the root is an absolute path without symbolic links.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ impl Layout {
     /// Finds a store that exists, for reading.
     pub(crate) fn find(root: &Path) -> Result<Self> {
         match Self::of(root) {
-            Ok(layout) if layout.db.join("CURRENT").exists() => Ok(layout),
+            Ok(layout) if seal::is_database(&layout.db) => Ok(layout),
             Ok(_) => Err(StoreError::NoStore { root: root.to_path_buf() }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::NoStore { root: root.to_path_buf() })

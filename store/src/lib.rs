@@ -49,6 +49,7 @@ mod register;
 mod root;
 mod row;
 mod schema;
+mod seal;
 mod stage;
 mod store;
 mod syncer;

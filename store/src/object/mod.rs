@@ -38,7 +38,7 @@ pub enum ObjectError {
     },
     /// Neither a file, a directory nor a symbolic link.
     #[error(
-        "'{path}' is a {kind}: only regular files, directories and symbolic links may be in the store"
+        "'{path}' is a {kind}: only regular files, directories and symbolic links may be in the store, so remove it or leave it out"
     )]
     Kind {
         /// The file.

@@ -132,7 +132,12 @@ fn add(source: Source<'_>, copy: Option<(BorrowedFd<'_>, &[u8])>) -> Result<Adde
         if handle::kind(&stat) != FileType::RegularFile {
             return Err(ObjectError::Kind {
                 path: show(shown),
-                kind: "directory or link, and is added as a flat file",
+                kind: match handle::kind(&stat) {
+                    FileType::Directory | FileType::Symlink => {
+                        "directory or link, and is added as a flat file"
+                    }
+                    kind => handle::kind_name(kind),
+                },
             });
         }
     }
