@@ -14,7 +14,7 @@ use floe_engine::db::Database;
 use floe_engine::engine::{BuildOptions, Engine};
 use floe_engine::event::Events;
 use floe_engine::graph::Graph;
-use floe_engine::local::LocalSettings;
+use floe_engine::local::{Bounds, LocalSettings};
 use floe_engine::materials::Materials;
 use floe_engine::rebuilder::{Memo, Strategy};
 use floe_engine::schedule::{Options, Scheduler};
@@ -118,6 +118,7 @@ impl Whole {
                 timeout: None,
                 max_silent: None,
                 max_log_bytes: None,
+                bounds: Bounds::default(),
                 keep_failed: false,
                 policy: Policy::default(),
                 host_network: false,

@@ -145,6 +145,19 @@ pub struct Building {
     /// End a builder that prints more than so many bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     pub max_log_size: u64,
+    /// Give each process of a builder at most so many bytes of memory of its own
+    #[arg(long, value_name = "BYTES")]
+    pub max_memory: Option<u64>,
+    /// Give a builder at most so many processes and threads at the same time (where root builds,
+    /// up to 300 more, and Linux 6.14 is needed)
+    #[arg(long, value_name = "N")]
+    pub max_processes: Option<u32>,
+    /// Let a builder write no file of more bytes
+    #[arg(long, value_name = "BYTES")]
+    pub max_file_size: Option<u64>,
+    /// Fetch no file of more bytes
+    #[arg(long, value_name = "BYTES", default_value_t = floe_engine::local::MAX_DOWNLOAD_BYTES)]
+    pub max_download_size: u64,
     /// Build although this sandbox layer is missing (see `floe doctor`)
     #[arg(long, value_name = "LAYER")]
     pub allow_missing_layer: Vec<String>,

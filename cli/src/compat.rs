@@ -205,6 +205,10 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
         timeout: args.timeout,
         max_silent_time: args.max_silent_time,
         max_log_size: 1 << 30,
+        max_memory: None,
+        max_processes: None,
+        max_file_size: None,
+        max_download_size: floe_engine::local::MAX_DOWNLOAD_BYTES,
         allow_missing_layer: Vec::new(),
         host_network: false,
     };

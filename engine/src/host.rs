@@ -16,6 +16,7 @@ use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::{
     FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source,
 };
+use floe_lang::os_host::read_whole;
 use floe_store::object::tree::{BoxError, Source as TreeSource};
 use floe_store::object::walk::FileKind as TreeFileKind;
 use floe_store::{Store, StoreError, TempRoots};
@@ -166,7 +167,7 @@ impl StoreHost {
 
 impl Host for StoreHost {
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, HostError> {
-        fs::read(self.physical(path)).map_err(io("reading file", path))
+        read_whole(&self.physical(path)).map_err(io("reading file", path))
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<(Vec<u8>, FileKind)>, HostError> {

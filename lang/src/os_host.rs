@@ -2,8 +2,9 @@
 //! nothing. For tests and read-only evaluation.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -39,6 +40,49 @@ impl OsHost {
     }
 }
 
+/// The largest file that evaluation reads: its content becomes one value in memory.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// The whole content of a file. What may never end or never begin is refused, a device or a named
+/// pipe, and what is larger than [`MAX_FILE_BYTES`].
+///
+/// # Errors
+/// The system's reason, or which of these it is.
+pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    let refuse = |reason: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+    // Looked at before it is opened: opening a pipe can wait for ever, and some devices act on it.
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        // Which is empty, and so means what it says.
+        return match path.as_os_str().as_bytes() {
+            b"/dev/null" => Ok(Vec::new()),
+            _ => Err(refuse("it is a device, which has no content of its own".to_owned())),
+        };
+    }
+    if kind.is_socket() {
+        return Err(refuse("it is a socket, which has no content of its own".to_owned()));
+    }
+    // Those that a shell passes by number (`<(command)`) have somebody at the other end.
+    let numbered = ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|place| path.starts_with(place));
+    if kind.is_fifo() && !numbered {
+        return Err(refuse("it is a named pipe, which may never end".to_owned()));
+    }
+    let too_large =
+        || refuse(format!("it is larger than {} MiB, the most that is read", MAX_FILE_BYTES >> 20));
+    let file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(too_large());
+    }
+    // Files of /proc have more than their size says, and others may grow.
+    let mut content = Vec::with_capacity(size as usize + 1);
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large());
+    }
+    Ok(content)
+}
+
 fn io<T>(action: &'static str, path: &Path, result: std::io::Result<T>) -> Result<T, HostError> {
     result.map_err(|source| HostError::Io { action, path: path.to_path_buf(), source })
 }
@@ -63,7 +107,7 @@ fn no_store(what: &str) -> HostError {
 
 impl Host for OsHost {
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, HostError> {
-        io("opening file", path, fs::read(path))
+        io("opening file", path, read_whole(path))
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<(Vec<u8>, FileKind)>, HostError> {
@@ -257,4 +301,38 @@ fn text(out: &mut Hasher, bytes: &[u8]) {
     out.update(&(bytes.len() as u64).to_le_bytes());
     out.update(bytes);
     out.update(&[0; 8][..bytes.len().next_multiple_of(8) - bytes.len()]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &Path, reason: &str) {
+        let error = read_whole(path).expect_err("refused").to_string();
+        assert!(error.contains(reason), "{}: {error}", path.display());
+    }
+
+    #[test]
+    fn files_that_may_never_end_are_refused() {
+        for path in ["/dev/zero", "/dev/urandom", "/dev/tty", "/dev/full"] {
+            refused(Path::new(path), "device");
+        }
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let sparse = dir.path().join("sparse");
+        let file = fs::File::create(&sparse).expect("a file");
+        file.set_len(MAX_FILE_BYTES + 1).expect("its size");
+        refused(&sparse, "larger than 1024 MiB");
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        refused(&socket, "socket");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).expect("a link");
+        refused(&link, "device");
+    }
+
+    #[test]
+    fn files_that_end_are_read_whatever_their_size_says() {
+        assert_eq!(read_whole(Path::new("/dev/null")).expect("read"), b"");
+        assert!(!read_whole(Path::new("/proc/self/status")).expect("read").is_empty());
+    }
 }

@@ -12,7 +12,7 @@ use floe_engine::engine::{BuildOptions, Built, Engine};
 use floe_engine::event::Events;
 use floe_engine::import::Wanted;
 use floe_engine::job::Failure;
-use floe_engine::local::{LocalSettings, current_system};
+use floe_engine::local::{Bounds, LocalSettings, current_system};
 use floe_engine::record::Decision;
 use floe_engine::report;
 use floe_engine::schedule::{Options, State};
@@ -102,6 +102,12 @@ pub fn options(building: &Building, dry_run: bool, decide_all: bool) -> Result<B
             timeout: building.timeout.map(Duration::from_secs),
             max_silent: building.max_silent_time.map(Duration::from_secs),
             max_log_bytes: Some(building.max_log_size),
+            bounds: Bounds {
+                max_memory_bytes: building.max_memory,
+                max_processes: building.max_processes,
+                max_file_bytes: building.max_file_size,
+                max_download_bytes: building.max_download_size,
+            },
             keep_failed: building.keep_failed,
             policy,
             host_network: building.host_network,

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{FetchError, at, check, copy, run, scratch};
+use super::{Bounds, FetchError, at, check, copy, run, scratch};
 
 /// Brings the archive of a crate to `dest`, which must not exist yet: from the user's own cache if
 /// it lies there, else through cargo in a private home.
@@ -18,6 +18,7 @@ pub fn fetch_crate(
     name: &str,
     version: &str,
     dest: &Path,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
     check("crate", name, b"-_")?;
@@ -40,7 +41,7 @@ pub fn fetch_crate(
     // Asking about a crate brings its archive and no other.
     let mut info = cargo(&private, &private);
     info.args(["info", "--color", "never"]).arg(format!("{name}@{wanted}"));
-    let asked = run("cargo", &subject, &mut info, log);
+    let asked = run("cargo", &subject, &mut info, bounds, log);
     if let Some(archive) = cached(&private, &file) {
         return copy(&archive, dest);
     }
@@ -53,7 +54,7 @@ pub fn fetch_crate(
     manifest(&project, name, wanted)?;
     let mut fetch = cargo(&private, &project);
     fetch.args(["fetch", "--color", "never"]);
-    run("cargo", &subject, &mut fetch, log)?;
+    run("cargo", &subject, &mut fetch, bounds, log)?;
     let archive =
         cached(&private, &file).ok_or(FetchError::NothingFetched { tool: "cargo", subject })?;
     copy(&archive, dest)

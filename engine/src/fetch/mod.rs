@@ -4,8 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+
+use crate::cancel::Cancel;
 
 mod crates;
 
@@ -70,6 +75,16 @@ pub enum FetchError {
         /// What was to be fetched.
         subject: String,
     },
+    /// More came than one download may be.
+    #[error(
+        "{subject} is larger than {max_bytes} bytes, the most that is fetched; if it is what you want, allow more with --max-download-size"
+    )]
+    TooLarge {
+        /// What was to be fetched.
+        subject: String,
+        /// The bound.
+        max_bytes: u64,
+    },
     /// A file of ours could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -80,6 +95,14 @@ pub enum FetchError {
         /// The operating system's reason.
         source: io::Error,
     },
+}
+
+/// What bounds a download.
+pub struct Bounds<'a> {
+    /// The largest file that a client may write.
+    pub max_bytes: u64,
+    /// Ends the client when it is cancelled.
+    pub cancel: &'a Cancel,
 }
 
 /// The builders that [`fetch`] knows.
@@ -95,6 +118,7 @@ pub fn fetch(
     builder: &str,
     env: &BTreeMap<Vec<u8>, Vec<u8>>,
     dest: &Path,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
     let get = |attribute: &'static str| {
@@ -104,10 +128,10 @@ pub fn fetch(
             .ok_or_else(|| FetchError::Missing { builder: builder.to_owned(), attribute })
     };
     match builder {
-        "builtin:fetchurl" => fetch_url(get("url")?, get("executable").is_ok(), dest, log),
-        "builtin:fetchcrate" => fetch_crate(get("crate")?, get("version")?, dest, log),
-        "builtin:fetchnpm" => fetch_npm(get("package")?, get("version")?, dest, log),
-        "builtin:fetchpypi" => fetch_pypi(get("package")?, get("version")?, dest, log),
+        "builtin:fetchurl" => fetch_url(get("url")?, get("executable").is_ok(), dest, bounds, log),
+        "builtin:fetchcrate" => fetch_crate(get("crate")?, get("version")?, dest, bounds, log),
+        "builtin:fetchnpm" => fetch_npm(get("package")?, get("version")?, dest, bounds, log),
+        "builtin:fetchpypi" => fetch_pypi(get("package")?, get("version")?, dest, bounds, log),
         _ => Err(FetchError::NoSuchFetcher { builder: builder.to_owned() }),
     }
 }
@@ -120,6 +144,7 @@ pub fn fetch_url(
     url: &str,
     executable: bool,
     dest: &Path,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
     if let Some(path) = url.strip_prefix("file://") {
@@ -136,9 +161,9 @@ pub fn fetch_url(
         client.args(["--fail", "--location", "--silent", "--show-error"]);
         client.args(["--proto", "=http,https", "--proto-redir", "=http,https"]);
         client.args(["--retry", "3", "--connect-timeout", "30", "--speed-limit", "1"]);
-        client.args(["--speed-time", "60"]);
+        client.args(["--speed-time", "60", "--max-filesize"]).arg(bounds.max_bytes.to_string());
         client.arg("--output").arg(dest).arg("--url").arg(url);
-        let ran = run("curl", url, &mut client, log).map(drop);
+        let ran = run("curl", url, &mut client, bounds, log);
         if ran.is_err() {
             // A transfer that broke off leaves its first part behind.
             drop(std::fs::remove_file(dest));
@@ -161,6 +186,7 @@ pub fn fetch_npm(
     package: &str,
     version: &str,
     dest: &Path,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
     check("package", package, b"-._@/")?;
@@ -170,7 +196,7 @@ pub fn fetch_npm(
     client.args(["pack", "--ignore-scripts", "--silent", "--pack-destination"]).arg(dir.path());
     // After `--`, so that no name is taken for an option.
     client.arg("--").arg(format!("{package}@{version}")).current_dir(dir.path());
-    fetched("npm", &format!("{package} {version}"), &mut client, dir.path(), dest, log)
+    fetched("npm", &format!("{package} {version}"), &mut client, dir.path(), dest, bounds, log)
 }
 
 /// Fetches the wheel of a version of a Python package: never its source archive, since pip runs
@@ -182,6 +208,7 @@ pub fn fetch_pypi(
     package: &str,
     version: &str,
     dest: &Path,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
     check("package", package, b"-._")?;
@@ -190,7 +217,7 @@ pub fn fetch_pypi(
     let mut client = Command::new("pip");
     client.args(["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]);
     client.arg("--dest").arg(dir.path()).arg("--").arg(format!("{package}=={version}"));
-    fetched("pip", &format!("{package} {version}"), &mut client, dir.path(), dest, log)
+    fetched("pip", &format!("{package} {version}"), &mut client, dir.path(), dest, bounds, log)
 }
 
 /// Runs a client that leaves one file in `dir`, and moves that file to `dest`.
@@ -200,9 +227,10 @@ fn fetched(
     client: &mut Command,
     dir: &Path,
     dest: &Path,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
-    run(tool, subject, client, log)?;
+    run(tool, subject, client, bounds, log)?;
     let file = std::fs::read_dir(dir)
         .map_err(at("list", dir))?
         .filter_map(Result::ok)
@@ -216,15 +244,24 @@ fn run(
     tool: &'static str,
     subject: &str,
     client: &mut Command,
+    bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
     let mut child = client
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .map_err(|source| FetchError::NoTool { tool, subject: subject.to_owned(), source })?;
+    let group = Pid::from_child(&child);
+    limit_files(group, bounds.max_bytes);
     let mut tail = Vec::new();
+    // Until its end has been waited for, nobody else can have its number.
+    let ended_with_us = bounds.cancel.on_cancel(move || {
+        // It fails only when nothing of it is left.
+        let _ = kill_process_group(group, Signal::KILL);
+    });
     if let Some(mut stderr) = child.stderr.take() {
         let mut chunk = [0; 4096];
         while let Ok(n @ 1..) = stderr.read(&mut chunk) {
@@ -234,6 +271,7 @@ fn run(
             tail.drain(..tail.len().saturating_sub(2048));
         }
     }
+    drop(ended_with_us);
     let status = child.wait().map_err(|source| FetchError::Io {
         action: "wait for",
         path: PathBuf::from(tool),
@@ -242,12 +280,34 @@ fn run(
     if status.success() {
         return Ok(());
     }
-    // The line that says what went wrong, where the client marks one; else the last.
     let text = String::from_utf8_lossy(&tail);
+    if met_the_limit(tool, status, &text) {
+        let max_bytes = bounds.max_bytes;
+        return Err(FetchError::TooLarge { subject: subject.to_owned(), max_bytes });
+    }
+    // The line that says what went wrong, where the client marks one; else the last.
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let marked = lines.clone().find(|line| line.starts_with("error"));
     let said = marked.or_else(|| lines.next_back()).unwrap_or("it said nothing").to_owned();
     Err(FetchError::Client { tool, subject: subject.to_owned(), status, said })
+}
+
+/// No file that this process writes from now on grows larger: clients bound only downloads whose
+/// size the server announces, if any.
+fn limit_files(client: Pid, max_bytes: u64) {
+    let limit = Rlimit { current: Some(max_bytes), maximum: Some(max_bytes) };
+    // It fails when the client has ended already, or when its files are limited further.
+    let _ = prlimit(Some(client), Resource::Fsize, limit);
+}
+
+/// Whether a client failed because a file would have grown beyond its limit.
+fn met_the_limit(tool: &str, status: ExitStatus, log: &str) -> bool {
+    const SIGXFSZ: i32 = Signal::XFSZ.as_raw();
+    // curl's status for a size that was announced
+    const TOO_LARGE: i32 = 63;
+    status.signal() == Some(SIGXFSZ)
+        || (tool == "curl" && status.code() == Some(TOO_LARGE))
+        || log.contains("File too large")
 }
 
 /// Accepts a name or version of letters, digits and the bytes in `also`, not opening with a dash.
@@ -303,7 +363,8 @@ mod tests {
     fn check(builder: &str, pairs: &[(&str, &str)], expect: &str) {
         let dir = tempfile::tempdir().unwrap();
         let dest = dir.path().join("dest");
-        let said = match fetch(builder, &env(pairs), &dest, &mut io::sink()) {
+        let bounds = Bounds { max_bytes: 1 << 20, cancel: &Cancel::default() };
+        let said = match fetch(builder, &env(pairs), &dest, &bounds, &mut io::sink()) {
             Ok(()) => String::from_utf8(std::fs::read(&dest).unwrap()).unwrap(),
             Err(error) => {
                 assert!(!dest.exists(), "an error left a file");

@@ -2,6 +2,7 @@
 //! are here in their order; what the builder sees is in `environment`, what its outputs must
 //! satisfy in `checks`, its log in `log`. It holds no database handle and decides nothing.
 
+mod bounds;
 mod checks;
 mod environment;
 mod log;
@@ -23,6 +24,7 @@ use floe_store::{
     Batch, NewDerivation, NewTrace, Origin, Realisation, Store, StoreError, TempRoots, TraceKey,
 };
 
+pub use bounds::{Bounds, MAX_DOWNLOAD_BYTES};
 pub use log::log_path;
 pub use profile::{Profiles, find_shell};
 use scratch::Remover;
@@ -49,6 +51,8 @@ pub struct LocalSettings {
     pub max_silent: Option<Duration>,
     /// Most bytes of log.
     pub max_log_bytes: Option<u64>,
+    /// What a build may use at most.
+    pub bounds: Bounds,
     /// Leave the build directories of builders that failed behind.
     pub keep_failed: bool,
     /// Which sandbox layers may be missing.
@@ -338,7 +342,8 @@ impl Local {
             timeout: self.settings.timeout,
             max_silent: self.settings.max_silent,
             max_log_bytes: self.settings.max_log_bytes,
-            rlimits: Vec::new(),
+            max_processes: self.settings.bounds.max_processes,
+            rlimits: self.settings.bounds.rlimits(),
         };
         let running = self.spawner.spawn(&spec).map_err(transient(&drv.name))?;
         let killer = running.killer();
@@ -348,11 +353,15 @@ impl Local {
         match outcome.end {
             End::Exited(0) => Ok(outcome),
             End::Killed if context.cancel.is_cancelled() => Err(Failure::Cancelled),
-            end => Err(Failure::Builder {
-                message: format!("builder for '{}' {}", drv.name, describe(end)),
-                log_tail: log.tail(),
-                log: Some(log.path().to_path_buf()),
-            }),
+            end => {
+                let log_tail = log.tail();
+                let end = self.settings.bounds.describe(end, &log_tail);
+                Err(Failure::Builder {
+                    message: format!("builder for '{}' {end}", drv.name),
+                    log_tail,
+                    log: Some(log.path().to_path_buf()),
+                })
+            }
         }
     }
 
@@ -418,7 +427,11 @@ impl Local {
             return Err(Failure::Cancelled);
         }
         let builder = String::from_utf8_lossy(&drv.builder);
-        let result = fetch::fetch(&builder, &drv.env, &destination, log);
+        let bounds = fetch::Bounds {
+            max_bytes: self.settings.bounds.max_download_bytes,
+            cancel: context.cancel,
+        };
+        let result = fetch::fetch(&builder, &drv.env, &destination, &bounds, log);
         log.finish();
         match result {
             // A fetcher waits for others; what it computes is not worth counting.
@@ -474,29 +487,6 @@ fn scratch_paths(
             Ok((name.clone(), path))
         })
         .collect()
-}
-
-fn describe(end: End) -> String {
-    match end {
-        End::Exited(status) => format!("failed with exit code {status}"),
-        // SIGKILL, which no builder can send to itself
-        End::Signaled(9) => {
-            "failed due to signal 9: it was killed from outside, perhaps for want of memory (try fewer --max-jobs)"
-                .to_owned()
-        }
-        End::Signaled(signal) => format!("failed due to signal {signal}"),
-        End::TimedOut(limit) => {
-            format!("timed out after {} seconds (see --timeout) and was killed", limit.as_secs())
-        }
-        End::Silent(limit) => format!(
-            "was silent for {} seconds (see --max-silent-time) and was killed",
-            limit.as_secs()
-        ),
-        End::LogTooLong(bytes) => {
-            format!("wrote more than {bytes} bytes of log (see --max-log-size) and was killed")
-        }
-        End::Killed => "was killed".to_owned(),
-    }
 }
 
 fn millis(duration: Duration) -> u64 {
