@@ -88,6 +88,14 @@ pub fn kill_group(leader: u32) {
     }
 }
 
+/// Interrupts a child, as Ctrl-C would.
+pub fn interrupt(child: &std::process::Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        // it may be gone already, which its caller will see
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+    }
+}
+
 /// The text without escape sequences of the form that colours text.
 pub fn without_colours(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

@@ -1,8 +1,10 @@
 //! Scenes for tests of what goes wrong: a recipe whose builder misbehaves above one that does not, and the claims every
 //! failure must satisfy. Says nothing about a particular fault.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::fixture;
 use crate::oracle::busybox;
@@ -58,12 +60,54 @@ impl Scene {
         run(&mut self.build_command(attribute, flags)).expect("floe to start")
     }
 
-    /// Builds `bad`, which must fail in an orderly way with a message that holds one of `messages` and names the
+    /// Starts building an attribute in the background, in a process group of its own.
+    pub fn start(&self, attribute: &str, flags: &[&str]) -> Child {
+        self.build_command(attribute, flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("floe to start")
+    }
+
+    /// Waits until a process with the text in its command line runs.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        let started = Instant::now();
+        while processes_with(text).is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(60), "the builder never started");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Builds an attribute, which must go well; where its output lies.
+    #[track_caller]
+    pub fn made(&self, attribute: &str) -> PathBuf {
+        let outcome = self.build(attribute, &[]);
+        assert!(outcome.success(), "{}", outcome.describe());
+        self.world.physical(outcome.lines().last().expect("an output's path"))
+    }
+
+    /// What a command said on standard error, without what is different in every run: the place of the world, digests,
+    /// times.
+    pub fn told(&self, outcome: &Outcome) -> String {
+        let place = std::fs::canonicalize(self.world.work()).expect("the world");
+        let place = place.parent().expect("its parent").to_string_lossy().into_owned();
+        let text = outcome.stderr.replace(&place, "WORLD");
+        let lines = text.lines().map(|line| match line.rsplit_once(" in ") {
+            Some((what, time)) if time.ends_with(" s") => format!("{what} in TIME"),
+            _ => without_digests(line),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Builds `bad`, which must fail with exit status 100 and a message that holds one of `messages` and names the
     /// derivation; `good` must stay built, and the store consistent.
     #[track_caller]
     pub fn bad_fails(&self, flags: &[&str], messages: &[&str]) -> Outcome {
         let outcome = self.build("bad", flags);
-        fails_saying(&outcome, messages);
+        fails_with(&outcome, 100, messages);
         says(&outcome, &["bad"]);
         self.good_is_kept();
         self.store_is_sound();
@@ -80,12 +124,52 @@ impl Scene {
         assert!(!lines.contains("\"built\""), "finished work was lost and built again:\n{lines}");
     }
 
-    /// Nothing is half registered.
+    /// Nothing is half registered, no lock is left, and when the next owner has come, no build's directory either.
     #[track_caller]
     pub fn store_is_sound(&self) {
         let outcome = self.world.floe(["store", "verify"]);
         assert!(outcome.success(), "floe store verify: {}", outcome.describe());
+        // what needs the whole store gets it without waiting
+        let outcome = self.world.floe(["store", "gc", "--dry-run", "--no-wait"]);
+        assert!(outcome.success(), "a lock is left: {}", outcome.describe());
+        for place in ["builds", "trash"] {
+            let left: Vec<_> = std::fs::read_dir(self.world.root().join(place))
+                .expect("a directory of the store")
+                .flatten()
+                .map(|entry| entry.file_name())
+                .collect();
+            assert!(left.is_empty(), "{place} holds {left:?}");
+        }
     }
+}
+
+/// The line with each store path's digest replaced.
+fn without_digests(line: &str) -> String {
+    let digest = |text: &str| {
+        text.len() > 32
+            && text.as_bytes()[32] == b'-'
+            && text.bytes().take(32).all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+    };
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some(first) = rest.chars().next() {
+        let at_word = !text.ends_with(|last: char| last.is_ascii_alphanumeric());
+        if at_word && digest(rest) {
+            text += "DIGEST";
+            rest = &rest[32..];
+        } else {
+            text.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    text
+}
+
+/// The command failed in an orderly way with this exit status, and said one of the messages.
+#[track_caller]
+pub fn fails_with(outcome: &Outcome, status: i32, messages: &[&str]) {
+    fails_saying(outcome, messages);
+    assert_eq!(outcome.status.code(), Some(status), "{}", outcome.describe());
 }
 
 /// An orderly failure, neither success nor a panic nor a signal, with one of the messages. (Exit code 101 alone is no

@@ -1,0 +1,91 @@
+//! What the host does not give: space, a writable file system, a shell.
+
+use std::fs;
+use std::process::Command;
+
+use floe_tests::Outcome;
+use floe_tests::process::run;
+use floe_tests::scene::{Scene, fails_with, says};
+
+/// Runs the build of an attribute in a mount namespace of its own (and, without root, a user
+/// namespace), after shell commands that mount something over the store root, which exists already.
+fn build_in_namespace(scene: &Scene, prepare: &str, attribute: &str) -> Outcome {
+    fs::create_dir_all(scene.world.root()).expect("the store root");
+    let inner = scene.build_command(attribute, &[]);
+    let mut command = Command::new("unshare");
+    if !rustix::process::getuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+    command
+        .arg(format!("{prepare}; exec \"$@\""))
+        .arg("sh")
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    command.env_clear().current_dir(scene.world.work());
+    for (name, value) in inner.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    run(&mut command).expect("unshare of util-linux")
+}
+
+#[test]
+fn a_builder_that_fills_the_disk() {
+    let scene = Scene::with_script("mkdir $out; dd if=/dev/zero of=$out/big bs=1M count=200");
+    let outcome =
+        build_in_namespace(&scene, "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"", "bad");
+    fails_with(&outcome, 100, &["no space left", "disk is full"]);
+    says(&outcome, &["builder for 'bad'"]);
+}
+
+#[test]
+fn no_static_shell_is_installed() {
+    let scene = Scene::with_text(
+        "derivation { name = \"bad\"; system = \"x86_64-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"echo > $out\" ]; }",
+    );
+    // a device over each place where one is looked for
+    let hide = "for shell in /bin/busybox /usr/bin/busybox /bin/busybox.static; do \
+                if [ -e $shell ]; then mount --bind /dev/null $shell; fi; done";
+    let outcome = build_in_namespace(&scene, hide, "");
+    fails_with(&outcome, 100, &["there is no static shell"]);
+    says(&outcome, &["apt-get install busybox-static"]);
+}
+
+#[test]
+fn a_store_on_a_full_file_system() {
+    let scene = Scene::with_script("echo made > $out");
+    let outcome =
+        build_in_namespace(&scene, "mount -t tmpfs -o size=64k tmpfs \"$FLOE_ROOT\"", "bad");
+    fails_with(&outcome, 1, &["the disk is full; free some space"]);
+    says(&outcome, &["/root"]);
+}
+
+#[test]
+fn a_store_on_a_read_only_file_system() {
+    let scene = Scene::with_script("echo made > $out");
+    assert!(scene.build("good", &[]).success());
+    let outcome = build_in_namespace(
+        &scene,
+        "mount --bind \"$FLOE_ROOT\" \"$FLOE_ROOT\"; mount -o remount,ro,bind \"$FLOE_ROOT\"",
+        "bad",
+    );
+    fails_with(&outcome, 1, &["the file system is read-only"]);
+    says(&outcome, &["remount it writable or choose another store with --root DIR"]);
+    scene.good_is_kept();
+    scene.store_is_sound();
+}
+
+#[test]
+fn a_root_that_cannot_be_made() {
+    let scene = Scene::with_script("echo made > $out");
+    let outcome = scene.build("good", &["--root", "/proc/floe"]);
+    fails_with(&outcome, 1, &["/proc/floe"]);
+    assert_eq!(
+        outcome.stderr.matches("No such file").count(),
+        1,
+        "a cause is told once: {}",
+        outcome.stderr
+    );
+}
