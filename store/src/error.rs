@@ -59,6 +59,17 @@ pub enum StoreError {
         /// The root that was asked for.
         root: PathBuf,
     },
+    /// The root cannot be made.
+    #[error(
+        "cannot create the store root {root:?}: {source}; choose a place below a directory that you may write to, with --root DIR"
+    )]
+    NoRoot {
+        /// The root that was asked for.
+        root: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The root belongs to somebody else.
     #[error(
         "the store root {path:?} belongs to user {owner}, not to user {user}; whoever owns it could change objects under us, so choose another store with --root DIR"
@@ -224,6 +235,14 @@ impl StoreError {
             }
             io::ErrorKind::PermissionDenied => Self::Denied { action, path },
             _ => Self::Io { action, path, source },
+        }
+    }
+
+    /// A root that cannot be made, where the reason has no better words.
+    pub(crate) fn no_root(root: &Path, source: io::Error) -> Self {
+        match Self::io("create the store root", root, source) {
+            Self::Io { path: root, source, .. } => Self::NoRoot { root, source },
+            other => other,
         }
     }
 

@@ -79,7 +79,7 @@ impl Layout {
     pub(crate) fn create(root: &Path) -> Result<Self> {
         let mut maker = fs::DirBuilder::new();
         maker.recursive(true).mode(0o755);
-        maker.create(root).at("create the store root", root)?;
+        maker.create(root).map_err(|e| StoreError::no_root(root, e))?;
         let layout = Self::of(root).at("open the store root", root)?;
         secure(&layout.root, 0o755)?;
         for (dir, mode) in [

@@ -38,6 +38,9 @@ impl Sealed {
     pub(crate) fn look(dir: &Path) -> Result<Self> {
         loop {
             let Some(seal) = read(dir)? else { return Ok(Self::Open) };
+            if is_outdated(dir, &seal)? {
+                return Ok(Self::Open);
+            }
             match fault(dir, &seal) {
                 None => return Ok(Self::Whole),
                 Some(message) if read(dir)?.as_ref() == Some(&seal) => {
@@ -138,6 +141,12 @@ fn read(dir: &Path) -> Result<Option<Vec<(String, u64)>>> {
         .collect())
 }
 
+/// Whether files came since: whoever opens a database begins new ones, also if it knows no seals.
+fn is_outdated(dir: &Path, seal: &[(String, u64)]) -> Result<bool> {
+    let files = files(dir).at("list", dir)?;
+    Ok(files.iter().any(|(file, _)| seal.iter().all(|(name, _)| name != file)))
+}
+
 /// What is wrong with the files, in words.
 fn fault(dir: &Path, seal: &[(String, u64)]) -> Option<String> {
     seal.iter().find_map(|(name, bytes)| match fs::metadata(dir.join(name)) {
@@ -202,6 +211,16 @@ mod tests {
         fs::remove_file(&log).expect("removed");
         let text = Seal::break_open(dir.path()).expect_err("gone").to_string();
         assert!(text.contains("000004.log of 10 bytes cannot be found"), "{text}");
+    }
+
+    #[test]
+    fn a_seal_that_others_did_not_break_is_outdated() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        fs::write(dir.path().join("000004.log"), "0123456789").expect("a log");
+        sealed(dir.path());
+        fs::write(dir.path().join("000004.log"), "01234").expect("changed");
+        fs::write(dir.path().join("MANIFEST-000005"), "").expect("a new file");
+        assert_eq!(Sealed::look(dir.path()).expect("no fault"), Sealed::Open);
     }
 
     #[test]

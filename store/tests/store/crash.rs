@@ -19,6 +19,7 @@ fn child() {
     let Some(root) = std::env::var_os(ROOT).map(PathBuf::from) else { return };
     let seed = std::env::var(SEED).expect("is set with the other");
     let store = Store::open(&root, Open::READ_WRITE).expect("opens");
+    std::fs::write(root.with_file_name(format!("ready-{seed}")), b"").expect("says so");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             loop {
@@ -54,7 +55,15 @@ fn survives_kills() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        std::thread::sleep(Duration::from_millis(40 + random % 160));
+        // opening takes its time on a busy machine; the moment of the kill counts from its end
+        let ready = dir.path().join(format!("ready-{kill}"));
+        for _ in 0..6000 {
+            if ready.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(random % 120));
         assert!(child.try_wait().expect("asks").is_none(), "the child ended by itself");
         child.kill().expect("kills");
         child.wait().expect("waits");
