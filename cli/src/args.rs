@@ -150,7 +150,7 @@ pub struct Building {
     pub max_memory: Option<u64>,
     /// Give a builder at most so many processes and threads at the same time (where root builds,
     /// up to 300 more, and Linux 6.14 is needed)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_processes: Option<u32>,
     /// Let a builder write no file of more bytes
     #[arg(long, value_name = "BYTES")]

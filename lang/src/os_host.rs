@@ -56,16 +56,22 @@ pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
         // Which is empty, and so means what it says.
         return match path.as_os_str().as_bytes() {
             b"/dev/null" => Ok(Vec::new()),
-            _ => Err(refuse("it is a device, which has no content of its own".to_owned())),
+            _ => Err(refuse(
+                "it is a device, which has no content of its own; name a regular file".to_owned(),
+            )),
         };
     }
     if kind.is_socket() {
-        return Err(refuse("it is a socket, which has no content of its own".to_owned()));
+        return Err(refuse(
+            "it is a socket, which has no content of its own; name a regular file".to_owned(),
+        ));
     }
     // Those that a shell passes by number (`<(command)`) have somebody at the other end.
     let numbered = ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|place| path.starts_with(place));
     if kind.is_fifo() && !numbered {
-        return Err(refuse("it is a named pipe, which may never end".to_owned()));
+        return Err(refuse(
+            "it is a named pipe, which may never end; name a regular file".to_owned(),
+        ));
     }
     let too_large =
         || refuse(format!("it is larger than {} MiB, the most that is read", MAX_FILE_BYTES >> 20));

@@ -81,7 +81,8 @@ fn a_store_on_a_read_only_file_system() {
 fn a_root_that_cannot_be_made() {
     let scene = Scene::with_script("echo made > $out");
     let outcome = scene.build("good", &["--root", "/proc/floe"]);
-    fails_with(&outcome, 1, &["/proc/floe"]);
+    fails_with(&outcome, 1, &["cannot create the store root \"/proc/floe\""]);
+    says(&outcome, &["choose a place below a directory that you may write to, with --root DIR"]);
     assert_eq!(
         outcome.stderr.matches("No such file").count(),
         1,
