@@ -7,6 +7,7 @@
 
 pub mod case;
 pub mod chance;
+pub mod claims;
 pub mod clean;
 pub mod equivariance;
 pub mod laws;
@@ -17,6 +18,7 @@ pub mod project;
 pub mod rebuilder;
 pub mod scheduler;
 pub mod script;
+pub mod search;
 pub mod selftracking;
 pub mod site;
 pub mod store;

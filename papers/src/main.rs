@@ -1,11 +1,14 @@
 //! The command: prints tables, checks laws for as long as one likes, and writes graphs with the models' counts for the
 //! scripts that run real tools. Decides nothing.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use floe_papers::laws::{LAWS, Law};
-use floe_papers::systems::{MODELS, Model, OTHERS};
+use floe_papers::laws::{CERTIFIED, LAWS, Law};
+use floe_papers::search::{Pair, Until, claims, search};
+use floe_papers::systems::{MODELS, OTHERS, model};
 use floe_papers::tables::{Format, Found, render};
 use floe_papers::workload::{CHANGES, Graph};
 use serde_json::{Value, json};
@@ -32,14 +35,23 @@ enum Command {
         #[arg(long, default_value_t = 1000)]
         cases: u32,
     },
-    /// Hold every system to the laws that it kept in the table, with other cases
+    /// Hold every system to the laws that it is said to keep, with other cases
     Laws {
-        /// Random cases for each law and system
+        /// Random cases for each law and system in a round
         #[arg(long, default_value_t = 10_000)]
         cases: u32,
         /// The seed of the cases
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// How many rounds, each with a seed that follows from the first
+        #[arg(long, default_value_t = 1)]
+        rounds: u64,
+        /// Instead, rounds until so much time is over
+        #[arg(long, conflicts_with = "rounds")]
+        seconds: Option<u64>,
+        /// Keep the record in this file as JSON, as it stands after each round
+        #[arg(long)]
+        record: Option<PathBuf>,
         /// This law alone
         #[arg(long)]
         law: Option<String>,
@@ -81,8 +93,18 @@ fn main() -> ExitCode {
             print!("{}", render::all(&Found::search(cases).tables(), format));
             ExitCode::SUCCESS
         }
-        Command::Laws { cases, seed, law, system } => {
-            laws(cases, seed, law.as_deref(), system.as_deref())
+        Command::Laws { cases, seed, rounds, seconds, record, law, system } => {
+            let until = match seconds {
+                Some(seconds) => Until::Over(Duration::from_secs(seconds)),
+                None => Until::Rounds(rounds),
+            };
+            match pairs(law.as_deref(), system.as_deref()) {
+                Ok(pairs) => laws(&pairs, cases, seed, until, record.as_deref()),
+                Err(message) => {
+                    eprintln!("floe-papers: {message}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         Command::Graph { twenty_two, embed, steps, width, fanin, seed } => {
             let mut graph = Graph::layered(steps, width.max(1), fanin, seed);
@@ -96,35 +118,61 @@ fn main() -> ExitCode {
     }
 }
 
-/// Check, and say how many cases and what was found.
-fn laws(cases: u32, seed: u64, only_law: Option<&str>, only_system: Option<&str>) -> ExitCode {
-    let mut refuted = 0;
-    for law in LAWS.iter().filter(|law| only_law.is_none_or(|name| law.name == name)) {
-        let all = MODELS.iter().chain(&OTHERS);
-        for model in all.filter(|model| only_system.is_none_or(|name| model.name == name)) {
-            refuted += usize::from(!check(law, model, cases, seed, only_system.is_some()));
-        }
-    }
-    match (refuted, only_system) {
-        (0, _) => println!("no law was refuted that {cases} other cases had not refuted"),
-        (_, Some(_)) => {}
-        _ => println!("{refuted} laws were refuted that the first 1000 cases had not refuted"),
-    }
-    if refuted == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// The laws for any system, and the one for those that retarget.
+fn every_law() -> impl Iterator<Item = &'static Law> {
+    LAWS.iter().chain([&CERTIFIED])
 }
 
-/// Whether a law is kept, or was not to be kept in the first place.
-fn check(law: &Law, model: &Model, cases: u32, seed: u64, show: bool) -> bool {
-    if !show && law.refute(1000, 2020, &model.make).is_some() {
-        return true;
+/// The pairs to be searched: those that are claimed, or the one that is named whether it is claimed or not.
+fn pairs(only_law: Option<&str>, only_system: Option<&str>) -> Result<Vec<Pair>, String> {
+    let unknown = |kind: &str, name: &str, names: Vec<&str>| {
+        format!("there is no {kind} '{name}'; there are: {}", names.join("; "))
+    };
+    let named = only_law.map(|name| {
+        let names = || every_law().map(|law| law.name).collect();
+        every_law().find(|law| law.name == name).ok_or_else(|| unknown("law", name, names()))
+    });
+    let law = named.transpose()?;
+    let named = only_system.map(|name| {
+        let names = || MODELS.iter().chain(&OTHERS).map(|model| model.name).collect();
+        model(name).ok_or_else(|| unknown("system", name, names()))
+    });
+    let system = named.transpose()?;
+    if let (Some(law), Some(system)) = (law, system) {
+        return Ok(vec![(law, system)]);
     }
-    let found = law.refute(cases, seed, &model.make);
-    let verdict = if found.is_some() { "REFUTED" } else { "kept" };
-    println!("{}: {}: {verdict} in {cases} cases of seed {seed}", law.name, model.name);
-    if let Some(counter_example) = &found {
-        println!("{counter_example}");
+    let wanted = |pair: &Pair| {
+        law.is_none_or(|law| law.name == pair.0.name)
+            && system.is_none_or(|system| system.name == pair.1.name)
+    };
+    Ok(claims().into_iter().filter(wanted).collect())
+}
+
+/// Search, tell of each round, and say what was found.
+fn laws(pairs: &[Pair], cases: u32, seed: u64, until: Until, file: Option<&Path>) -> ExitCode {
+    let mut kept = Ok(());
+    let record = search(pairs, cases, seed, until, |record| {
+        eprintln!(
+            "round {}: {} cases, {} s, {} refuted",
+            record.rounds,
+            record.cases,
+            record.wall_seconds,
+            record.refuted.len()
+        );
+        if let Some(file) = file {
+            let json = serde_json::to_string_pretty(record).unwrap_or_default();
+            kept = std::fs::write(file, json + "\n");
+        }
+    });
+    print!("{}", record.table().render(Format::Text));
+    for refuted in &record.refuted {
+        println!("\n{} refutes '{}', seed {}:", refuted.system, refuted.law, refuted.seed);
+        println!("{}", refuted.counter_example);
     }
-    found.is_none()
+    if let (Err(error), Some(file)) = (&kept, file) {
+        eprintln!("floe-papers: the record could not be written to {}: {error}", file.display());
+    }
+    if kept.is_ok() && record.refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A graph with what each edit costs each model.

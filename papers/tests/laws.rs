@@ -1,8 +1,7 @@
 //! Every law that a system keeps, over at least ten thousand random cases a law; and every law that it does not keep,
-//! refuted. Which is which stands in `fixtures/claims`: a law, then the systems that keep it.
+//! refuted. Which is which stands in `src/claims`.
 
-use std::collections::BTreeSet;
-
+use floe_papers::claims::{claimed, keepers};
 use floe_papers::laws::retarget::{audits, certificates};
 use floe_papers::laws::{CERTIFIED, LAWS, Law, law};
 use floe_papers::rebuilder::{Grain, Retargeting};
@@ -13,22 +12,13 @@ use floe_papers::systems::{MODELS, OTHERS};
 /// Cases a law.
 const CASES: u32 = 10_000;
 
-/// The systems that keep a law.
-fn claimed(law: &Law) -> BTreeSet<&'static str> {
-    let all = include_str!("fixtures/claims").lines();
-    let line = all.filter_map(|line| line.split_once(": ")).find(|(name, _)| *name == law.name);
-    let (_, systems) = line.unwrap_or_else(|| panic!("no claims for '{}'", law.name));
-    systems.split("; ").collect()
-}
-
 #[track_caller]
 fn check(name: &str) {
     let law = law(name).expect("a law of this name");
-    let claimed = claimed(law);
     // a thousand for each system and ten thousand for all together
-    let cases = CASES.div_ceil(claimed.len() as u32).max(1000);
+    let cases = CASES.div_ceil(keepers(law).len() as u32).max(1000);
     for model in MODELS.iter().chain(&OTHERS) {
-        if claimed.contains(model.name) {
+        if claimed(law, model) {
             if let Some(found) = law.refute(cases, 1, &model.make) {
                 panic!("{} does not keep '{name}': {found}", model.name);
             }

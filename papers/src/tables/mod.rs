@@ -44,7 +44,7 @@ pub struct Found {
 /// The seed of all tables.
 const SEED: u64 = 2020;
 
-fn strings<const N: usize>(row: [&str; N]) -> Vec<String> {
+pub(crate) fn strings<const N: usize>(row: [&str; N]) -> Vec<String> {
     row.map(String::from).to_vec()
 }
 
