@@ -32,6 +32,8 @@ pub struct Log {
     pub events: Vec<Event>,
     /// Keys whose task is a command.
     pub commands: BTreeSet<Key>,
+    /// How long it took where several work: a run lasts one at least.
+    pub time: u64,
 }
 
 impl Log {

@@ -39,7 +39,7 @@ struct Taken {
 
 impl Task for Taken {
     fn mentions(&self) -> Mentions {
-        Mentions { looks: vec![(Key::Node(self.node), Look::Whole)], complete: true }
+        Mentions { looks: vec![(Key::Node(self.node), Look::Whole)], complete: true, certain: 1 }
     }
 
     fn run(&self, world: &mut dyn World) -> Result<Value, Blocked> {

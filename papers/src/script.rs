@@ -80,7 +80,12 @@ pub struct ScriptTask<'a> {
 
 impl Task for ScriptTask<'_> {
     fn mentions(&self) -> Mentions {
-        let mut found = Mentions { looks: Vec::new(), complete: true };
+        let mut found = Mentions { looks: Vec::new(), complete: true, certain: 0 };
+        let plain = |read: &&Read| matches!(read, Read::Look(..));
+        let before = self.script.reads.iter().take_while(plain).count();
+        // the test of a choice, too, is looked at in any case
+        let choices = self.script.reads.iter().skip(before).take(1).count();
+        found.certain = usize::from(self.script.volatile) + before + choices;
         if self.script.volatile {
             found.looks.push((Key::World, Look::Whole));
         }

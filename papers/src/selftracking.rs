@@ -29,6 +29,7 @@ impl Task for Tracked<'_> {
     fn mentions(&self) -> Mentions {
         let mut mentions = self.task.mentions();
         mentions.looks.insert(0, (self.script, Look::Whole));
+        mentions.certain += 1;
         mentions
     }
 

@@ -32,6 +32,27 @@ pub struct Site<'a> {
     pub audit_per_mille: u64,
 }
 
+/// What came out of a run, and what it looked at.
+pub type Run = (Value, Vec<Looked>);
+
+/// A key that was judged.
+pub struct Judged {
+    /// The key.
+    pub key: Key,
+    /// Whether its task is to run.
+    pub runs: bool,
+    asked: BTreeSet<Key>,
+    verdict: Verdict,
+}
+
+/// A key that was judged, with its run if there was one, and of which nobody knows yet.
+pub struct Prepared {
+    /// The judgement.
+    pub judged: Judged,
+    /// The run.
+    pub ran: Option<Run>,
+}
+
 /// The scheduler's part: see to it that a key is up to date, or refuse.
 pub type Ready<'r> = &'r mut dyn FnMut(&mut Site<'_>, Key) -> Result<(), Blocked>;
 
@@ -43,8 +64,23 @@ impl Site<'_> {
 
     /// Bring a key up to date.
     pub fn bring(&mut self, key: Key, ready: Ready<'_>) -> Result<(), Blocked> {
+        if let Some(prepared) = self.prepare(key, ready)? {
+            self.finish(prepared);
+        }
+        Ok(())
+    }
+
+    /// Judge a key and run its task if need be, without telling anyone. Nothing for an input.
+    fn prepare(&mut self, key: Key, ready: Ready<'_>) -> Result<Option<Prepared>, Blocked> {
+        let Some(judged) = self.judge(key, ready)? else { return Ok(None) };
+        let ran = self.run(&judged, ready)?;
+        Ok(Some(Prepared { judged, ran }))
+    }
+
+    /// Judge a key; nothing for an input.
+    pub fn judge(&mut self, key: Key, ready: Ready<'_>) -> Result<Option<Judged>, Blocked> {
         let tasks = self.tasks;
-        let Some(task) = tasks.task(key) else { return Ok(()) };
+        let Some(task) = tasks.task(key) else { return Ok(None) };
         if task.is_command() {
             self.log.commands.insert(key);
         }
@@ -60,8 +96,30 @@ impl Site<'_> {
                 }
             }
         };
+        // now and then a renamed result is built as well
+        let audited = matches!(verdict, Verdict::Retarget(..))
+            && self.chance.below(1000) < self.audit_per_mille;
+        let runs = verdict == Verdict::Run || audited;
+        Ok(Some(Judged { key, runs, asked, verdict }))
+    }
+
+    /// Run the task of a key that was judged, if it is to run.
+    pub fn run(&mut self, judged: &Judged, ready: Ready<'_>) -> Result<Option<Run>, Blocked> {
+        let tasks = self.tasks;
+        match tasks.task(judged.key).filter(|_| judged.runs) {
+            Some(task) => self.attempt(judged.key, task.as_ref(), ready).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Put what was prepared in its place, and let the rebuilder remember it.
+    pub fn finish(&mut self, prepared: Prepared) {
+        let Prepared { judged: Judged { key, asked, verdict, .. }, ran } = prepared;
+        let tasks = self.tasks;
+        let Some(task) = tasks.task(key) else { return };
+        let audited = verdict != Verdict::Run;
         match verdict {
-            Verdict::Run => self.run(key, task.as_ref(), ready)?,
+            Verdict::Run => {}
             Verdict::Keep => {
                 self.log.events.push(Event::Kept(key));
                 if let (Some(entry), false) = (self.store.entry(key), self.rebuilder.is_shallow()) {
@@ -76,19 +134,27 @@ impl Site<'_> {
                 }
             }
             Verdict::Retarget(value, names) => {
-                self.retarget(key, task.as_ref(), value, &names, ready)?
+                let name = self.rebuilder.naming().name(key, value.digest(), &names);
+                self.store.put(key, name, value);
+                self.log.events.push(Event::Retargeted(key));
+            }
+        }
+        if let Some(run) = ran {
+            let renamed = self.store.entry(key);
+            let built = self.conclude(key, task.as_ref(), run);
+            if audited {
+                let same = renamed.is_some_and(|entry| entry.digest == built.digest);
+                self.log.events.push(Event::Audited(key, same));
             }
         }
         let job = Job { key, task: task.as_ref(), current: self.store.entry(key) };
         let known = Known { store: self.store, tasks, asked: &asked };
         self.rebuilder.settled(&job, &known);
         self.done.insert(key);
-        Ok(())
     }
 
-    /// Run the task, note what it looked at, and let the rebuilder remember it.
-    fn run(&mut self, key: Key, task: &dyn Task, ready: Ready<'_>) -> Result<(), Blocked> {
-        let (value, looks) = self.attempt(key, task, ready)?;
+    /// Note the end of a run and what it looked at.
+    fn conclude(&mut self, key: Key, task: &dyn Task, (value, looks): Run) -> Entry {
         let names: Vec<Name> = looks.iter().map(|looked| looked.entry.name).collect();
         let before = self.store.entry(key);
         let name = self.rebuilder.naming().name(key, value.digest(), &names);
@@ -97,7 +163,7 @@ impl Site<'_> {
         let asked = looks.iter().map(|looked| looked.key).collect();
         let known = Known { store: self.store, tasks: self.tasks, asked: &asked };
         self.rebuilder.record(&Job { key, task, current: before }, &Ran { entry, looks }, &known);
-        Ok(())
+        entry
     }
 
     /// Have a value here; whether it is.
@@ -109,12 +175,7 @@ impl Site<'_> {
         self.store.value(entry.digest).is_some()
     }
 
-    fn attempt(
-        &mut self,
-        key: Key,
-        task: &dyn Task,
-        ready: Ready<'_>,
-    ) -> Result<(Value, Vec<Looked>), Blocked> {
+    fn attempt(&mut self, key: Key, task: &dyn Task, ready: Ready<'_>) -> Result<Run, Blocked> {
         self.log.events.push(Event::Started(key));
         let mut looking = Looking { site: self, ready, looks: Vec::new() };
         let result = task.run(&mut looking);
@@ -125,27 +186,6 @@ impl Site<'_> {
         Ok((result?, looks))
     }
 
-    /// Put a renamed result; now and then build it as well and compare.
-    fn retarget(
-        &mut self,
-        key: Key,
-        task: &dyn Task,
-        value: Value,
-        names: &[Name],
-        ready: Ready<'_>,
-    ) -> Result<(), Blocked> {
-        let digest = value.digest();
-        let name = self.rebuilder.naming().name(key, digest, names);
-        self.store.put(key, name, value);
-        self.log.events.push(Event::Retargeted(key));
-        if self.chance.below(1000) < self.audit_per_mille {
-            self.run(key, task, ready)?;
-            let same = self.store.entry(key).is_some_and(|entry| entry.digest == digest);
-            self.log.events.push(Event::Audited(key, same));
-        }
-        Ok(())
-    }
-
     /// The value of a key that is up to date, fetched or, where it is nowhere any more, made again.
     pub fn materialise(&mut self, key: Key, ready: Ready<'_>) -> Result<(Entry, Value), Blocked> {
         let nothing = Entry { digest: Value::words([]).digest(), name: Name(0) };
@@ -153,8 +193,8 @@ impl Site<'_> {
         if self.store.entry(key).is_some() && !self.fetch(key, entry) {
             let tasks = self.tasks;
             if let Some(task) = tasks.task(key) {
-                self.run(key, task.as_ref(), ready)?;
-                entry = self.store.entry(key).unwrap_or(nothing);
+                let run = self.attempt(key, task.as_ref(), ready)?;
+                entry = self.conclude(key, task.as_ref(), run);
             }
         }
         Ok((entry, self.store.value(entry.digest).cloned().unwrap_or(Value::words([]))))

@@ -61,6 +61,9 @@ pub struct Mentions {
     /// Whether it can look at nothing else. Applicative tasks are complete; so are those that choose between
     /// dependencies that they name.
     pub complete: bool,
+    /// How many of the looks, from the first, every run takes that meets no failure. What comes after a choice is not
+    /// certain.
+    pub certain: usize,
 }
 
 /// How to compute one key.

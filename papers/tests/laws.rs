@@ -63,6 +63,9 @@ laws! {
     sharing: "sharing costs nothing",
     shallow: "shallow",
     eviction: "eviction",
+    parallel: "parallel",
+    parallel_runs: "parallel, same runs",
+    parallel_dynamic: "parallel, dynamic",
 }
 
 fn retargeting(grain: Grain) -> System {

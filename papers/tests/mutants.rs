@@ -9,7 +9,8 @@ use floe_papers::rebuilder::{
     Approximate, Constructive, Deep, Dependencies, DirtyBit, Grain, Job, Known, ModTime, Need,
     Observed, Ran, Rebuilder, Retargeting, Start, StepTraces, Verdict, Verifying, choose,
 };
-use floe_papers::scheduler::{Forward, Queue, Refused, Scheduler, Suspending, Topological};
+use floe_papers::scheduler::crew::{self, Crew, Foreman};
+use floe_papers::scheduler::{Forward, Pace, Queue, Refused, Scheduler, Suspending, Topological};
 use floe_papers::site::Site;
 use floe_papers::store::Naming;
 use floe_papers::system::{System, View};
@@ -129,7 +130,7 @@ impl Tasks for Silent<'_> {
 
 impl Task for Mute<'_> {
     fn mentions(&self) -> Mentions {
-        Mentions { looks: Vec::new(), complete: true }
+        Mentions { looks: Vec::new(), complete: true, certain: 0 }
     }
 
     fn run(&self, world: &mut dyn World) -> Result<Value, Blocked> {
@@ -164,7 +165,7 @@ fn rules(site: &Site<'_>) -> Vec<Key> {
 }
 
 /// In the order of need, then as the closure says.
-fn ordered(site: &mut Site<'_>, targets: &[Key]) -> Vec<Key> {
+fn ordered(site: &Site<'_>, targets: &[Key]) -> Vec<Key> {
     let mut wanted: Vec<Key> = targets.to_vec();
     let mut at = 0;
     while let Some(key) = wanted.get(at).copied() {
@@ -228,6 +229,98 @@ impl Rebuilder for AnyAccount {
         }
         let trace = Trace { looks: Vec::new(), layers: vec![layer], result: ran.entry };
         self.0.add(job.key, trace, Memory::All);
+    }
+}
+
+/// One worker who makes no mistake, and several whose foreman does.
+struct Crewed(fn(usize, Pace) -> Box<dyn Scheduler>);
+
+impl Scheduler for Crewed {
+    fn build(&mut self, site: &mut Site<'_>, targets: &[Key]) -> Result<(), Refused> {
+        Topological.build(site, targets)
+    }
+
+    fn parallel(&self, workers: usize, pace: Pace) -> Option<Box<dyn Scheduler>> {
+        Some((self.0)(workers, pace))
+    }
+}
+
+/// Starts in topological order without waiting for anyone to come home.
+#[derive(Default)]
+struct Hasty(VecDeque<Key>);
+
+impl Foreman for Hasty {
+    fn begin(&mut self, site: &Site<'_>, targets: &[Key]) -> Result<(), Refused> {
+        self.0 = ordered(site, targets).into();
+        Ok(())
+    }
+
+    fn next(&mut self, _site: &Site<'_>) -> Option<Key> {
+        self.0.pop_front()
+    }
+
+    fn blocked(&mut self, _site: &Site<'_>, _key: Key, on: Key) -> Result<(), Refused> {
+        Err(Refused::Undeclared(on))
+    }
+
+    fn finished(&mut self, _key: Key, _looks: Option<&[Looked]>) {}
+}
+
+/// When there is nothing to start, starts once more what it started last.
+#[derive(Default)]
+struct Twice {
+    right: crew::Topological,
+    last: Option<Key>,
+}
+
+impl Foreman for Twice {
+    fn begin(&mut self, site: &Site<'_>, targets: &[Key]) -> Result<(), Refused> {
+        self.last = None;
+        self.right.begin(site, targets)
+    }
+
+    fn next(&mut self, site: &Site<'_>) -> Option<Key> {
+        match self.right.next(site) {
+            None => self.last.take(),
+            key => {
+                self.last = key;
+                key
+            }
+        }
+    }
+
+    fn blocked(&mut self, site: &Site<'_>, key: Key, on: Key) -> Result<(), Refused> {
+        self.right.blocked(site, key, on)
+    }
+
+    fn finished(&mut self, key: Key, looks: Option<&[Looked]>) {
+        self.right.finished(key, looks);
+    }
+}
+
+/// Takes everything for a target.
+#[derive(Default)]
+struct Eager(crew::Suspending);
+
+impl Foreman for Eager {
+    fn begin(&mut self, site: &Site<'_>, _targets: &[Key]) -> Result<(), Refused> {
+        self.0.begin(site, &rules(site))
+    }
+
+    fn next(&mut self, site: &Site<'_>) -> Option<Key> {
+        self.0.next(site)
+    }
+
+    fn blocked(&mut self, site: &Site<'_>, key: Key, on: Key) -> Result<(), Refused> {
+        self.0.blocked(site, key, on)
+    }
+
+    fn finished(&mut self, key: Key, looks: Option<&[Looked]>) {
+        self.0.finished(key, looks);
+    }
+
+    fn suspends(&self) -> bool {
+        true
     }
 }
 
@@ -423,6 +516,15 @@ fn mutants() -> Vec<Mutant> {
         "wake one of several that wait", "correct", Mischeduled(forgetful_queue),
             Verifying::default(), TRACKED;
         "start what waits again and again", "minimal", Queue, Verifying::default(), TRACKED;
+        "start a key when its dependencies were started", "parallel", Crewed(|workers, pace| {
+            Box::new(Crew::new(Hasty::default(), workers, pace))
+        }), Verifying::default(), PLAIN;
+        "give one key to two workers", "parallel, same runs", Crewed(|workers, pace| {
+            Box::new(Crew::new(Twice::default(), workers, pace))
+        }), Verifying::default(), PLAIN;
+        "keep workers busy with what no target needs", "parallel, same runs", Crewed(|workers, pace| {
+            Box::new(Crew::new(Eager::default(), workers, pace))
+        }), Verifying::default(), PLAIN;
     }
     .into()
 }

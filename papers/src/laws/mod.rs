@@ -6,6 +6,7 @@
 
 mod cost;
 mod fingerprint;
+mod parallel;
 mod right;
 mod sharing;
 
@@ -68,7 +69,7 @@ const FAILING: Shape = Shape { failures: true, ..STATIC };
 const DYNAMIC: Shape = Shape { dynamic: true, ..FAILING };
 
 /// All laws that any system can be held to.
-pub const LAWS: [Law; 21] = [
+pub const LAWS: [Law; 24] = [
     Law {
         name: "correct",
         says: "after a build everything is what a clean build makes, failures included",
@@ -215,6 +216,27 @@ pub const LAWS: [Law; 21] = [
         shape: STATIC,
         history: History::Edits,
         check: sharing::eviction,
+    },
+    Law {
+        name: "parallel",
+        says: "several workers make what one makes",
+        shape: FAILING,
+        history: History::Any,
+        check: parallel::results,
+    },
+    Law {
+        name: "parallel, same runs",
+        says: "several workers make what one makes and run what it runs",
+        shape: STATIC,
+        history: History::Any,
+        check: parallel::runs,
+    },
+    Law {
+        name: "parallel, dynamic",
+        says: "the same with dynamic dependencies",
+        shape: Shape { dynamic: true, ..STATIC },
+        history: History::Any,
+        check: parallel::runs,
     },
 ];
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Refused, Scheduler};
+use super::{Crew, Pace, Refused, Scheduler, crew};
 use crate::site::Site;
 use crate::task::Blocked;
 use crate::value::Key;
@@ -22,6 +22,9 @@ impl Scheduler for Chain {
         let mut waiting: VecDeque<Key> = self.chain.iter().chain(new).copied().collect();
         let mut chain = Vec::new();
         while let Some(key) = waiting.pop_front() {
+            if site.done.contains(&key) {
+                continue;
+            }
             let mut ready = |site: &mut Site<'_>, dependency: Key| {
                 if site.done.contains(&dependency) { Ok(()) } else { Err(Blocked(dependency)) }
             };
@@ -36,5 +39,9 @@ impl Scheduler for Chain {
         }
         self.chain = chain;
         Ok(())
+    }
+
+    fn parallel(&self, workers: usize, pace: Pace) -> Option<Box<dyn Scheduler>> {
+        Some(Box::new(Crew::new(crew::Chain::default(), workers, pace)))
     }
 }

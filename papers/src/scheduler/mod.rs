@@ -4,6 +4,7 @@
 //! Source: Build Systems à la Carte (JFP 2020), section 4.
 
 mod chain;
+pub mod crew;
 mod forward;
 mod independent;
 mod queue;
@@ -11,6 +12,7 @@ mod suspending;
 mod topological;
 
 pub use chain::Chain;
+pub use crew::{Crew, Pace};
 pub use forward::Forward;
 pub use independent::Independent;
 pub use queue::Queue;
@@ -42,4 +44,9 @@ pub enum Refused {
 pub trait Scheduler {
     /// Bring the targets up to date.
     fn build(&mut self, site: &mut Site<'_>, targets: &[Key]) -> Result<(), Refused>;
+
+    /// The same way of ordering for several workers; nothing where there is none.
+    fn parallel(&self, _workers: usize, _pace: Pace) -> Option<Box<dyn Scheduler>> {
+        None
+    }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Refused, Scheduler};
+use super::{Crew, Pace, Refused, Scheduler, crew};
 use crate::site::Site;
 use crate::task::Blocked;
 use crate::value::Key;
@@ -37,5 +37,9 @@ impl Scheduler for Queue {
             }
         }
         Ok(())
+    }
+
+    fn parallel(&self, workers: usize, pace: Pace) -> Option<Box<dyn Scheduler>> {
+        Some(Box::new(Crew::new(crew::Queue::default(), workers, pace)))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: Build Systems à la Carte (JFP 2020), section 4.3 and figure 10 (Shake).
 
-use super::{Refused, Scheduler};
+use super::{Crew, Pace, Refused, Scheduler, crew};
 use crate::site::Site;
 use crate::task::Blocked;
 use crate::value::Key;
@@ -25,5 +25,9 @@ impl Scheduler for Suspending {
             fetch(site, *target).map_err(|Blocked(key)| Refused::Undeclared(key))?;
         }
         Ok(())
+    }
+
+    fn parallel(&self, workers: usize, pace: Pace) -> Option<Box<dyn Scheduler>> {
+        Some(Box::new(Crew::new(crew::Suspending::default(), workers, pace)))
     }
 }

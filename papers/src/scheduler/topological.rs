@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Refused, Scheduler};
+use super::{Crew, Pace, Refused, Scheduler, crew};
 use crate::site::Site;
 use crate::task::{Blocked, Tasks};
 use crate::value::Key;
@@ -35,18 +35,27 @@ fn visit(
     Ok(())
 }
 
+/// The order in which to bring these targets and all below them up to date.
+pub(super) fn order(tasks: &dyn Tasks, targets: &[Key]) -> Result<Vec<Key>, Refused> {
+    let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
+    for target in targets {
+        visit(tasks, *target, &mut seen, &mut order)?;
+    }
+    Ok(order)
+}
+
 impl Scheduler for Topological {
     fn build(&mut self, site: &mut Site<'_>, targets: &[Key]) -> Result<(), Refused> {
-        let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
-        for target in targets {
-            visit(site.tasks, *target, &mut seen, &mut order)?;
-        }
-        for key in order {
+        for key in order(site.tasks, targets)? {
             let mut ready = |site: &mut Site<'_>, dependency: Key| {
                 if site.done.contains(&dependency) { Ok(()) } else { Err(Blocked(dependency)) }
             };
             site.bring(key, &mut ready).map_err(|Blocked(key)| Refused::Undeclared(key))?;
         }
         Ok(())
+    }
+
+    fn parallel(&self, workers: usize, pace: Pace) -> Option<Box<dyn Scheduler>> {
+        Some(Box::new(Crew::new(crew::Topological::default(), workers, pace)))
     }
 }
