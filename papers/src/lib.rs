@@ -22,6 +22,7 @@ pub mod search;
 pub mod selftracking;
 pub mod site;
 pub mod store;
+pub mod sums;
 pub mod system;
 pub mod systems;
 pub mod tables;

@@ -1,5 +1,6 @@
 //! The oracle: what a real engine should do on a graph, by the model. An engine's tests build a random graph and its edits
-//! for real, with builders as trivial as they please, and compare the sets of what ran. Knows no engine.
+//! for real, with builders as trivial as they please, and compare the sets of what ran. Graphs are those of `workload.rs`,
+//! with the edits of the table, or sums with arbitrary histories. Knows no engine.
 //!
 //! ```
 //! use floe_papers::oracle::Oracle;
@@ -13,10 +14,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::log::Log;
 use crate::scheduler::Refused;
+use crate::sums::{MODULUS, Output, Sums};
 use crate::system::System;
 use crate::systems::model;
-use crate::value::Key;
+use crate::value::{File, Key, Value};
 use crate::workload::{Change, Graph};
 
 /// A model at work.
@@ -33,15 +36,19 @@ pub struct Prediction {
     pub retargeted: Vec<u16>,
 }
 
-/// The step of a key; step n is node 2n + 1.
-fn steps(keys: Vec<Key>) -> Vec<u16> {
-    let numbers = keys.into_iter().filter_map(|key| match key {
-        Key::Node(node) => Some(node / 2),
-        _ => None,
-    });
-    let mut steps: Vec<u16> = numbers.collect();
-    steps.sort_unstable();
-    steps
+impl Prediction {
+    fn of(log: &Log, step: fn(u16) -> u16) -> Prediction {
+        let steps = |keys: Vec<Key>| {
+            let numbers = keys.into_iter().filter_map(|key| match key {
+                Key::Node(node) => Some(step(node)),
+                _ => None,
+            });
+            let mut steps: Vec<u16> = numbers.collect();
+            steps.sort_unstable();
+            steps
+        };
+        Prediction { ran: steps(log.ran()), retargeted: steps(log.retargeted()) }
+    }
 }
 
 impl Oracle {
@@ -54,7 +61,47 @@ impl Oracle {
     pub fn build(&mut self, graph: &Graph, state: Change) -> Result<Prediction, Refused> {
         let project = graph.project(state);
         let log = self.system.build(&project, &project.sinks())?;
-        Ok(Prediction { ran: steps(log.ran()), retargeted: steps(log.retargeted()) })
+        // step n is node 2n + 1
+        Ok(Prediction::of(&log, |node| node / 2))
+    }
+
+    /// Let each output of a step be a thing of its own, as the outputs of a derivation are.
+    pub fn outputs_apart(mut self) -> Oracle {
+        self.system.view.outputs_apart = true;
+        self
+    }
+
+    /// Build all outputs of these steps.
+    pub fn build_sums(&mut self, sums: &Sums, targets: &[u16]) -> Result<Prediction, Refused> {
+        let outputs = targets.iter().flat_map(|step| sums.outputs(*step));
+        let keys: Vec<Key> = match self.system.view.outputs_apart {
+            true => outputs.map(|(step, output)| Key::File(step, File(output))).collect(),
+            false => targets.iter().map(|step| Key::Node(*step)).collect(),
+        };
+        let log = self.system.build_tasks(sums, sums.inputs(), &keys)?;
+        Ok(Prediction::of(&log, |node| node))
+    }
+
+    /// Lose the values of a step's outputs. What is known of them stays.
+    pub fn lose(&mut self, sums: &Sums, step: u16) {
+        let outputs = sums.outputs(step).into_iter();
+        let keys = outputs.map(|(step, output)| Key::File(step, File(output)));
+        for key in keys.chain([Key::Node(step)]) {
+            self.system.store.evict(key);
+        }
+    }
+
+    /// What an output is now, if the last build had to know it.
+    pub fn value(&self, (step, output): Output) -> Option<u64> {
+        let key = match self.system.view.outputs_apart {
+            true => Key::File(step, File(output)),
+            false => Key::Node(step),
+        };
+        let entry = self.system.store.entry(key)?;
+        match self.system.store.held(entry.digest)? {
+            Value::Tree(files) => files.get(&File(output)).map(|text| text.word % MODULUS),
+            Value::Failed(_) => None,
+        }
     }
 
     /// What each step's two outputs are now, as numbers that are equal when the contents are, names aside where outputs

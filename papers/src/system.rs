@@ -2,7 +2,7 @@
 //!
 //! Source: Build Systems à la Carte (JFP 2020), section 6: `Build c i k v` is a scheduler applied to a rebuilder.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chance::Chance;
 use crate::clean::Clean;
@@ -15,7 +15,7 @@ use crate::selftracking::SelfTracking;
 use crate::site::Site;
 use crate::store::Store;
 use crate::task::{Blocked, Tasks};
-use crate::value::Key;
+use crate::value::{Key, Value};
 
 /// How a system sees the tasks of a project.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -46,13 +46,13 @@ pub struct System {
 }
 
 impl View {
-    /// The tasks of a project as seen so, for the time of a call.
-    pub fn see<T>(self, project: &Project, with: impl FnOnce(&dyn Tasks) -> T) -> T {
+    /// Tasks as seen so, for the time of a call.
+    pub fn see<T>(self, tasks: &dyn Tasks, with: impl FnOnce(&dyn Tasks) -> T) -> T {
         match (self.outputs_apart, self.self_tracking) {
-            (false, false) => with(project),
-            (false, true) => with(&SelfTracking(project)),
-            (true, false) => with(&Outputs(project)),
-            (true, true) => with(&SelfTracking(&Outputs(project))),
+            (false, false) => with(tasks),
+            (false, true) => with(&SelfTracking(tasks)),
+            (true, false) => with(&Outputs(tasks)),
+            (true, true) => with(&SelfTracking(&Outputs(tasks))),
         }
     }
 }
@@ -79,12 +79,22 @@ impl System {
     /// Bring these targets of a project up to date; the answer is what happened.
     pub fn build(&mut self, project: &Project, targets: &[Key]) -> Result<Log, Refused> {
         self.moment += 1;
-        let changed = self.read_inputs(project);
+        self.build_tasks(project, project.inputs(self.moment), targets)
+    }
+
+    /// The same for any tasks and inputs.
+    pub fn build_tasks(
+        &mut self,
+        tasks: &dyn Tasks,
+        inputs: BTreeMap<Key, Value>,
+        targets: &[Key],
+    ) -> Result<Log, Refused> {
+        let changed = self.read(inputs);
         let keys: BTreeSet<Key> = self.store.keys().collect();
         let mut log = Log::default();
         let System { scheduler, rebuilder, store, chance, .. } = self;
         let audit_per_mille = self.audit_per_mille;
-        let (result, done) = self.view.see(project, |tasks| {
+        let (result, done) = self.view.see(tasks, |tasks| {
             rebuilder.begin(&Start { changed: &changed, keys: &keys, tasks });
             let mut site = Site {
                 tasks,
@@ -109,9 +119,9 @@ impl System {
     }
 
     /// Put the inputs into the store; the answer is those that changed.
-    fn read_inputs(&mut self, project: &Project) -> BTreeSet<Key> {
+    fn read(&mut self, inputs: BTreeMap<Key, Value>) -> BTreeSet<Key> {
         let mut changed = BTreeSet::new();
-        for (key, value) in project.inputs(self.moment) {
+        for (key, value) in inputs {
             let digest = value.digest();
             if self.store.entry(key).is_none_or(|entry| entry.digest != digest) {
                 changed.insert(key);

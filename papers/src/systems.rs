@@ -232,7 +232,9 @@ pub const MODELS: [Model; 22] = [
         keeps: "build trace over resolved derivations",
         source: "floe's ARCHITECTURE.md",
         simplified: "one worker; self-references are left out",
-        make: || of(Topological, Constructive::new(Memory::All, Naming::Content), TRACKED),
+        make: || {
+            of(Topological, Constructive::new(Memory::All, Naming::Content).shallow(), TRACKED)
+        },
     },
     Model {
         name: "floe, normalised",

@@ -3,6 +3,7 @@
 
 mod examples;
 mod explanations;
+mod models;
 mod random;
 mod reference;
 mod scale;
