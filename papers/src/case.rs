@@ -197,7 +197,7 @@ pub fn histories(shape: Shape) -> impl Strategy<Value = Case> {
 }
 
 /// Projects with losses: after a full build, now and then an edit, the loss of a value, sometimes a clean-up, and a build
-/// in which something else may be asked for first (the pattern of JFP figure 13).
+/// in which something else may be asked for first (the pattern of JFP section 8.4, figure 12).
 pub fn losses(shape: Shape) -> impl Strategy<Value = Case> {
     let round = ((any::<u16>(), raw()), any::<u16>(), any::<u16>(), 0..4u8);
     (projects(shape), vec(round, 1..4), any::<u64>()).prop_map(move |(project, rounds, seed)| {

@@ -1,7 +1,7 @@
 //! The reference: what a project means, by plain recursion with no memory of earlier builds. Shares no code with the site,
 //! the schedulers or the rebuilders, so that their faults cannot hide in it.
 //!
-//! Source: the `busy` build system and the definition of correctness in Build Systems à la Carte (JFP 2020, sections 3.5
+//! Source: the `busy` build system and the definition of correctness in Build Systems à la Carte (JFP 2020, sections 3.3
 //! and 3.6).
 
 use std::collections::BTreeMap;

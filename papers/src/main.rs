@@ -64,6 +64,9 @@ enum Command {
         /// The graph of 22 steps instead of a random one
         #[arg(long)]
         twenty_two: bool,
+        /// The graph of this JSON file: for each step, in `steps` or `g`, the steps and outputs that it reads
+        #[arg(long, conflicts_with = "twenty_two")]
+        read: Option<PathBuf>,
         /// Outputs hold the names of inputs
         #[arg(long)]
         embed: bool,
@@ -106,11 +109,18 @@ fn main() -> ExitCode {
                 }
             }
         }
-        Command::Graph { twenty_two, embed, steps, width, fanin, seed } => {
-            let mut graph = Graph::layered(steps, width.max(1), fanin, seed);
-            if twenty_two {
-                graph = Graph::twenty_two(embed);
-            }
+        Command::Graph { twenty_two, read, embed, steps, width, fanin, seed } => {
+            let mut graph = match (twenty_two, read) {
+                (true, _) => Graph::twenty_two(embed),
+                (false, None) => Graph::layered(steps, width.max(1), fanin, seed),
+                (false, Some(file)) => match read_graph(&file) {
+                    Ok(graph) => graph,
+                    Err(message) => {
+                        eprintln!("floe-papers: {message}");
+                        return ExitCode::FAILURE;
+                    }
+                },
+            };
             graph.embed = embed;
             println!("{}", described(&graph));
             ExitCode::SUCCESS
@@ -173,6 +183,21 @@ fn laws(pairs: &[Pair], cases: u32, seed: u64, until: Until, file: Option<&Path>
         eprintln!("floe-papers: the record could not be written to {}: {error}", file.display());
     }
     if kept.is_ok() && record.refuted.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The graph in a file, if each of its steps reads earlier ones alone.
+fn read_graph(file: &Path) -> Result<Graph, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let graph = text.and_then(|text| {
+        let graph: Graph = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let mut steps = graph.steps.iter().enumerate();
+        let wrong = steps.find(|(at, reads)| reads.iter().any(|(s, _)| usize::from(*s) >= *at));
+        match wrong {
+            Some((at, _)) => Err(format!("step {at} reads one that does not come before it")),
+            None => Ok(graph),
+        }
+    });
+    graph.map_err(|error| format!("{} is no graph: {error}", file.display()))
 }
 
 /// A graph with what each edit costs each model.

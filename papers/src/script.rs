@@ -1,7 +1,7 @@
 //! Tasks as data: a small language of scripts whose runs look at dependencies, and its interpreter. Because scripts are
 //! data they can be compared, edited, generated and shrunk. Knows no scheduler and no rebuilder.
 //!
-//! Source: the spreadsheets of Build Systems à la Carte (JFP 2020, section 3.3): `Look` is a cell reference, `If` is IF,
+//! Source: the spreadsheets of Build Systems à la Carte (JFP 2020, sections 3.2 and 3.5): `Look` is a cell reference, `If` is IF,
 //! `Indirect` is INDIRECT. `Search` is the C preprocessor's look along an include path, which depends on an absence.
 
 use crate::task::{Blocked, Look, Mentions, Part, Task, World};

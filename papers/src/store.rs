@@ -1,7 +1,7 @@
 //! The store: what each key is at the moment, and the values that are at hand, here or in a cloud. Traces are the
 //! rebuilder's, not the store's.
 //!
-//! Source: Build Systems à la Carte (JFP 2020), section 3.2; values are held by content hash as in section 5.3, so that a
+//! Source: Build Systems à la Carte (JFP 2020), section 3.1; values are held by content hash as in section 5.3, so that a
 //! trace can hold hashes alone and a value can be missing although its hash is known (section 8.4: shallow builds and
 //! eviction with the traces kept).
 

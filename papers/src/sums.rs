@@ -1,7 +1,7 @@
 //! Steps that add numbers: tasks that anything can run which can run a program, so that an engine can build for real what a
 //! model predicts. Random graphs and histories of them shrink. Knows no engine and no model.
 //!
-//! Source: the calculators of Build Systems à la Carte's spreadsheets (JFP 2020, section 3.3). Sums are taken modulo three,
+//! Source: the calculators of Build Systems à la Carte's spreadsheets (JFP 2020, section 3.2). Sums are taken modulo three,
 //! so that one in three changes makes no difference.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -67,7 +67,7 @@ pub const MODELS: [Model; 22] = [
         rebuilder: "dirty bit",
         keeps: "dirty bits, calc chain",
         source: "JFP sections 2.2, 5.1 and 6.3",
-        simplified: "one thread; the bits are set from all that formulas mention, both branches of an IF included",
+        simplified: "the bits are set from all that formulas mention, both branches of an IF included",
         make: || of(Chain::default(), DirtyBit::default(), TRACKED),
     },
     Model {
@@ -111,7 +111,7 @@ pub const MODELS: [Model; 22] = [
         scheduler: "suspending",
         rebuilder: "modification time, as recorded",
         keeps: "stamps of what each target asked for",
-        source: "Bernstein's design notes (2003); Pennarun's redo; Grosskopf, master's thesis (2011)",
+        source: "Bernstein's design notes (2003); Pennarun's redo; Grosskurth, Purely top-down software rebuilding (2007)",
         simplified: "one output a target; no redo-ifcreate and no redo-stamp; a .do file is what its text says",
         make: || of(Suspending, recorded(false), TRACKED_APART),
     },
@@ -121,7 +121,7 @@ pub const MODELS: [Model; 22] = [
         rebuilder: "verifying step traces",
         keeps: "dependency graph with build numbers",
         source: "Mitchell, Shake Before Building (ICFP 2012); JFP sections 5.2.2 and 6.4",
-        simplified: "one thread; rules are not tracked (Shake has shakeVersion for that)",
+        simplified: "rules are not tracked (Shake has shakeVersion for that)",
         make: || of(Suspending, StepTraces::default(), APART),
     },
     Model {
@@ -213,7 +213,7 @@ pub const MODELS: [Model; 22] = [
         rebuilder: "observed traces, shared",
         keeps: "traces and a cloud cache",
         source: "Spall, Mitchell, Tobin-Hochstadt, Build Scripts with Perfect Dependencies (OOPSLA 2020)",
-        simplified: "no speculation; hazards cannot arise, since scripts are in order",
+        simplified: "with several workers it speculates, and finds a hazard at the look; otherwise hazards cannot arise",
         make: || of(Forward, Observed::new(Memory::All), TRACKED),
     },
     Model {
@@ -228,10 +228,10 @@ pub const MODELS: [Model; 22] = [
     Model {
         name: "floe, content-addressed",
         scheduler: "topological",
-        rebuilder: "constructive traces",
+        rebuilder: "constructive traces, shallow",
         keeps: "build trace over resolved derivations",
         source: "floe's ARCHITECTURE.md",
-        simplified: "one worker; self-references are left out",
+        simplified: "self-references and failures that are no values are left out; held against the engine by its tests",
         make: || {
             of(Topological, Constructive::new(Memory::All, Naming::Content).shallow(), TRACKED)
         },

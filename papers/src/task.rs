@@ -1,7 +1,7 @@
 //! Tasks: descriptions of how a key is computed, which ask for what they need through a callback. Knows no store, no
 //! scheduler and no rebuilder.
 //!
-//! Source: Build Systems à la Carte (JFP 2020), section 3.3 (tasks), 3.4 (dependencies of applicative tasks), 8.3
+//! Source: Build Systems à la Carte (JFP 2020), sections 3.2 and 3.5 (tasks), 3.7 (dependencies of applicative tasks), 8.3
 //! (impure tasks). The paper's `Task c k v` is polymorphic in a constraint, and `Applicative` tasks can be inspected
 //! while `Monad` ones cannot. Here there is one trait: [`Task::mentions`] is the inspection, and it says itself whether
 //! it is complete. The callback can refuse, which is how a restarting scheduler aborts a task.

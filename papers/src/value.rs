@@ -1,6 +1,6 @@
 //! What build systems speak of: keys, and values that are small file trees or failures. Knows no task and no store.
 //!
-//! Source: keys and values are those of Build Systems à la Carte (JFP 2020, section 3.2). A value is a tree of files
+//! Source: keys and values are those of Build Systems à la Carte (JFP 2020, section 3.1). A value is a tree of files
 //! rather than a number, so that three things can be said which the paper leaves out: that a task read *one file* of an
 //! input, that a file was *absent*, and that an output holds the *names* of other outputs (as RUNPATH and `#!` do).
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
 use crate::project::{Node, Project};
@@ -14,7 +14,7 @@ use crate::task::Look;
 use crate::value::{File, Value};
 
 /// Which of its two files a step reads of another.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Output {
     /// What nearly all read.
@@ -25,11 +25,13 @@ pub enum Output {
 
 /// A graph of steps. Each has a source of its own with a line for `a`, a line for `b` and a comment, and writes `a` and
 /// `b`; its `a` is made of the sources' lines for `a` and the `a`s that it reads, and `b` likewise.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Graph {
-    /// For each step, which steps it reads.
+    /// For each step, which steps it reads. Written by others as `g`.
+    #[serde(alias = "g")]
     pub steps: Vec<Vec<(u16, Output)>>,
     /// Whether outputs hold the names of what they were made from.
+    #[serde(default)]
     pub embed: bool,
 }
 

@@ -12,6 +12,12 @@ use floe_papers::systems::{MODELS, OTHERS};
 /// Cases a law.
 const CASES: u32 = 10_000;
 
+/// What so many cases do not refute with the first seed: the seed and the cases with which a search of an hour did.
+const RARE: [(&str, &str, u64, u32); 2] = [
+    ("minimal", "traces of depth 2", 12_615_287_109_035_762_286, 250),
+    ("minimal, restarts forgiven", "traces of depth 2", 12_615_287_109_035_762_286, 250),
+];
+
 #[track_caller]
 fn check(name: &str) {
     let law = law(name).expect("a law of this name");
@@ -23,8 +29,10 @@ fn check(name: &str) {
                 panic!("{} does not keep '{name}': {found}", model.name);
             }
         } else {
-            let found = law.refute(CASES, 1, &model.make);
-            assert!(found.is_some(), "{} keeps '{name}' in {CASES} cases", model.name);
+            let rare = RARE.iter().find(|rare| (rare.0, rare.1) == (name, model.name));
+            let (seed, cases) = rare.map_or((1, CASES), |rare| (rare.2, rare.3));
+            let found = law.refute(cases, seed, &model.make);
+            assert!(found.is_some(), "{} keeps '{name}' in {cases} cases", model.name);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: Build Systems à la Carte (JFP 2020): correctness is section 3.6; for tasks that are not deterministic it is
 //! that each value is a possible result for the dependencies as they are (8.3); a build that breaks this is a frankenbuild
-//! (Esfahani et al., CloudBuild, 2016; JFP figure 13).
+//! (Esfahani et al., CloudBuild, 2016; JFP section 8.4, figure 12).
 
 use super::{Broken, Make, replay};
 use crate::case::Case;

@@ -1,6 +1,6 @@
 //! Run every time.
 //!
-//! Source: Build Systems à la Carte (JFP 2020), section 3.5 (`busy`) and the `perpetualRebuilder` of its code.
+//! Source: Build Systems à la Carte (JFP 2020), section 3.3 (`busy`) and the `perpetualRebuilder` of its code.
 
 use super::{Job, Known, Need, Ran, Rebuilder, Verdict};
 

@@ -26,7 +26,8 @@ use crate::site::{Judged, Prepared, Site};
 use crate::task::{Blocked, Looked};
 use crate::value::Key;
 
-/// How long runs last. What is kept or taken from a trace takes no time; what is given up takes one.
+/// How long commands last. What is kept, taken from a trace or out of several outputs takes no time; what is given up takes
+/// one.
 #[derive(Clone, Debug)]
 pub enum Pace {
     /// One.
@@ -106,7 +107,8 @@ impl<F: Foreman> Crew<F> {
             (_, Err(Blocked(on))) => (1, Err(on)),
             (None, Ok(_)) => return Ok(None),
             (Some(judged), Ok(ran)) => {
-                let lasts = if ran.is_some() { self.pace.lasts() } else { 0 };
+                let command = site.log.commands.contains(&key);
+                let lasts = if ran.is_some() && command { self.pace.lasts() } else { 0 };
                 (lasts, Ok(Prepared { judged, ran }))
             }
         };
