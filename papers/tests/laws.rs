@@ -12,10 +12,13 @@ use floe_papers::systems::{MODELS, OTHERS};
 /// Cases a law.
 const CASES: u32 = 10_000;
 
-/// What so many cases do not refute with the first seed: the seed and the cases with which a search of an hour did.
-const RARE: [(&str, &str, u64, u32); 2] = [
+/// What so many cases may not refute with the first seed: the seed and the cases with which longer searches did.
+const RARE: [(&str, &str, u64, u32); 5] = [
     ("minimal", "traces of depth 2", 12_615_287_109_035_762_286, 250),
     ("minimal, restarts forgiven", "traces of depth 2", 12_615_287_109_035_762_286, 250),
+    ("parallel", "approximate dirty bits", 14_127_603_245_020_401_121, 250),
+    ("parallel, same runs", "traces of depth 2", 9_142_202_184_154_139_006, 250),
+    ("parallel, dynamic", "traces of depth 2", 3_676_702_420_773_574_599, 250),
 ];
 
 #[track_caller]
