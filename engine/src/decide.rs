@@ -7,15 +7,16 @@ use floe_core::hash::Digest;
 use floe_core::path::StorePath;
 
 use crate::graph::{Graph, NodeIx};
-use crate::rebuilder::Strategy;
+use crate::ledger::{Cause, Cutoff, Entry, Short};
 use crate::recipe::Kind;
 use crate::record::{CutoffKind, DecidedBy, Decision, Record};
+use crate::resolve::Outputs;
 use crate::schedule::{Outcome, State};
 
-/// Where former records and differences come from.
+/// Where the former records of a rebuilder's tasks come from, and differences between objects.
 pub trait Past {
     /// The record that the last request left for this task.
-    fn record(&self, strategy: Strategy, task: &str) -> Option<Record>;
+    fn record(&self, task: &str) -> Option<Record>;
     /// The first file that differs between two objects.
     fn first_difference(&self, old: &StorePath, new: &StorePath) -> Option<String>;
 }
@@ -31,79 +32,206 @@ pub struct Decided {
     pub record: Record,
     /// Whether the outputs equal those of the former record.
     pub unchanged: bool,
-    /// Whether the former record said the same, so that nothing need be written.
+    /// Whether the former record says the same, or with the ledger's entry does.
     pub recorded: bool,
 }
 
-/// What is to be decided about.
+/// What is to be decided about. The tables are by the graph's indices.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The graph.
     pub graph: &'a Graph,
     /// Its task ids.
     pub tasks: &'a [Arc<str>],
+    /// What stands for them in ledgers.
+    pub short_tasks: &'a [Short],
     /// The digests of its recipes.
     pub recipes: &'a [Digest],
     /// Its deep digests.
     pub deep: &'a [Digest],
+    /// What the ledgers say.
+    pub entries: &'a [Option<Entry>],
     /// What became of it.
     pub outcome: &'a Outcome,
-    /// The rebuilder in force.
-    pub strategy: Strategy,
+    /// Whether every decision is to be given in full, and not only those to be recorded.
+    pub full: bool,
+}
+
+/// What was decided.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// Decisions in full.
+    pub decided: Vec<Decided>,
+    /// What the ledgers are to say, by index.
+    pub entries: Vec<Entry>,
 }
 
 /// Decides about every node of a request.
-pub fn decide(request: &Request<'_>, past: &dyn Past, now: u64) -> Vec<Decided> {
-    let former: Vec<Option<Record>> =
-        request.tasks.iter().map(|task| past.record(request.strategy, task)).collect();
-    let &Request { graph, tasks, recipes, deep, outcome, .. } = request;
-    let view = View { graph, outcome, recipes, deep, tasks, former: &former, past };
-    graph.nodes().map(|(ix, _)| view.decide(ix, now)).collect()
+pub fn decide(request: &Request<'_>, past: &dyn Past, now: u64) -> Decisions {
+    let mut view = View { request: *request, past, news: Vec::with_capacity(request.graph.len()) };
+    let mut decisions = Decisions::default();
+    for (ix, _) in request.graph.nodes() {
+        let (entry, decided) = view.decide(ix, now);
+        decisions.entries.push(entry);
+        decisions.decided.extend(decided);
+    }
+    decisions
 }
 
 struct View<'a> {
-    graph: &'a Graph,
-    outcome: &'a Outcome,
-    recipes: &'a [Digest],
-    deep: &'a [Digest],
-    tasks: &'a [Arc<str>],
-    former: &'a [Option<Record>],
+    request: Request<'a>,
     past: &'a dyn Past,
+    /// Whether the unresolved key is not what it was, of the nodes so far.
+    news: Vec<bool>,
 }
 
 impl View<'_> {
-    fn decide(&self, ix: NodeIx, now: u64) -> Decided {
+    fn decide(&mut self, ix: NodeIx, now: u64) -> (Entry, Option<Decided>) {
+        let facts = self.facts(ix);
+        match self.request.entries[ix.index()] {
+            Some(entry) if self.stands(ix, &entry, facts) => self.decide_by_ledger(ix, entry, now),
+            entry => self.decide_by_record(ix, entry, facts, now),
+        }
+    }
+
+    /// Whether all that a record would say, its unresolved key apart, is what it said before.
+    fn stands(&self, ix: NodeIx, entry: &Entry, facts: Short) -> bool {
+        match self.request.outcome.states[ix.index()] {
+            State::Present | State::Known => entry.facts == Some(facts),
+            State::Waiting | State::Missed => entry.facts.is_some() && !self.request.full,
+            _ => false,
+        }
+    }
+
+    /// What stands for all that a record says about a node, its unresolved key apart.
+    fn facts(&self, ix: NodeIx) -> Short {
         let at = ix.index();
-        let former = self.former[at].as_ref();
-        let (decision, kind, reason, decided_by) = self.explain(ix, former);
-        let now = self.record(ix, former, now);
-        let unchanged = self.outcome.outputs[at].is_some()
-            && former.is_some_and(|former| former.outputs == now.outputs);
-        let record = match former {
-            // What a task was compared with before stays what it is compared with next time,
-            // until there is a result to compare.
-            Some(former) if self.outcome.outputs[at].is_none() || is_failure(decision) => {
-                Record { at: now.at, ..former.clone() }
+        let Request { graph, recipes, outcome, short_tasks, .. } = self.request;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&recipes[at].0);
+        if let Some(outputs) = &outcome.outputs[at] {
+            for dep in graph.node(ix).deps {
+                hasher.update(short_tasks[dep.index()].bytes());
             }
-            _ => now,
+            match outcome.keys[at].filter(|_| !outcome.addressed[at]) {
+                // The key is made of the inputs' paths.
+                Some(key) => {
+                    hasher.update(&key.0);
+                }
+                None => {
+                    let inputs =
+                        (0..graph.node(ix).deps.len()).flat_map(|nth| self.inputs(ix, nth));
+                    inputs.for_each(|path| {
+                        hasher.update(path.as_str().as_bytes());
+                    });
+                }
+            }
+            for path in outputs.values() {
+                hasher.update(path.as_str().as_bytes());
+            }
+        }
+        Digest(*hasher.finalize().as_bytes()).into()
+    }
+
+    /// Decides about a node about which at most its unresolved key is new.
+    fn decide_by_ledger(
+        &mut self,
+        ix: NodeIx,
+        former: Entry,
+        now: u64,
+    ) -> (Entry, Option<Decided>) {
+        let at = ix.index();
+        let unresolved = self.request.deep[at].into();
+        let changed = former.unresolved != unresolved;
+        self.news.push(changed);
+        let cause = match self.request.outcome.states[at] {
+            State::Present | State::Known => self.cause(ix),
+            _ => Cause::Unneeded,
+        };
+        let cutoff = if changed { Some(Cutoff { at: now, cause }) } else { former.cutoff };
+        // As with a record: without a result there is nothing to compare with next time.
+        let has_result = self.request.outcome.outputs[at].is_some();
+        let unresolved = if has_result { unresolved } else { former.unresolved };
+        let entry = Entry { unresolved, facts: former.facts, cutoff };
+        let decided = self.request.full.then(|| {
+            let mut record = self.record(ix, None, now);
+            match changed {
+                true => entry.complete(&mut record),
+                false => record.reason = UNCHANGED.to_owned(),
+            }
+            let task = Arc::clone(&self.request.tasks[at]);
+            Decided { node: ix, task, record, unchanged: true, recorded: true }
+        });
+        (entry, decided)
+    }
+
+    /// Decides about a node by comparing it with its former record.
+    fn decide_by_record(
+        &mut self,
+        ix: NodeIx,
+        entry: Option<Entry>,
+        facts: Short,
+        now: u64,
+    ) -> (Entry, Option<Decided>) {
+        let at = ix.index();
+        let Request { tasks, deep, outcome, .. } = self.request;
+        let unresolved = deep[at].into();
+        let mut former = self.past.record(&tasks[at]);
+        let changed = former.as_mut().is_some_and(|former| match entry {
+            Some(entry) => {
+                entry.complete(former);
+                entry.unresolved != unresolved
+            }
+            None => former.unresolved != deep[at],
+        });
+        let former = former.as_ref();
+        self.news.push(changed || former.is_none());
+        let (decision, kind, reason, decided_by) = self.explain(ix, former, changed);
+        let now = self.record(ix, former, now);
+        let unchanged = outcome.outputs[at].is_some()
+            && former.is_some_and(|former| former.outputs == now.outputs);
+        // What a task was compared with before stays what it is compared with next time, until
+        // there is a result to compare.
+        let lasting = former.filter(|_| outcome.outputs[at].is_none() || is_failure(decision));
+        let compared = lasting.map(|former| match entry {
+            Some(entry) => entry.unresolved,
+            None => former.unresolved.into(),
+        });
+        let record = match lasting {
+            Some(former) => Record { at: now.at, ..former.clone() },
+            None => now,
         };
         let record = Record { decision, kind, reason, decided_by, ..record };
         // A derivation that was reused leaves the record of what last happened to it.
         let recorded = decision == Decision::Reused
+            && !changed
             && former.is_some_and(|former| {
                 !is_failure(former.decision)
-                    && former.unresolved == record.unresolved
+                    && former.recipe == record.recipe
                     && former.outputs == record.outputs
                     && former.inputs == record.inputs
             });
-        Decided { node: ix, task: Arc::clone(&self.tasks[at]), record, unchanged, recorded }
+        let entry = Entry {
+            unresolved: compared.unwrap_or(unresolved),
+            facts: Some(facts).filter(|_| !is_failure(decision)),
+            cutoff: entry.and_then(|entry| entry.cutoff).filter(|_| recorded),
+        };
+        let decided = (self.request.full || !recorded).then(|| Decided {
+            node: ix,
+            task: Arc::clone(&tasks[at]),
+            record,
+            unchanged,
+            recorded,
+        });
+        (entry, decided)
     }
 
     /// The facts about a node as they are now; the decision is still open.
     fn record(&self, ix: NodeIx, former: Option<&Record>, now: u64) -> Record {
         let at = ix.index();
-        let node = self.graph.node(ix);
-        let cost = match &self.outcome.states[at] {
+        let Request { graph, tasks, recipes, deep, outcome, .. } = self.request;
+        let node = graph.node(ix);
+        let cost = match &outcome.states[at] {
             State::Built(cost) => (cost.wall_ms, cost.cpu_ms),
             _ => former.map_or((0, 0), |former| (former.wall_ms, former.cpu_ms)),
         };
@@ -111,12 +239,12 @@ impl View<'_> {
             .deps
             .iter()
             .enumerate()
-            .map(|(nth, dep)| (self.tasks[dep.index()].to_string(), self.input_paths(ix, nth)));
+            .map(|(nth, dep)| (tasks[dep.index()].to_string(), self.input_paths(ix, nth)));
         Record {
-            unresolved: self.deep[at],
-            recipe: self.recipes[at],
-            resolved: self.outcome.keys[at],
-            outputs: self.outcome.outputs[at].as_deref().cloned().unwrap_or_default(),
+            unresolved: deep[at],
+            recipe: recipes[at],
+            resolved: outcome.keys[at],
+            outputs: outcome.outputs[at].as_deref().cloned().unwrap_or_default(),
             inputs: inputs.collect(),
             sources: node.recipe.sources.iter().cloned().collect(),
             decision: Decision::Reused,
@@ -130,21 +258,26 @@ impl View<'_> {
     }
 
     /// The paths of an input that the node uses, as far as they are known.
-    fn input_paths(&self, ix: NodeIx, nth: usize) -> Vec<StorePath> {
-        let node = self.graph.node(ix);
-        let outputs = self.outcome.outputs[node.deps[nth].index()].as_deref();
+    fn inputs(&self, ix: NodeIx, nth: usize) -> impl Iterator<Item = &StorePath> {
+        let Request { graph, outcome, .. } = self.request;
+        let node = graph.node(ix);
+        let outputs: Option<&Outputs> = outcome.outputs[node.deps[nth].index()].as_deref();
         let used = node.recipe.deps[nth].outputs.iter();
-        used.filter_map(|name| outputs?.get(name).cloned()).collect()
+        used.filter_map(move |name| outputs?.get(name))
+    }
+
+    fn input_paths(&self, ix: NodeIx, nth: usize) -> Vec<StorePath> {
+        self.inputs(ix, nth).cloned().collect()
     }
 
     fn explain(
         &self,
         ix: NodeIx,
         former: Option<&Record>,
+        changed: bool,
     ) -> (Decision, Option<CutoffKind>, String, Option<DecidedBy>) {
-        let at = ix.index();
-        let changed = former.is_some_and(|former| former.unresolved != self.deep[at]);
-        match &self.outcome.states[at] {
+        let Request { tasks, outcome, .. } = self.request;
+        match &outcome.states[ix.index()] {
             State::Built(_) => {
                 let (reason, by) = self.why_built(ix, former);
                 (Decision::Built, None, reason, by)
@@ -154,7 +287,7 @@ impl View<'_> {
                 (Decision::Failed, None, format!("{reason}; {failure}"), by)
             }
             State::Skipped(cause) => {
-                let task = self.tasks[cause.index()].to_string();
+                let task = tasks[cause.index()].to_string();
                 let reason = format!("its input '{task}' has no outputs");
                 (Decision::Skipped, None, reason, Some(DecidedBy { input: task, file: None }))
             }
@@ -162,17 +295,14 @@ impl View<'_> {
                 let (reason, by) = self.why_cut_off(ix, former);
                 (Decision::Cutoff, Some(CutoffKind::Byte), reason, by)
             }
-            State::Waiting | State::Missed if changed => {
-                let reason = "nothing that was asked for needs it".to_owned();
-                (Decision::Cutoff, Some(CutoffKind::Byte), reason, None)
-            }
             State::Waiting | State::Missed => {
-                let reason = "nothing that was asked for needs it".to_owned();
-                (Decision::Reused, None, reason, None)
+                let decision = if changed { Decision::Cutoff } else { Decision::Reused };
+                let (reason, by) = self.in_words(ix, Cause::Unneeded);
+                (decision, changed.then_some(CutoffKind::Byte), reason, by)
             }
             State::Present | State::Known => {
                 let reason = match former {
-                    Some(_) => "nothing about it changed",
+                    Some(_) => UNCHANGED,
                     None => "its outputs were in the store or the build trace already",
                 };
                 (Decision::Reused, None, reason.to_owned(), None)
@@ -191,9 +321,10 @@ impl View<'_> {
         let Some(former) = former else {
             return ("it was never built here before".to_owned(), None);
         };
-        let node = self.graph.node(ix);
+        let Request { graph, tasks, recipes, .. } = self.request;
+        let node = graph.node(ix);
         for (nth, dep) in node.deps.iter().enumerate() {
-            let task = &*self.tasks[dep.index()];
+            let task = &*tasks[dep.index()];
             let Some((_, old)) = former.inputs.iter().find(|(old, _)| old == task) else {
                 continue;
             };
@@ -226,7 +357,7 @@ impl View<'_> {
             };
             return (reason, Some(DecidedBy { input: new.to_string(), file }));
         }
-        if former.recipe != self.recipes[ix.index()] {
+        if former.recipe != recipes[ix.index()] {
             return ("its instructions changed".to_owned(), None);
         }
         match former.decision {
@@ -241,8 +372,7 @@ impl View<'_> {
 
     /// Why nothing had to run although something below changed.
     fn why_cut_off(&self, ix: NodeIx, former: Option<&Record>) -> (String, Option<DecidedBy>) {
-        let node = self.graph.node(ix);
-        let resolved = self.outcome.keys[ix.index()];
+        let resolved = self.request.outcome.keys[ix.index()];
         let moved = |former: &Record| former.resolved.is_some() && former.resolved != resolved;
         if resolved.is_some() && former.is_some_and(moved) {
             return (
@@ -250,23 +380,27 @@ impl View<'_> {
                 None,
             );
         }
-        let changed = node.deps.iter().find(|dep| {
-            let former = self.former[dep.index()].as_ref();
-            former.is_none_or(|former| former.unresolved != self.deep[dep.index()])
-        });
-        match changed {
-            Some(dep) => {
-                let task = self.tasks[dep.index()].to_string();
-                let reason = format!("its input '{task}' came out byte for byte as before");
-                (reason, Some(DecidedBy { input: task, file: None }))
-            }
-            None if matches!(node.recipe.kind, Kind::Fixed(_)) => {
-                ("its outputs are addressed by content that was given up front".to_owned(), None)
-            }
-            None => ("its outputs are in the store from an earlier build".to_owned(), None),
+        self.in_words(ix, self.cause(ix))
+    }
+
+    /// Why nothing had to run, where its inputs are what they were.
+    fn cause(&self, ix: NodeIx) -> Cause {
+        let node = self.request.graph.node(ix);
+        match node.deps.iter().position(|dep| self.news[dep.index()]) {
+            Some(nth) => Cause::Input(nth as u32),
+            None if matches!(node.recipe.kind, Kind::Fixed(_)) => Cause::Given,
+            None => Cause::Stored,
         }
     }
+
+    fn in_words(&self, ix: NodeIx, cause: Cause) -> (String, Option<DecidedBy>) {
+        let deps = self.request.graph.node(ix).deps;
+        cause.explain(|nth| self.request.tasks[deps[nth].index()].to_string())
+    }
 }
+
+/// The reason of a derivation that is what it was, in all it depends on.
+const UNCHANGED: &str = "nothing about it changed";
 
 /// Whether a decision leaves a task without a result.
 fn is_failure(decision: Decision) -> bool {

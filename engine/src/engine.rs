@@ -3,20 +3,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use floe_core::hash::Digest;
 use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
-use floe_store::{Batch, Store, StoreError};
+use floe_store::{Store, StoreError};
 
 use crate::cancel::Cancel;
 use crate::db::{Database, QueryCounts};
-use crate::decide::{Decided, Past, Request, decide};
+use crate::decide::Decided;
 use crate::digests::Digests;
 use crate::event::Events;
 use crate::graph::Graph;
+use crate::history::{History, News};
 use crate::host::StoreHost;
 use crate::import::{ImportError, Imported, Wanted, import};
 use crate::job::Executor;
@@ -257,7 +256,7 @@ impl Engine {
         Ok(scheduler.run(&executor))
     }
 
-    /// Decides about every node and writes what changed to the records.
+    /// Decides about the nodes and writes what is new to the records.
     fn keep_decisions(
         &self,
         entered: &Entered,
@@ -268,41 +267,10 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
-        let Entered { graph, shape, recipes, .. } = entered;
-        let deep = graph.deep_digests(recipes);
-        let digests: Vec<u8> = deep.iter().flat_map(|digest| digest.0).collect();
-        let summary = Digest::of(&digests);
-        let targets: String =
-            graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
-        let request_key = format!("request\0{}\0{targets}", options.strategy);
-        let same = outcome.builders_run == 0
-            && outcome.is_complete(graph)
-            && store.record(request_key.as_bytes())?.as_deref() == Some(&summary.0[..]);
-        if same && !options.decide_all {
-            return Ok(Vec::new());
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let past = StorePast { store: &store };
-        let request = Request {
-            graph,
-            tasks: &shape.tasks,
-            recipes,
-            deep: &deep,
-            outcome,
-            strategy: options.strategy,
-        };
-        let decided = decide(&request, &past, now);
-        if !same {
-            let mut records: Vec<(Vec<u8>, Vec<u8>)> = decided
-                .iter()
-                .filter(|decided| !decided.recorded)
-                .map(|decided| {
-                    (record_key(options.strategy, &decided.task), decided.record.encode())
-                })
-                .collect();
-            records.push((request_key.into_bytes(), summary.0.to_vec()));
-            let store = self.writable_store()?;
-            store.register(&Batch { records, ..Batch::default() })?;
+        let history = History::new(&store, options.strategy);
+        let News { decided, batch } = history.compare(entered, outcome, options.decide_all)?;
+        if let Some(batch) = batch {
+            self.writable_store()?.register(&batch)?;
         }
         Ok(decided)
     }
@@ -312,17 +280,10 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn records(&self, strategy: Strategy) -> Result<Vec<(String, Record)>, EngineError> {
-        let Some(store) = self.store() else { return Ok(Vec::new()) };
-        let prefix = record_key(strategy, "");
-        let mut records = Vec::new();
-        store.records(&prefix, |key, value| {
-            let task = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-            if let Some(record) = Record::decode(value) {
-                records.push((task, record));
-            }
-            true
-        })?;
-        Ok(records)
+        match self.store() {
+            Some(store) => Ok(History::new(&store, strategy).records()?),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Where an object's bytes lie, if there is a store.
@@ -335,27 +296,6 @@ fn memo(store: Option<&Arc<Store>>, profiles: &Profiles) -> Arc<dyn Memo> {
     match store {
         Some(store) => Arc::new(StoreMemo::new(Arc::clone(store), profiles.clone())),
         None => Arc::new(EmptyMemo),
-    }
-}
-
-fn record_key(strategy: Strategy, task: &str) -> Vec<u8> {
-    format!("task\0{strategy}\0{task}").into_bytes()
-}
-
-/// The past as the store knows it.
-struct StorePast<'a> {
-    store: &'a Store,
-}
-
-impl Past for StorePast<'_> {
-    fn record(&self, strategy: Strategy, task: &str) -> Option<Record> {
-        Record::decode(&self.store.record(&record_key(strategy, task)).ok()??)
-    }
-
-    fn first_difference(&self, old: &StorePath, new: &StorePath) -> Option<String> {
-        let difference =
-            crate::diff::first_difference(&self.store.physical(old), &self.store.physical(new))?;
-        Some(difference.to_string_lossy().into_owned())
     }
 }
 

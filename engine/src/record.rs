@@ -71,7 +71,8 @@ pub struct DecidedBy {
 /// changed. Keyed by rebuilder and task id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Digest of the recipe and of all below it: the unresolved key.
+    /// Digest of the recipe and of all below it: the unresolved key, as this was written. The
+    /// ledger tells of cutoffs since.
     pub unresolved: Digest,
     /// Digest of the recipe alone.
     pub recipe: Digest,
