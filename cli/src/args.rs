@@ -112,6 +112,8 @@ pub struct NixFace {
     pub toml_timestamps: bool,
     /// Calls nested deeper are an error.
     pub max_call_depth: Option<u32>,
+    /// Syntax to allow, to warn of and to refuse.
+    pub features: floe_lang::syntax::Features,
 }
 
 /// How to build.

@@ -5,14 +5,17 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser};
 use floe_engine::rebuilder::Strategy;
+use floe_lang::syntax::Features;
+use floe_lang::syntax::lint::{Level, Lints};
 
 use crate::args::{Building, Global, NixFace, Source};
 use crate::command;
 use crate::command::build::{carry_out, evaluate, fail_if_failed, link, options, results};
 use crate::evaluate::Evaluation;
+use crate::nixconf::Conf;
 use crate::progress::{Progress, Style};
 
 /// What both take.
@@ -57,6 +60,15 @@ struct Common {
     /// Calls nested deeper are an error
     #[arg(long)]
     max_call_depth: Option<u32>,
+    /// What to do about unquoted URLs: ignore, warn or fatal
+    #[arg(long, value_name = "LEVEL")]
+    lint_url_literals: Option<String>,
+    /// What to do about paths that begin with a name: ignore, warn or fatal
+    #[arg(long, value_name = "LEVEL")]
+    lint_short_path_literals: Option<String>,
+    /// What to do about absolute paths: ignore, warn or fatal
+    #[arg(long, value_name = "LEVEL")]
+    lint_absolute_path_literals: Option<String>,
     /// Accepted: evaluation is impure
     #[arg(long)]
     impure: bool,
@@ -147,25 +159,63 @@ impl Common {
         }
     }
 
-    fn face(&self) -> NixFace {
-        let features = self.extra_experimental_features.iter().flat_map(|all| all.split(' '));
-        NixFace {
-            stdin: None,
-            trace_verbose: self.trace_verbose,
-            abort_on_warn: self.abort_on_warn,
-            toml_timestamps: features.into_iter().any(|name| name == "parse-toml-timestamps"),
-            max_call_depth: self.max_call_depth,
+    /// The settings of files, the environment and the command line, the last winning.
+    fn conf(&self) -> Conf {
+        let mut conf = Conf::read();
+        for pair in self.option.chunks_exact(2) {
+            conf.set(&pair[0], &pair[1]);
         }
+        for features in &self.extra_experimental_features {
+            conf.set("extra-experimental-features", features);
+        }
+        let depth = self.max_call_depth.map(|depth| depth.to_string());
+        for (name, value) in [
+            ("show-trace", self.show_trace.then_some("true")),
+            ("show-trace", self.no_show_trace.then_some("false")),
+            ("trace-verbose", self.trace_verbose.then_some("true")),
+            ("abort-on-warn", self.abort_on_warn.then_some("true")),
+            ("max-call-depth", depth.as_deref()),
+            ("lint-url-literals", self.lint_url_literals.as_deref()),
+            ("lint-short-path-literals", self.lint_short_path_literals.as_deref()),
+            ("lint-absolute-path-literals", self.lint_absolute_path_literals.as_deref()),
+        ] {
+            if let Some(value) = value {
+                conf.set(name, value);
+            }
+        }
+        conf
+    }
+
+    fn face(conf: &Conf) -> Result<NixFace> {
+        let feature = |name| conf.has("experimental-features", name);
+        let depth = conf.get("max-call-depth").map(str::parse).transpose();
+        Ok(NixFace {
+            stdin: None,
+            trace_verbose: conf.is_on("trace-verbose"),
+            abort_on_warn: conf.is_on("abort-on-warn"),
+            toml_timestamps: feature("parse-toml-timestamps"),
+            max_call_depth: depth.context("the setting 'max-call-depth' is no number")?,
+            features: Features {
+                pipe_operators: feature("pipe-operators"),
+                lints: Lints {
+                    url: level(conf, "lint-url-literals")?,
+                    short_path: level(conf, "lint-short-path-literals")?,
+                    absolute_path: level(conf, "lint-absolute-path-literals")?,
+                },
+            },
+        })
     }
 
     /// A source for each file or expression.
     fn sources(&self) -> Result<Vec<Source>> {
+        let conf = self.conf();
+        let face = Common::face(&conf)?;
         let base = Source {
             include: self.include.clone(),
             arg: self.arg.clone(),
             argstr: self.argstr.clone(),
-            show_trace: self.show_trace && !self.no_show_trace,
-            nix: Some(self.face()),
+            show_trace: conf.is_on("show-trace"),
+            nix: Some(face.clone()),
             ..Source::default()
         };
         if self.files.is_empty() {
@@ -179,7 +229,7 @@ impl Common {
                     std::io::stdin()
                         .read_to_end(&mut text)
                         .context("cannot read standard input")?;
-                    let nix = Some(NixFace { stdin: Some(text), ..self.face() });
+                    let nix = Some(NixFace { stdin: Some(text), ..face.clone() });
                     return Ok(Source { nix, ..base.clone() });
                 }
                 Ok(match self.expr {
@@ -188,6 +238,16 @@ impl Common {
                 })
             })
             .collect()
+    }
+}
+
+/// What a setting says to do about a kind of literal.
+fn level(conf: &Conf, name: &str) -> Result<Level> {
+    match conf.get(name) {
+        None | Some("ignore") => Ok(Level::Ignore),
+        Some("warn") => Ok(Level::Warn),
+        Some("fatal") => Ok(Level::Fatal),
+        Some(other) => bail!("option '{name}' has invalid value '{other}': ignore, warn or fatal"),
     }
 }
 

@@ -195,6 +195,7 @@ fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> (Evaluator, S
         settings.trace_verbose = nix.trace_verbose;
         settings.abort_on_warn = nix.abort_on_warn;
         settings.toml_timestamps = nix.toml_timestamps;
+        settings.features = nix.features;
         settings.max_call_depth = nix.max_call_depth.unwrap_or(settings.max_call_depth);
     }
     let style = Style { show_trace: source.show_trace, nix: source.nix.is_some() };
@@ -204,7 +205,11 @@ fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> (Evaluator, S
 fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Error {
     use std::io::IsTerminal;
     if style.nix {
-        let text = diagnostic::render(&Diagnostic::from(error), evaluator, style.show_trace);
+        let text = diagnostic::render(
+            &Diagnostic::new(error, style.show_trace),
+            evaluator,
+            style.show_trace,
+        );
         return fault::Shown(text).into_error();
     }
     fault::show(error, evaluator, style.show_trace, std::io::stderr().is_terminal()).into_error()

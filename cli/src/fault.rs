@@ -2,6 +2,7 @@
 //! it. Evaluation errors get an excerpt of their source.
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -20,11 +21,20 @@ pub mod status {
 
 /// An evaluation error with its excerpt, ready to be printed.
 #[derive(Debug)]
-pub struct Shown(pub String);
+pub struct Shown(pub Vec<u8>);
+
+impl Shown {
+    /// Writes it to standard error; the excerpt has the bytes of its source.
+    pub fn print(&self) {
+        let mut out = std::io::stderr().lock();
+        // There is nobody else to tell.
+        let _ = out.write_all(&self.0).and_then(|()| out.write_all(b"\n"));
+    }
+}
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -85,7 +95,7 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
     if error.frames.len() > shown {
         text += &format!("\n  … and {} more frames (--show-trace)", error.frames.len() - shown);
     }
-    Shown(text)
+    Shown(text.into_bytes())
 }
 
 fn place(path: &Path) -> String {

@@ -6,6 +6,7 @@ mod command;
 mod compat;
 mod evaluate;
 mod fault;
+mod nixconf;
 mod progress;
 
 use std::ffi::OsString;
@@ -75,7 +76,7 @@ fn end(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     match error.downcast_ref::<fault::Shown>() {
-        Some(shown) => eprintln!("{shown}"),
+        Some(shown) => shown.print(),
         None => eprintln!("{}", progress::plain(&format!("error: {}", sentence(error)))),
     }
     ExitCode::from(status::ERROR)

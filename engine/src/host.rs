@@ -269,11 +269,7 @@ impl Host for StoreHost {
     }
 
     fn message(&self, kind: MessageKind, text: &[u8]) {
-        let text = String::from_utf8_lossy(text);
-        self.events.send(Event::Note(match kind {
-            MessageKind::Trace => format!("trace: {text}"),
-            MessageKind::Warning => format!("warning: {text}"),
-        }));
+        self.events.send(Event::Note(kind.line(text)));
     }
 }
 

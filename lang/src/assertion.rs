@@ -7,8 +7,8 @@ use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::{Loc, SourceName};
 use crate::symbol::Symbol;
-use crate::syntax::ast::Expr;
-use crate::syntax::{self, Features, print};
+use crate::syntax::ast::{Ast, Expr, ExprId};
+use crate::syntax::{self, print};
 use crate::value::{Attrs, Env, List, Value};
 
 fn differ(message: String) -> Error {
@@ -36,8 +36,7 @@ impl Machine {
         Error::new(ErrorKind::Assertion, loc, format!("assertion '{text}' failed"))
     }
 
-    /// The condition as `nix-instantiate --parse` writes it. The tree is long gone: the source
-    /// is parsed again, once for each place.
+    /// The condition as `nix-instantiate --parse` writes it, found once for each place.
     fn condition_text(&mut self, loc: Loc) -> String {
         if let Some(text) = self.conditions.get(&loc) {
             return text.clone();
@@ -48,19 +47,31 @@ impl Machine {
     }
 
     fn parse_condition(&self, loc: Loc) -> Option<String> {
+        self.text_at(loc, |ast, offset| {
+            ast.ids().find_map(|id| match ast.expr(id) {
+                Expr::Assert { cond, .. } if ast.span(id).start as usize == offset => Some(cond),
+                _ => None,
+            })
+        })
+    }
+
+    /// An expression of the source at a place, as `nix-instantiate --parse` writes it. The tree is
+    /// long gone: the source is parsed again.
+    pub(crate) fn text_at(
+        &self,
+        loc: Loc,
+        pick: impl FnOnce(&Ast, usize) -> Option<ExprId>,
+    ) -> Option<String> {
         let (source, offset) = self.sources.find(loc)?;
         let file = syntax::ast::FileId(0);
-        let ast = syntax::parse(file, &source.text, Features::default()).ok()?;
-        let cond = ast.ids().find_map(|id| match ast.expr(id) {
-            Expr::Assert { cond, .. } if ast.span(id).start as usize == offset => Some(cond),
-            _ => None,
-        })?;
+        let ast = syntax::parse(file, &source.text, self.settings.features).ok()?;
+        let expr = pick(&ast, offset)?;
         let base = match &source.name {
             SourceName::File(path) => path.parent(),
             _ => None,
         };
         let base = base.map_or(&b"/"[..], |path| path.as_os_str().as_encoded_bytes());
-        let text = print::expression(&ast, cond, print::Folders { base, home: b"~" });
+        let text = print::expression(&ast, expr, print::Folders { base, home: b"~" });
         Some(String::from_utf8_lossy(&text).into_owned())
     }
 

@@ -79,7 +79,13 @@ impl Machine {
         loc: Loc,
     ) -> Res<Value> {
         self.check_stack(loc)?;
-        match (prim.run)(self, args, loc) {
+        if self.depth > self.settings.max_call_depth {
+            return Err(stack_overflow(loc));
+        }
+        self.depth += 1;
+        let result = (prim.run)(self, args, loc);
+        self.depth -= 1;
+        match result {
             Ok(value) => self.force(value),
             Err(error) => Err(in_builtin(error, prim.shown(), loc)),
         }
@@ -173,7 +179,7 @@ impl Machine {
         loc: Loc,
     ) -> Res<Value> {
         self.check_stack(loc)?;
-        if self.depth >= self.settings.max_call_depth {
+        if self.depth > self.settings.max_call_depth {
             return Err(stack_overflow(loc));
         }
         let outer = lambda.env();
@@ -335,6 +341,10 @@ pub(crate) fn stack_overflow(loc: Loc) -> Error {
 
 #[cold]
 pub(crate) fn in_builtin(error: Error, name: &str, loc: Loc) -> Error {
+    // Its only purpose is the frame of its own.
+    if name == "addErrorContext" {
+        return error;
+    }
     error.frame(loc, format!("while calling the '{name}' builtin"))
 }
 
@@ -348,6 +358,6 @@ pub(crate) fn called(code: &LambdaCode, error: Error, loc: Loc) -> Error {
         Some(name) => format!("while calling '{name}'"),
         None => "while calling anonymous lambda".to_owned(),
     };
-    let error = error.frame(code.loc, text);
-    if loc == Loc::NONE { error } else { error.frame(loc, "from call site") }
+    let error = error.call_frame(code.loc, text);
+    if loc == Loc::NONE { error } else { error.call_frame(loc, "from call site") }
 }

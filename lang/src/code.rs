@@ -131,12 +131,14 @@ impl Arith {
     }
 }
 
-/// Two operands and the operator's place.
+/// Two operands and the operator's place; of the operands of `+`, also where they are.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair {
     pub(crate) left: Gc<Code>,
     pub(crate) right: Gc<Code>,
     pub(crate) loc: Loc,
+    pub(crate) left_loc: Loc,
+    pub(crate) right_loc: Loc,
 }
 
 pub(crate) enum Code {
@@ -219,4 +221,42 @@ pub(crate) enum Code {
         name: &'static [u8],
         loc: Loc,
     },
+}
+
+impl Code {
+    /// Where C++ Nix says that an expression is; constants are nowhere.
+    pub(crate) fn pos(&self) -> Loc {
+        match self {
+            Code::Local(_, loc)
+            | Code::Up { loc, .. }
+            | Code::Dynamic { loc, .. }
+            | Code::Select { loc, .. }
+            | Code::Call { loc, .. }
+            | Code::Assert { loc, .. }
+            | Code::If { loc, .. }
+            | Code::Neg(_, loc)
+            | Code::Interpolated { loc, .. }
+            | Code::Path { loc, .. }
+            | Code::SearchPath { loc, .. } => *loc,
+            Code::Not(_, loc) => *loc,
+            Code::And(pair)
+            | Code::Or(pair)
+            | Code::Implies(pair)
+            | Code::Eq(pair)
+            | Code::Ne(pair)
+            | Code::Compare(_, pair)
+            | Code::Arith(_, pair)
+            | Code::Add(pair)
+            | Code::Concat(pair)
+            | Code::Update(pair) => pair.loc,
+            Code::HasAttr { base, .. } => base.pos(),
+            Code::List(items) => items.first().map_or(Loc::NONE, |item| item.code.pos()),
+            Code::Const(_)
+            | Code::Lambda(_)
+            | Code::Set(_)
+            | Code::RecSet(_)
+            | Code::Let { .. }
+            | Code::With { .. } => Loc::NONE,
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use floe_core::ca::Method;
 
-use crate::code::PartCode;
+use crate::code::{Pair, PartCode};
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, ErrorKind, Res};
 use crate::graph::{GraphError, Segment, SymStr};
@@ -34,6 +34,9 @@ impl Coerce {
     pub(crate) const TO_STRING: Coerce = Coerce { more: true, copy: false };
     pub(crate) const ENV: Coerce = Coerce { more: true, copy: true };
 }
+
+/// The frame of a part of a string or path that is none.
+const SEGMENT: &str = "while evaluating a path segment";
 
 impl From<HostError> for Error {
     fn from(error: HostError) -> Error {
@@ -136,16 +139,17 @@ impl Machine {
         })
     }
 
-    /// Appends a value's text.
+    /// Appends a value's text. `what` is the frame of an error when the value has none; errors of
+    /// computing the value do not get it.
     pub(crate) fn coerce(
         &mut self,
         value: Value,
         mode: Coerce,
-        loc: Loc,
+        (loc, what): (Loc, &str),
         out: &mut Vec<u8>,
         ctx: &mut Ctx,
     ) -> Res<()> {
-        let value = self.force(value)?;
+        let value = self.force(value).map_err(|error| error.looped_at(loc))?;
         match value {
             Value::Str(text) => {
                 *ctx = self.contexts.union(*ctx, text.ctx);
@@ -163,15 +167,14 @@ impl Machine {
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
                     let func = self.force_slot(&to_string.value)?;
                     let text = self.call(func, &[value], loc)?;
-                    return self.coerce(text, mode, loc, out, ctx).map_err(|e| {
-                        e.frame(loc, "while evaluating the result of the `__toString` attribute")
-                    });
+                    let what = "while evaluating the result of the `__toString` attribute";
+                    return self.coerce(text, mode, (loc, what), out, ctx);
                 }
                 let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) else {
-                    return Err(self.cannot_coerce(value, loc));
+                    return Err(self.cannot_coerce(value).frame(loc, what));
                 };
                 let path = self.force_slot(&path.value)?;
-                return self.coerce(path, mode, loc, out, ctx);
+                return self.coerce(path, mode, (loc, what), out, ctx);
             }
             Value::Bool(true) if mode.more => out.push(b'1'),
             Value::Bool(false) | Value::Null if mode.more => {}
@@ -182,10 +185,11 @@ impl Machine {
                 // A context for each step on the way would be quadratic in the list's length.
                 let mut parts = Vec::new();
                 for (index, item) in list.slots().iter().enumerate() {
-                    let item = self.force_slot(item)?;
+                    let item = self.force_slot(item).map_err(|error| error.frame(loc, what))?;
+                    let element = (loc, "while evaluating one element of the list");
                     let mut own = Ctx::EMPTY;
-                    self.coerce(item, mode, loc, out, &mut own)
-                        .map_err(|e| e.frame(loc, "while evaluating one element of the list"))?;
+                    self.nested(loc, |machine| machine.coerce(item, mode, element, out, &mut own))
+                        .map_err(|error| error.frame(loc, what))?;
                     own.add_to(&mut parts);
                     let empty = matches!(item, Value::List(list) if list.len() == 0);
                     if index + 1 < list.len() && !empty {
@@ -195,22 +199,28 @@ impl Machine {
                 ctx.add_to(&mut parts);
                 *ctx = self.contexts.union_all(&parts);
             }
-            other => return Err(self.cannot_coerce(other, loc)),
+            other => return Err(self.cannot_coerce(other).frame(loc, what)),
         }
         Ok(())
     }
 
     #[cold]
-    fn cannot_coerce(&mut self, value: Value, loc: Loc) -> Error {
+    fn cannot_coerce(&mut self, value: Value) -> Error {
         let shown = self.show_error(value);
-        Error::typed(loc, format!("cannot coerce {} to a string: {shown}", self.type_phrase(value)))
+        let message = format!("cannot coerce {} to a string: {shown}", self.type_phrase(value));
+        Error::typed(Loc::NONE, message)
     }
 
-    /// A value's text with its context.
-    pub(crate) fn coerced(&mut self, value: Value, mode: Coerce, loc: Loc) -> Res<(Vec<u8>, Ctx)> {
+    /// A value's text with its context; `at` as for [`Machine::coerce`].
+    pub(crate) fn coerced(
+        &mut self,
+        value: Value,
+        mode: Coerce,
+        at: (Loc, &str),
+    ) -> Res<(Vec<u8>, Ctx)> {
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
-        self.coerce(value, mode, loc, &mut out, &mut ctx)?;
+        self.coerce(value, mode, at, &mut out, &mut ctx)?;
         Ok((out, ctx))
     }
 
@@ -277,8 +287,7 @@ impl Machine {
                 PartCode::Text(text) => out.extend_from_slice(text),
                 PartCode::Expr(code, loc) => {
                     let value = self.eval(code, env)?;
-                    self.coerce(value, Coerce::INTERPOLATE, loc, &mut out, &mut ctx)
-                        .map_err(|e| e.frame(loc, "while evaluating a path segment"))?;
+                    self.coerce(value, Coerce::INTERPOLATE, (loc, SEGMENT), &mut out, &mut ctx)?;
                 }
             }
         }
@@ -298,7 +307,7 @@ impl Machine {
                 PartCode::Text(text) => out.extend_from_slice(text),
                 PartCode::Expr(code, at) => {
                     let value = self.eval(code, env)?;
-                    self.coerce(value, Coerce::PLAIN, at, &mut out, &mut ctx)?;
+                    self.coerce(value, Coerce::PLAIN, (at, SEGMENT), &mut out, &mut ctx)?;
                 }
             }
         }
@@ -320,47 +329,55 @@ impl Machine {
         Value::Path(Str::alloc(&mut self.heap, &paths::normalise(bytes), Ctx::EMPTY))
     }
 
-    pub(crate) fn add_to_path(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
+    pub(crate) fn add_to_path(&mut self, left: Value, right: Value, pair: &Pair) -> Res<Value> {
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
-        self.coerce(left, Coerce::PLAIN, loc, &mut out, &mut ctx)?;
-        self.coerce(right, Coerce::PLAIN, loc, &mut out, &mut ctx)
-            .map_err(|e| e.frame(loc, "while evaluating a path segment"))?;
-        self.path_from(&out, ctx, loc)
+        self.coerce(left, Coerce::PLAIN, (pair.left_loc, SEGMENT), &mut out, &mut ctx)?;
+        self.coerce(right, Coerce::PLAIN, (pair.right_loc, SEGMENT), &mut out, &mut ctx)?;
+        self.path_from(&out, ctx, pair.loc)
     }
 
-    pub(crate) fn add_strings(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
+    pub(crate) fn add_strings(&mut self, left: Value, right: Value, pair: &Pair) -> Res<Value> {
         let mode = if matches!(left, Value::Str(_)) { Coerce::INTERPOLATE } else { Coerce::PLAIN };
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
-        for value in [left, right] {
-            self.coerce(value, mode, loc, &mut out, &mut ctx)
-                .map_err(|e| e.frame(loc, "while evaluating a path segment"))?;
-        }
+        self.coerce(left, mode, (pair.left_loc, SEGMENT), &mut out, &mut ctx)?;
+        self.coerce(right, mode, (pair.right_loc, SEGMENT), &mut out, &mut ctx)?;
         Ok(self.string_with(&out, ctx))
     }
 
     /// A value as an absolute path, its context realised so that it can be read.
-    pub(crate) fn as_path(&mut self, value: Value, loc: Loc) -> Res<Vec<u8>> {
-        let value = self.force(value)?;
-        if let Value::Path(path) = value {
-            return Ok(Str::bytes(path).to_vec());
-        }
-        let (bytes, ctx) = self.coerced_path(value, loc)?;
+    pub(crate) fn as_path(&mut self, value: Value, loc: Loc, what: &str) -> Res<Vec<u8>> {
+        let (bytes, ctx) = self.coerced_path(value, (loc, what))?;
         self.realise(ctx, loc)?;
         Ok(paths::normalise(&bytes))
     }
 
     /// A value as the text of an absolute path, with its context.
-    pub(crate) fn coerced_path(&mut self, value: Value, loc: Loc) -> Res<(Vec<u8>, Ctx)> {
-        let (bytes, ctx) = self.coerced(value, Coerce::PLAIN, loc)?;
+    pub(crate) fn coerced_path(
+        &mut self,
+        value: Value,
+        (loc, what): (Loc, &str),
+    ) -> Res<(Vec<u8>, Ctx)> {
+        let value = self.force(value).map_err(|error| error.frame(loc, what))?;
+        match value {
+            Value::Path(path) => return Ok((Str::bytes(path).to_vec(), Ctx::EMPTY)),
+            Value::Attrs(attrs) => {
+                if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
+                    self.check_stack(loc)?;
+                    let func = self.force_slot(&to_string.value)?;
+                    let text = self.call(func, &[value], loc)?;
+                    return self.coerced_path(text, (loc, what));
+                }
+            }
+            _ => {}
+        }
+        let (bytes, ctx) = self.coerced(value, Coerce::PLAIN, (loc, what))?;
         let bytes = if ctx.is_empty() { bytes } else { self.real_bytes(&bytes)? };
         if bytes.first() != Some(&b'/') {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            return Err(Error::eval(
-                loc,
-                format!("string '{text}' doesn't represent an absolute path"),
-            ));
+            let message = format!("string '{text}' doesn't represent an absolute path");
+            return Err(Error::eval(Loc::NONE, message).frame(loc, what));
         }
         Ok((bytes, ctx))
     }

@@ -201,6 +201,14 @@ impl Machine {
             })
             .collect();
         let &[drv] = &drvs[..] else {
+            let text = String::from_utf8_lossy(self.text(text)?).into_owned();
+            if let Ok(path) = floe_core::path::StorePath::parse(&text)
+                && !text.ends_with(".drv")
+            {
+                let name = path.as_str().rsplit('/').next().unwrap_or_default();
+                let message = format!("store path '{name}' is not a valid derivation path");
+                return Err(Error::eval(Loc::NONE, message));
+            }
             return Err(not_one("has a 'drvPath' that names no derivation of this evaluation"));
         };
         let graph = self.graph.clone();

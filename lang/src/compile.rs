@@ -193,7 +193,11 @@ impl Compiler<'_> {
                     Code::List(items)
                 }
             }
-            Expr::Not(inner) => Code::Not(self.expr(inner)?, self.loc(inner)),
+            Expr::Not(inner) => {
+                // C++ Nix puts the operator where its argument is.
+                let inner = self.expr(inner)?;
+                Code::Not(inner, inner.pos())
+            }
             Expr::Neg(inner) => match self.rebound("__sub") {
                 Some(func) => {
                     let zero = self.put(Code::Const(Value::Int(0)));
@@ -203,7 +207,9 @@ impl Compiler<'_> {
                 }
                 None => Code::Neg(self.expr(inner)?, loc),
             },
-            Expr::Binary { op, at, left, right } => {
+            Expr::Binary { op, at, left, right, starts } => {
+                let [left_loc, right_loc] = starts.map(|start| self.offset(start));
+                let (left, right) = ((left, left_loc), (right, right_loc));
                 self.binary(op, self.offset(at), left, right)?
             }
         };
@@ -286,7 +292,13 @@ impl Compiler<'_> {
         Ok(Code::Call { func, args, loc })
     }
 
-    fn binary(&mut self, op: BinaryOp, loc: Loc, left: ExprId, right: ExprId) -> Res<Code> {
+    fn binary(
+        &mut self,
+        op: BinaryOp,
+        loc: Loc,
+        (left, left_loc): (ExprId, Loc),
+        (right, right_loc): (ExprId, Loc),
+    ) -> Res<Code> {
         let named = match op {
             BinaryOp::Sub => Some("__sub"),
             BinaryOp::Mul => Some("__mul"),
@@ -304,7 +316,8 @@ impl Compiler<'_> {
             }
             return Ok(call);
         }
-        let pair = Pair { left: self.expr(left)?, right: self.expr(right)?, loc };
+        let (left, right) = (self.expr(left)?, self.expr(right)?);
+        let pair = Pair { left, right, loc, left_loc, right_loc };
         Ok(match op {
             BinaryOp::Eq => Code::Eq(pair),
             BinaryOp::Ne => Code::Ne(pair),

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::{ErrorKind, EvalError};
+use crate::error::{ErrorKind, EvalError, Shown};
 use crate::graph::SourcePos;
 
 /// What kind of failure it is; callers choose exit codes and hints by it.
@@ -66,8 +66,9 @@ impl From<&SourcePos> for Position {
     }
 }
 
-impl From<&EvalError> for Diagnostic {
-    fn from(error: &EvalError) -> Diagnostic {
+impl Diagnostic {
+    /// What is known of an error; the calls of functions belong to a full trace only.
+    pub fn new(error: &EvalError, show_trace: bool) -> Diagnostic {
         let kind = match error.kind {
             ErrorKind::Syntax => Kind::Syntax,
             ErrorKind::Throw => Kind::Throw,
@@ -84,12 +85,18 @@ impl From<&EvalError> for Diagnostic {
         let mut frames = Vec::with_capacity(error.frames.len());
         let mut call = None;
         for frame in error.frames.iter().rev() {
+            if frame.shown == Shown::InFull && !show_trace {
+                continue;
+            }
             let is_call = frame.text.starts_with("while calling the '");
             let repeats = !is_call && frame.pos.is_some() && frame.pos == call;
+            if repeats && frame.shown == Shown::InFull {
+                continue;
+            }
             frames.push(Frame {
                 message: frame.text.clone(),
                 position: frame.pos.as_ref().filter(|_| !repeats).map(Position::from),
-                always: frame.always,
+                always: frame.shown == Shown::Always,
             });
             if is_call {
                 call.clone_from(&frame.pos);
@@ -113,12 +120,12 @@ impl From<&EvalError> for Diagnostic {
 /// Gives the lines of sources.
 pub trait SourceLines {
     /// A line (from 1) without its end; `None` where there is no such line or no such file.
-    fn line(&self, file: &str, line: u32) -> Option<String>;
+    fn line(&self, file: &str, line: u32) -> Option<Vec<u8>>;
 }
 
 /// No sources: positions are shown without their lines.
 impl SourceLines for () {
-    fn line(&self, _file: &str, _line: u32) -> Option<String> {
+    fn line(&self, _file: &str, _line: u32) -> Option<Vec<u8>> {
         None
     }
 }
@@ -127,28 +134,53 @@ impl SourceLines for () {
 const SHORT_TRACE: usize = 3;
 /// So many repeated frames are shown; more are counted.
 const REPEATS: usize = 5;
-/// Everything below `error: ` stands under its text.
-const INDENT: &str = "       ";
+/// What an error begins with; the lines below stand under its text.
+const ERROR: &str = "error: ";
+/// What a warning begins with.
+const WARNING: &str = "warning: ";
 
-/// Writes a failure as C++ Nix does, without a final line end.
-pub fn render(diagnostic: &Diagnostic, sources: &dyn SourceLines, show_trace: bool) -> String {
-    let mut body = String::new();
+/// Writes a failure as C++ Nix does, without a final line end. Lines of sources need not be UTF-8.
+pub fn render(diagnostic: &Diagnostic, sources: &dyn SourceLines, show_trace: bool) -> Vec<u8> {
+    let mut body = Vec::new();
     if !diagnostic.frames.is_empty() {
         frames(&mut body, &diagnostic.frames, sources, show_trace);
-        body.push_str("\nerror: ");
+        put(&mut body, "\nerror: ");
     }
-    body.push_str(&diagnostic.message);
-    body.push('\n');
+    put(&mut body, &diagnostic.message);
+    body.push(b'\n');
     place(&mut body, "", diagnostic.position.as_ref(), sources);
     for hint in &diagnostic.hints {
-        body.push_str(hint);
-        body.push('\n');
+        put(&mut body, hint);
+        body.push(b'\n');
     }
-    indented(&body)
+    let mut text = indented(&body, ERROR, ERROR.len());
+    // A message that ends a line of its own keeps the start of the next one.
+    if diagnostic.message.ends_with('\n') && diagnostic.position.is_none() {
+        text.push(b'\n');
+        text.resize(text.len() + ERROR.len(), b' ');
+    }
+    text
+}
+
+/// Writes a warning as C++ Nix does, without the `warning: ` before it.
+pub fn warning(message: &str, at: Option<&SourcePos>, sources: &dyn SourceLines) -> Vec<u8> {
+    let mut body = message.as_bytes().to_vec();
+    body.push(b'\n');
+    place(&mut body, "", at.map(Position::from).as_ref(), sources);
+    indented(&body, "", WARNING.len())
+}
+
+/// A text whose further lines are indented.
+pub fn hanging(text: &[u8], indent: usize) -> Vec<u8> {
+    indented(text, "", indent)
+}
+
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// The frames, repeated ones left out, with an ellipsis each.
-fn frames(out: &mut String, frames: &[Frame], sources: &dyn SourceLines, show_trace: bool) {
+fn frames(out: &mut Vec<u8>, frames: &[Frame], sources: &dyn SourceLines, show_trace: bool) {
     let mut seen: HashSet<&Frame> = HashSet::new();
     let mut repeated: Vec<&Frame> = Vec::new();
     let mut count = 0;
@@ -162,86 +194,91 @@ fn frames(out: &mut String, frames: &[Frame], sources: &dyn SourceLines, show_tr
             repeated.push(frame);
             continue;
         }
-        if flush(out, &mut repeated, sources, &mut count) {
-            seen.clear();
-        }
+        flush(out, &mut repeated, sources, &mut count);
         count += 1 + step(out, frame, sources);
     }
     flush(out, &mut repeated, sources, &mut count);
     if cut {
-        out.push_str(
+        put(
+            out,
             "\n(stack trace truncated; use '--show-trace' to show the full, detailed trace)\n",
         );
     }
 }
 
-/// Writes the repeated frames, or how many there are; says whether it counted them.
+/// Writes the repeated frames, or how many there are.
 fn flush(
-    out: &mut String,
+    out: &mut Vec<u8>,
     repeated: &mut Vec<&Frame>,
     sources: &dyn SourceLines,
     count: &mut usize,
-) -> bool {
-    let many = repeated.len() > REPEATS;
-    if many {
-        out.push_str(&format!("\n({} duplicate frames omitted)\n", repeated.len()));
+) {
+    if repeated.len() > REPEATS {
+        put(out, &format!("\n({} duplicate frames omitted)\n", repeated.len()));
     } else {
         for frame in repeated.iter() {
             *count += 1 + step(out, frame, sources);
         }
     }
     repeated.clear();
-    many
 }
 
 /// Writes a frame; a position counts as one more.
-fn step(out: &mut String, frame: &Frame, sources: &dyn SourceLines) -> usize {
-    out.push_str(&format!("\n… {}\n", frame.message));
+fn step(out: &mut Vec<u8>, frame: &Frame, sources: &dyn SourceLines) -> usize {
+    put(out, &format!("\n… {}\n", frame.message));
     place(out, "  ", frame.position.as_ref(), sources);
     frame.position.is_some() as usize
 }
 
 /// `at file:line:column:` and the lines around it.
-fn place(out: &mut String, indent: &str, position: Option<&Position>, sources: &dyn SourceLines) {
+fn place(out: &mut Vec<u8>, indent: &str, position: Option<&Position>, sources: &dyn SourceLines) {
     let Some(position) = position else { return };
     let Position { file, line, column } = position;
-    out.push_str(&format!("{indent}at {file}:{line}"));
+    put(out, &format!("{indent}at {file}:{line}"));
     if *column > 0 {
-        out.push_str(&format!(":{column}"));
+        put(out, &format!(":{column}"));
     }
-    out.push(':');
+    out.push(b':');
     if *line > 1 {
         code(out, file, line - 1, sources);
     }
     if code(out, file, *line, sources) {
         if *column > 0 {
-            out.push_str(&format!("\n      |{:width$}^", "", width = *column as usize));
+            // The column of a very long line is too much for a width in a format.
+            put(out, "\n      |");
+            out.resize(out.len() + *column as usize, b' ');
+            out.push(b'^');
         }
         code(out, file, line + 1, sources);
     }
-    out.push('\n');
+    out.push(b'\n');
 }
 
 /// Writes a line of a source, if there is one.
-fn code(out: &mut String, file: &str, line: u32, sources: &dyn SourceLines) -> bool {
+fn code(out: &mut Vec<u8>, file: &str, line: u32, sources: &dyn SourceLines) -> bool {
     let Some(text) = sources.line(file, line) else {
         return false;
     };
-    out.push_str(&format!("\n {line:>5}| {text}"));
+    put(out, &format!("\n {line:>5}| "));
+    out.extend_from_slice(&text);
     true
 }
 
-/// Puts `error: ` before the first line and as much space before the others; no line ends with space.
-fn indented(body: &str) -> String {
-    let mut out = String::with_capacity(body.len() * 2);
-    for (index, line) in body.trim_end().split('\n').enumerate() {
+/// Puts a prefix before the first line and space before the others; no line ends with space.
+fn indented(body: &[u8], prefix: &str, indent: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() * 2);
+    for (index, line) in body.trim_ascii_end().split(|byte| *byte == b'\n').enumerate() {
         if index > 0 {
-            out.push('\n');
+            out.push(b'\n');
         }
         let start = out.len();
-        out.push_str(if index == 0 { "error: " } else { INDENT });
-        out.push_str(line);
-        let kept = out[start..].trim_end().len();
+        if index == 0 {
+            put(&mut out, prefix);
+        } else {
+            out.resize(start + indent, b' ');
+        }
+        out.extend_from_slice(line);
+        let kept = out[start..].trim_ascii_end().len();
         out.truncate(start + kept);
     }
     out
@@ -254,9 +291,9 @@ mod tests {
     struct Text(&'static str);
 
     impl SourceLines for Text {
-        fn line(&self, file: &str, line: u32) -> Option<String> {
+        fn line(&self, file: &str, line: u32) -> Option<Vec<u8>> {
             assert_eq!(file, "/a.nix");
-            self.0.split('\n').nth(line as usize - 1).map(str::to_owned)
+            self.0.split('\n').nth(line as usize - 1).map(|line| line.as_bytes().to_vec())
         }
     }
 
@@ -278,9 +315,14 @@ mod tests {
         }
     }
 
+    fn shown(diagnostic: &Diagnostic) -> String {
+        String::from_utf8(render(diagnostic, &(), true)).unwrap()
+    }
+
     #[track_caller]
     fn check(diagnostic: &Diagnostic, show_trace: bool, expect: &str) {
-        assert_eq!(render(diagnostic, &Text("if true\nthen abort\n"), show_trace), expect);
+        let text = render(diagnostic, &Text("if true\nthen abort\n"), show_trace);
+        assert_eq!(String::from_utf8(text).unwrap(), expect);
     }
 
     #[test]
@@ -307,19 +349,19 @@ mod tests {
         let expect = "error:\n       … f0\n\n       … f1\n\n       … f2\n\n       … f3\n\n       \
                       (stack trace truncated; use '--show-trace' to show the full, detailed trace)\n\n       error: kaboom";
         check(&failure(frames.clone(), None), false, expect);
-        let full = render(&failure(frames, None), &(), true);
+        let full = shown(&failure(frames, None));
         assert!(full.contains("… f5") && !full.contains("truncated"), "{full}");
     }
 
     #[test]
     fn repeated_frames_are_counted() {
         let frames = vec![frame("again", None); 11];
-        let text = render(&failure(frames, None), &(), true);
+        let text = shown(&failure(frames, None));
         assert_eq!(
             text,
             "error:\n       … again\n\n       (10 duplicate frames omitted)\n\n       error: kaboom"
         );
-        let few = render(&failure(vec![frame("again", None); 3], None), &(), true);
+        let few = shown(&failure(vec![frame("again", None); 3], None));
         assert_eq!(few.matches("… again").count(), 3);
     }
 }

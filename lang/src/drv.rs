@@ -56,10 +56,8 @@ impl Machine {
         let what = "while evaluating the argument passed to builtins.derivationStrict";
         let attrs = self.as_attrs(arg, loc).map_err(|e| e.frame(loc, what))?;
         let Some(name_attr) = Attrs::find(attrs, Symbol::NAME) else {
-            let error = self.missing_attribute(attrs, Symbol::NAME, loc);
-            return Err(
-                error.frame(loc, "in the attrset passed as argument to builtins.derivationStrict")
-            );
+            let what = "in the attrset passed as argument to builtins.derivationStrict";
+            return Err(crate::builtins::missing(Symbol::NAME).frame(Loc::NONE, what));
         };
         let name = self
             .force_slot(&name_attr.value)
@@ -180,9 +178,8 @@ impl Machine {
             b"args" => {
                 for item in self.as_list(value, loc)?.slots() {
                     let item = self.force_slot(item)?;
-                    let (_, arg) = self.env_text(item, ctx, loc).map_err(|e| {
-                        e.frame(loc, "while evaluating an element of the argument list")
-                    })?;
+                    let what = "while evaluating an element of the argument list";
+                    let (_, arg) = self.env_text(item, ctx, (loc, what))?;
                     draft.args.push(arg);
                 }
                 return Ok(());
@@ -192,7 +189,7 @@ impl Machine {
         if draft.json.is_some() {
             return self.structured_attr(draft, key, value, ctx, loc);
         }
-        let (text, symbolic) = self.env_text(value, ctx, loc)?;
+        let (text, symbolic) = self.env_text(value, ctx, (loc, ""))?;
         match key {
             b"builder" => draft.builder = text.to_vec(),
             b"system" => draft.system = text.to_vec(),
@@ -217,9 +214,9 @@ impl Machine {
         &mut self,
         value: Value,
         ctx: &mut Ctx,
-        loc: Loc,
+        at: (Loc, &str),
     ) -> Res<(Cow<'static, [u8]>, SymStr)> {
-        let (text, at) = match value {
+        let (text, held) = match value {
             Value::Str(text) => {
                 *ctx = self.contexts.union(*ctx, text.ctx);
                 let bytes = Str::bytes(text);
@@ -227,12 +224,12 @@ impl Machine {
             }
             other => {
                 let mut text = Vec::new();
-                self.coerce(other, Coerce::ENV, loc, &mut text, ctx)?;
+                self.coerce(other, Coerce::ENV, at, &mut text, ctx)?;
                 (Cow::Owned(text), None)
             }
         };
         let short = text.len() <= SHORT_BYTES;
-        let known = match at {
+        let known = match held {
             _ if short => self.texts.short.get(&*text),
             Some(at) => self.texts.long.get(&at),
             None => None,
@@ -243,7 +240,7 @@ impl Machine {
         let symbolic = self.segments(&text);
         if short {
             self.texts.short.insert((&*text).into(), symbolic.clone());
-        } else if let Some(at) = at {
+        } else if let Some(at) = held {
             self.texts.long.insert(at, symbolic.clone());
         }
         Ok((text, symbolic))
@@ -299,7 +296,7 @@ impl Machine {
                     "In a derivation named '{}', 'structuredAttrs' disables the effect of the derivation attribute '{key}'; use 'outputChecks.<output>.{key}' instead",
                     draft.name
                 );
-                self.host.message(crate::host::MessageKind::Warning, text.as_bytes());
+                self.host.message(crate::host::MessageKind::Notice, text.as_bytes());
             }
             _ => {}
         }
@@ -367,7 +364,7 @@ impl Machine {
             };
             let hash = Hash::zero(algo);
             let warning = format!("found empty hash, assuming '{}'", hash.sri());
-            self.host.message(crate::host::MessageKind::Warning, warning.as_bytes());
+            self.host.message(crate::host::MessageKind::Notice, warning.as_bytes());
             return Ok(hash);
         }
         Hash::parse(text, algo).map_err(|error| Error::eval(loc, error.to_string()))

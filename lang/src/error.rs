@@ -1,7 +1,9 @@
 //! What can go wrong in an evaluation, as data: kind, words, place, and the frames that led
 //! there. Rendering with source excerpts is the affair of whoever shows it.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::graph::SourcePos;
 use crate::source::{Loc, Sources};
@@ -35,6 +37,17 @@ pub enum ErrorKind {
     Eval,
 }
 
+/// When a step is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Among the first steps of a short trace.
+    Usually,
+    /// Even in a short trace (`builtins.addErrorContext`).
+    Always,
+    /// In full traces only: the call of a function.
+    InFull,
+}
+
 /// A step on the way to an error, innermost first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -42,8 +55,8 @@ pub struct Frame {
     pub text: String,
     /// Where.
     pub pos: Option<SourcePos>,
-    /// Shown even in a short trace (`builtins.addErrorContext`).
-    pub always: bool,
+    /// When to show it.
+    pub shown: Shown,
 }
 
 /// A failed evaluation.
@@ -69,16 +82,18 @@ impl fmt::Display for EvalError {
     }
 }
 
-/// The inner form: eight bytes on the success path, places unresolved.
+/// The inner form: eight bytes on the success path, places unresolved. Shared with the promises
+/// that failed with it, so that they fail again without being computed again; what is added on
+/// the way out is seen by them too, as in C++ Nix.
 #[derive(Debug)]
-pub(crate) struct Error(pub(crate) Box<Failure>);
+pub(crate) struct Error(Rc<RefCell<Failure>>);
 
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) kind: ErrorKind,
-    pub(crate) message: String,
-    pub(crate) loc: Loc,
-    pub(crate) frames: Vec<(Loc, String, bool)>,
+#[derive(Clone, Debug)]
+struct Failure {
+    kind: ErrorKind,
+    message: String,
+    loc: Loc,
+    frames: Vec<(Loc, String, Shown)>,
 }
 
 pub(crate) type Res<T> = Result<T, Error>;
@@ -89,7 +104,8 @@ const MAX_FRAMES: usize = 20_000;
 impl Error {
     #[cold]
     pub(crate) fn new(kind: ErrorKind, loc: Loc, message: impl Into<String>) -> Error {
-        Error(Box::new(Failure { kind, message: message.into(), loc, frames: Vec::new() }))
+        let failure = Failure { kind, message: message.into(), loc, frames: Vec::new() };
+        Error(Rc::new(RefCell::new(failure)))
     }
 
     #[cold]
@@ -102,46 +118,84 @@ impl Error {
         Error::new(ErrorKind::Type, loc, message)
     }
 
+    fn push(self, loc: Loc, text: String, shown: Shown) -> Error {
+        let mut failure = self.0.borrow_mut();
+        if shown == Shown::Always || failure.frames.len() < MAX_FRAMES {
+            failure.frames.push((loc, text, shown));
+        }
+        drop(failure);
+        self
+    }
+
     /// Adds a frame.
     #[cold]
-    pub(crate) fn frame(mut self, loc: Loc, text: impl Into<String>) -> Error {
-        if self.0.frames.len() < MAX_FRAMES {
-            self.0.frames.push((loc, text.into(), false));
-        }
-        self
+    pub(crate) fn frame(self, loc: Loc, text: impl Into<String>) -> Error {
+        self.push(loc, text.into(), Shown::Usually)
+    }
+
+    /// Adds a frame that only full traces show.
+    #[cold]
+    pub(crate) fn call_frame(self, loc: Loc, text: impl Into<String>) -> Error {
+        self.push(loc, text.into(), Shown::InFull)
     }
 
     /// Adds a frame that short traces show too.
     #[cold]
-    pub(crate) fn context(mut self, text: String) -> Error {
-        self.0.frames.push((Loc::NONE, text, true));
-        self
+    pub(crate) fn context(self, text: String) -> Error {
+        self.push(Loc::NONE, text, Shown::Always)
     }
 
     /// Gives the place, if none is known yet.
     #[cold]
-    pub(crate) fn at(mut self, loc: Loc) -> Error {
-        if self.0.loc == Loc::NONE {
-            self.0.loc = loc;
+    pub(crate) fn at(self, loc: Loc) -> Error {
+        let mut failure = self.0.borrow_mut();
+        if failure.loc == Loc::NONE {
+            failure.loc = loc;
         }
+        drop(failure);
         self
     }
 
+    /// Gives the place where a value that needs itself is read.
+    #[cold]
+    pub(crate) fn looped_at(self, loc: Loc) -> Error {
+        if self.kind() == ErrorKind::InfiniteRecursion { self.at(loc) } else { self }
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.0.borrow().kind
+    }
+
     pub(crate) fn is_catchable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Throw | ErrorKind::Assertion)
+        matches!(self.kind(), ErrorKind::Throw | ErrorKind::Assertion)
+    }
+
+    /// The same failure, for the table of those that promises ended with.
+    pub(crate) fn share(&self) -> Error {
+        Error(self.0.clone())
+    }
+
+    pub(crate) fn is_same(&self, other: &Error) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A failure of its own with what is known of this one so far.
+    pub(crate) fn again(&self) -> Error {
+        Error(Rc::new(RefCell::new(self.0.borrow().clone())))
     }
 
     pub(crate) fn resolve(self, sources: &Sources) -> EvalError {
-        let failure = *self.0;
+        let failure = self.0.borrow();
+        let frame = |(loc, text, shown): &(Loc, String, Shown)| Frame {
+            text: text.clone(),
+            pos: sources.resolve(*loc),
+            shown: *shown,
+        };
         EvalError {
             kind: failure.kind,
-            message: failure.message,
+            message: failure.message.clone(),
             pos: sources.resolve(failure.loc),
-            frames: failure
-                .frames
-                .into_iter()
-                .map(|(loc, text, always)| Frame { text, pos: sources.resolve(loc), always })
-                .collect(),
+            frames: failure.frames.iter().map(frame).collect(),
         }
     }
 }

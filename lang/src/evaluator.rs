@@ -256,7 +256,7 @@ impl Evaluator {
         let value = self.own(value);
         self.run(|machine| {
             let (text, _) =
-                machine.coerced(value, crate::coerce::Coerce::INTERPOLATE, Loc::NONE)?;
+                machine.coerced(value, crate::coerce::Coerce::INTERPOLATE, (Loc::NONE, ""))?;
             machine.real_bytes(&text)
         })
     }
@@ -283,21 +283,7 @@ impl Evaluator {
 }
 
 impl SourceLines for Evaluator {
-    fn line(&self, file: &str, line: u32) -> Option<String> {
-        let text = self.source_text(Path::new(file))?;
-        let mut rest = text;
-        for number in 1.. {
-            let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-            if number == line {
-                return Some(String::from_utf8_lossy(&rest[..end]).into_owned());
-            }
-            let after = match rest.get(end..) {
-                None | Some([]) => return None,
-                Some([b'\r', b'\n', after @ ..]) => after,
-                Some([_, after @ ..]) => after,
-            };
-            rest = after;
-        }
-        None
+    fn line(&self, file: &str, line: u32) -> Option<Vec<u8>> {
+        self.machine.sources.line(file, line)
     }
 }

@@ -86,8 +86,24 @@ pub struct Fetched {
 pub enum MessageKind {
     /// `builtins.trace`: shown as `trace: ...`.
     Trace,
-    /// `builtins.warn` and the evaluator's own warnings.
+    /// `builtins.warn`: shown as `evaluation warning: ...`.
     Warning,
+    /// The evaluator's own warnings: shown as `warning: ...`.
+    Notice,
+}
+
+impl MessageKind {
+    /// The message as C++ Nix shows it.
+    pub fn line(self, text: &[u8]) -> String {
+        let prefix = match self {
+            MessageKind::Trace => "trace:",
+            MessageKind::Warning => "evaluation warning:",
+            MessageKind::Notice => "warning:",
+        };
+        let text = String::from_utf8_lossy(text);
+        let space = if text.starts_with('\n') { "" } else { " " };
+        format!("{prefix}{space}{text}")
+    }
 }
 
 /// Why the host could not do what it was asked.

@@ -5,13 +5,14 @@ use std::os::unix::ffi::OsStrExt;
 use crate::compile::{Surroundings, compile};
 use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
-use crate::host::FileKind;
+use crate::host::{FileKind, MessageKind};
 use crate::machine::{Import, Machine};
 use crate::source::{Loc, SourceName};
 use crate::symbol::Symbol;
-use crate::syntax::{self, Features};
+use crate::syntax;
+use crate::syntax::lint::Warning;
 use crate::value::{Attrs, Env, Value};
-use crate::{coerce, paths};
+use crate::{coerce, diagnostic, paths};
 
 const MAX_LINKS: usize = 1024;
 
@@ -153,7 +154,7 @@ impl Machine {
         };
         let start = self.sources.loc(syntax::ast::Pos { file, offset: 0 });
         let source = self.sources.text(file);
-        let ast = match syntax::parse(file, &source.text, Features::default()) {
+        let ast = match syntax::parse(file, &source.text, self.settings.features) {
             Ok(ast) => ast,
             Err(error) => {
                 let locate = |span: syntax::ast::Span| self.show_loc(Loc(start.0 + span.start));
@@ -165,6 +166,9 @@ impl Machine {
                 ));
             }
         };
+        for warning in ast.warnings() {
+            self.warn_of_syntax(warning, start, &source.text);
+        }
         let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
         let around = Surroundings {
             globals: &self.globals,
@@ -177,6 +181,26 @@ impl Machine {
             stack_limit: self.stack_limit,
         };
         compile(&ast, &mut self.heap, &mut self.tables, &around)
+    }
+
+    fn warn_of_syntax(&self, warning: &Warning, start: Loc, text: &[u8]) {
+        let at = |span: syntax::ast::Span| Loc(start.0 + span.start);
+        let message = match warning {
+            Warning::Literal(lint, span) => {
+                let place = self.sources.resolve(at(*span));
+                diagnostic::warning(&lint.to_string(), place.as_ref(), &self.sources)
+            }
+            Warning::CursedOr(span) => {
+                let place = self.show_loc(at(*span));
+                let mut message = format!("at {place}: This expression uses `or` as an identifier in a way that will change in a future Nix release.\nWrap this entire expression in parentheses to preserve its current meaning:\n    (").into_bytes();
+                message.extend_from_slice(&text[span.start as usize..span.end as usize]);
+                message.extend_from_slice(
+                    b")\nGive feedback at https://github.com/NixOS/nix/pull/11121",
+                );
+                message
+            }
+        };
+        self.host.message(MessageKind::Notice, &message);
     }
 
     /// A top-level expression's value, computed when needed.

@@ -64,8 +64,20 @@ impl Machine {
         out: &mut Vec<u8>,
         ctx: &mut Ctx,
     ) -> Res<()> {
-        self.check_stack(loc)?;
-        match self.force(value)? {
+        self.nested(loc, |machine| {
+            let forced = machine.force_at(value, loc)?;
+            machine.write_forced(forced, loc, out, ctx)
+        })
+    }
+
+    fn write_forced(
+        &mut self,
+        value: Value,
+        loc: Loc,
+        out: &mut Vec<u8>,
+        ctx: &mut Ctx,
+    ) -> Res<()> {
+        match value {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(b) => out.extend_from_slice(if b { b"true" } else { b"false" }),
             Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
@@ -76,7 +88,7 @@ impl Machine {
             }
             path @ Value::Path(_) => {
                 let mut text = Vec::new();
-                self.coerce(path, Coerce::INTERPOLATE, loc, &mut text, ctx)?;
+                self.coerce(path, Coerce::INTERPOLATE, (loc, ""), &mut text, ctx)?;
                 self.json_string(&text, out)?;
             }
             Value::List(list) => {
@@ -85,8 +97,7 @@ impl Machine {
                     if index > 0 {
                         out.push(b',');
                     }
-                    let item = self.force_slot(item)?;
-                    self.write_json(item, loc, out, ctx).map_err(|e| {
+                    self.write_json(item.get(), loc, out, ctx).map_err(|e| {
                         e.frame(loc, format!("while evaluating list element at index {index}"))
                     })?;
                 }
@@ -95,12 +106,11 @@ impl Machine {
             set @ Value::Attrs(attrs) => {
                 if Attrs::find(attrs, Symbol::TO_STRING).is_some() {
                     let mut text = Vec::new();
-                    self.coerce(set, Coerce::PLAIN, loc, &mut text, ctx)?;
+                    self.coerce(set, Coerce::PLAIN, (loc, ""), &mut text, ctx)?;
                     return self.json_string(&text, out);
                 }
                 if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
-                    let path = self.force_slot(&path.value)?;
-                    return self.write_json(path, loc, out, ctx);
+                    return self.write_json(path.value.get(), path.loc, out, ctx);
                 }
                 out.push(b'{');
                 let mut all: Vec<&'static Attr> =
@@ -112,8 +122,7 @@ impl Machine {
                     }
                     json::write_string(out, attr.name.as_bytes());
                     out.push(b':');
-                    let value = self.force_slot(&attr.value)?;
-                    self.write_json(value, attr.loc, out, ctx).map_err(|e| {
+                    self.write_json(attr.value.get(), attr.loc, out, ctx).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name))
                     })?;
                 }

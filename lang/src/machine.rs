@@ -13,6 +13,7 @@ use crate::code::*;
 use crate::compile::Tables;
 use crate::context::{Contexts, Ctx};
 use crate::error::{Error, ErrorKind, Res};
+use crate::failures::Failures;
 use crate::graph::{DrvGraph, SourceId};
 use crate::heap::{Gc, Heap};
 use crate::host::Host;
@@ -36,6 +37,8 @@ pub(crate) struct Machine {
     pub(crate) imports: FxHashMap<Vec<u8>, Import>,
     pub(crate) copied: FxHashMap<Vec<u8>, SourceId>,
     pub(crate) derivation: Option<Value>,
+    /// What promises failed with.
+    pub(crate) failures: Failures,
     /// The conditions of asserts that failed, as text.
     pub(crate) conditions: FxHashMap<Loc, String>,
     pub(crate) patterns: builtins::json::Patterns,
@@ -93,12 +96,6 @@ impl Machine {
         self.thunk(State::App(pair))
     }
 
-    /// A call with two arguments that happens when needed.
-    pub(crate) fn delay_call2(&mut self, func: Value, first: Value, second: Value) -> Value {
-        let triple = self.heap.alloc([func, first, second]);
-        self.thunk(State::App2(triple))
-    }
-
     /// The value of an expression, computed when needed; at once where that costs nothing.
     #[inline]
     pub(crate) fn delay(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
@@ -124,7 +121,7 @@ impl Machine {
         match value {
             Value::Thunk(thunk) => match thunk.0.get() {
                 State::Done(value) => Ok(value),
-                _ => self.run(thunk),
+                _ => self.run(thunk, Loc::NONE),
             },
             value => Ok(value),
         }
@@ -137,7 +134,7 @@ impl Machine {
             Value::Thunk(thunk) => {
                 let value = match thunk.0.get() {
                     State::Done(value) => value,
-                    _ => self.run(thunk)?,
+                    _ => self.run(thunk, Loc::NONE)?,
                 };
                 slot.set(value);
                 Ok(value)
@@ -146,8 +143,9 @@ impl Machine {
         }
     }
 
+    /// Computes what a thunk promises; a call that was put off happens at `loc`.
     #[inline(never)]
-    fn run(&mut self, thunk: Gc<Thunk>) -> Res<Value> {
+    pub(crate) fn run(&mut self, thunk: Gc<Thunk>, loc: Loc) -> Res<Value> {
         let before = thunk.0.get();
         self.check_stack(Loc::NONE)?;
         thunk.0.set(State::Black);
@@ -157,23 +155,26 @@ impl Machine {
                 let code = self.tables.lazies[at.code as usize];
                 self.eval(code, at.env())
             }
-            State::App(pair) => self.call(pair[0], &[pair[1]], Loc::NONE),
-            State::App2(triple) => self.call(triple[0], &[triple[1], triple[2]], Loc::NONE),
+            State::App(pair) => self.call(pair[0], &[pair[1]], loc),
             State::Generated(part) => {
                 let number = Value::Int(part.index() as i64);
-                self.call(*part.whole(), &[number], Loc::NONE)
+                self.call(*part.whole(), &[number], loc)
             }
             State::Mapped(part) => {
                 let (func, list) = *part.whole();
-                self.call(func, &[list.slots()[part.index()].get()], Loc::NONE)
+                self.call(func, &[list.slots()[part.index()].get()], loc)
             }
             State::MappedAttr(part) => {
                 let (func, all) = *part.whole();
                 let attr = &all[part.index()];
                 let name = self.string(attr.name.as_bytes());
-                self.call(func, &[name, attr.value.get()], Loc::NONE)
+                self.call(func, &[name, attr.value.get()], loc)
             }
             State::Black => return Err(infinite_recursion()),
+            State::Failed(index) => {
+                thunk.0.set(before);
+                return Err(self.failures.again(index));
+            }
         };
         match result {
             Ok(value) => {
@@ -181,7 +182,7 @@ impl Machine {
                 Ok(value)
             }
             Err(error) => {
-                thunk.0.set(before);
+                thunk.0.set(self.failures.keep(&error).map_or(before, State::Failed));
                 Err(error)
             }
         }
@@ -293,35 +294,35 @@ impl Machine {
     fn eval_rest(&mut self, code: Gc<Code>, env: Gc<Env>) -> Res<Value> {
         match code.get() {
             Code::Arith(op, pair) => {
-                let left = self.operand_value(pair.left, env)?;
-                let right = self.operand_value(pair.right, env)?;
+                let called = |error| in_builtin(error, op.builtin(), pair.loc);
+                let left = self.operand_value(pair.left, env).map_err(called)?;
+                let right = self.operand_value(pair.right, env).map_err(called)?;
                 if let (Arith::Sub, Value::Int(a), Value::Int(b)) = (*op, left, right)
                     && let Some(difference) = a.checked_sub(b)
                 {
                     return Ok(Value::Int(difference));
                 }
-                self.arith(*op, left, right, pair.loc)
-                    .map_err(|e| in_builtin(e, op.builtin(), pair.loc))
+                self.arith(*op, left, right, pair.loc).map_err(called)
             }
             Code::Add(pair) => {
                 let left = self.operand_value(pair.left, env)?;
                 let right = self.operand_value(pair.right, env)?;
-                self.add(left, right, pair.loc)
+                self.add(left, right, pair)
             }
             Code::Compare(op, pair) => {
-                let left = self.operand_value(pair.left, env)?;
-                let right = self.operand_value(pair.right, env)?;
-                let (left, right, negate) = match op {
-                    Compare::Lt => (left, right, false),
-                    Compare::Gt => (right, left, false),
-                    Compare::Le => (right, left, true),
-                    Compare::Ge => (left, right, true),
+                // The operators stand for calls of `lessThan`, whose first argument comes first.
+                let (first, second, negate) = match op {
+                    Compare::Lt => (pair.left, pair.right, false),
+                    Compare::Gt => (pair.right, pair.left, false),
+                    Compare::Le => (pair.right, pair.left, true),
+                    Compare::Ge => (pair.left, pair.right, true),
                 };
-                let less = match (left, right) {
+                let called = |error| compared(error, pair.loc, negate);
+                let first = self.operand_value(first, env).map_err(called)?;
+                let second = self.operand_value(second, env).map_err(called)?;
+                let less = match (first, second) {
                     (Value::Int(a), Value::Int(b)) => a < b,
-                    _ => self
-                        .less_than(left, right, pair.loc, "")
-                        .map_err(|e| in_builtin(e, "lessThan", pair.loc))?,
+                    _ => self.less_than(first, second, pair.loc).map_err(called)?,
                 };
                 Ok(Value::Bool(less != negate))
             }
@@ -334,28 +335,25 @@ impl Machine {
             Code::Not(inner, loc) => self
                 .operand(*inner, env, *loc, "in the argument of the not operator")
                 .map(|b| Value::Bool(!b)),
-            Code::Neg(inner, loc) => {
-                let value = self.eval(*inner, env)?;
-                self.arith(Arith::Sub, Value::Int(0), value, *loc)
-            }
+            Code::Neg(inner, loc) => self
+                .eval(*inner, env)
+                .and_then(|value| self.arith(Arith::Sub, Value::Int(0), value, *loc))
+                .map_err(|error| in_builtin(error, Arith::Sub.builtin(), *loc)),
             Code::Update(pair) => {
-                let left = self.eval(pair.left, env)?;
-                let what = "in the left operand of the update (//) operator";
-                let left = self.as_attrs(left, pair.loc).map_err(|e| e.frame(pair.loc, what))?;
-                let right = self.eval(pair.right, env)?;
+                // C++ Nix looks at the right operand first: its attributes win.
                 let what = "in the right operand of the update (//) operator";
-                let right = self.as_attrs(right, pair.loc).map_err(|e| e.frame(pair.loc, what))?;
+                let right = self.update_operand(pair.right, env, what)?;
+                let what = "in the left operand of the update (//) operator";
+                let left = self.update_operand(pair.left, env, what)?;
                 Ok(Value::Attrs(Attrs::update(&mut self.heap, left, right)))
             }
             Code::Concat(pair) => {
                 let left = self.eval(pair.left, env)?;
-                let left = self.as_list(left, pair.loc).map_err(|e| {
-                    e.frame(pair.loc, "while evaluating one of the elements to concatenate")
-                })?;
                 let right = self.eval(pair.right, env)?;
-                let right = self.as_list(right, pair.loc).map_err(|e| {
-                    e.frame(pair.loc, "while evaluating one of the elements to concatenate")
-                })?;
+                let what = "while evaluating one of the elements to concatenate";
+                let framed = |error: Error| error.frame(pair.loc, what);
+                let left = self.as_list(left, pair.loc).map_err(framed)?;
+                let right = self.as_list(right, pair.loc).map_err(framed)?;
                 Ok(Value::List(self.concat(left, right)))
             }
             Code::HasAttr { base, path } => self.has_attr(*base, path, env),
@@ -396,6 +394,15 @@ impl Machine {
         }
     }
 
+    fn update_operand(&mut self, code: Gc<Code>, env: Gc<Env>, what: &str) -> Res<Gc<Attrs>> {
+        match self.eval(code, env) {
+            Ok(Value::Attrs(attrs)) => Ok(attrs),
+            Ok(other) => Err(self.wrong_type("a set", other, Loc::NONE).frame(code.pos(), what)),
+            Err(error) if matches!(*code, Code::Update(_)) => Err(error),
+            Err(error) => Err(error.frame(code.pos(), what)),
+        }
+    }
+
     pub(crate) fn show_loc(&self, loc: Loc) -> String {
         match self.sources.resolve(loc) {
             Some(pos) => format!("{}:{}:{}", pos.file.display(), pos.line, pos.column),
@@ -409,7 +416,7 @@ impl Machine {
         Ok(Symbol::intern(text))
     }
 
-    fn name(&mut self, name: &Name, env: Gc<Env>) -> Res<Symbol> {
+    pub(crate) fn name(&mut self, name: &Name, env: Gc<Env>) -> Res<Symbol> {
         match *name {
             Name::Static(name) => Ok(name),
             Name::Dynamic(code, loc) => {
@@ -429,29 +436,32 @@ impl Machine {
         env: Gc<Env>,
     ) -> Res<Option<Value>> {
         let mut value = self.operand_value(base, env)?;
-        for (index, name) in path.iter().enumerate() {
-            let symbol = self.name(name, env)?;
+        // Where the attribute that was found last is defined.
+        let mut found = Loc::NONE;
+        for name in path {
+            let symbol = match self.name(name, env) {
+                Ok(symbol) => symbol,
+                Err(error) => return Err(self.selecting(error, found, loc, path, env)),
+            };
             let Value::Attrs(attrs) = value else {
                 if has_default {
                     return Ok(None);
                 }
-                let error = self.wrong_type("a set", value, loc);
-                return Err(error.frame(loc, format!("while selecting an attribute '{symbol}'")));
+                let error = self.wrong_type("a set", value, Loc::NONE);
+                let error = error.frame(loc, "while selecting an attribute");
+                return Err(self.selecting(error, found, loc, path, env));
             };
             let Some(attr) = Attrs::find(attrs, symbol) else {
                 if has_default {
                     return Ok(None);
                 }
-                return Err(self.missing_attribute(attrs, symbol, loc));
+                let error = self.missing_attribute(attrs, symbol, loc);
+                return Err(self.selecting(error, found, loc, path, env));
             };
+            found = attr.loc;
             value = match self.force_slot(&attr.value) {
                 Ok(value) => value,
-                Err(error) => {
-                    let path = show_path(&path[..=index], symbol);
-                    return Err(
-                        error.frame(attr.loc, format!("while evaluating the attribute '{path}'"))
-                    );
-                }
+                Err(error) => return Err(self.selecting(error, found, loc, path, env)),
             };
         }
         Ok(Some(value))
@@ -522,19 +532,11 @@ fn infinite_recursion() -> Error {
     Error::new(ErrorKind::InfiniteRecursion, Loc::NONE, "infinite recursion encountered")
 }
 
-fn show_path(path: &[Name], last: Symbol) -> String {
-    let mut shown = String::new();
-    for (index, name) in path.iter().enumerate() {
-        if index > 0 {
-            shown.push('.');
-        }
-        match name {
-            Name::Static(name) => shown.push_str(&name.to_text()),
-            Name::Dynamic(..) if index + 1 == path.len() => shown.push_str(&last.to_text()),
-            Name::Dynamic(..) => shown.push_str("${...}"),
-        }
-    }
-    shown
+/// An error of a comparison, which is a call of `lessThan`, negated or not.
+#[cold]
+fn compared(error: Error, loc: Loc, negated: bool) -> Error {
+    let error = in_builtin(error, "lessThan", loc);
+    if negated { error.frame(loc, "in the argument of the not operator") } else { error }
 }
 
 impl Machine {
@@ -557,6 +559,7 @@ impl Machine {
             imports: FxHashMap::default(),
             copied: FxHashMap::default(),
             derivation: None,
+            failures: Failures::default(),
             conditions: FxHashMap::default(),
             patterns: builtins::json::Patterns::default(),
             texts: crate::drv::Texts::default(),

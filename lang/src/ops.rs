@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::code::Arith;
+use crate::code::{Arith, Pair};
 use crate::error::{Error, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
@@ -64,19 +64,23 @@ impl Machine {
         )
     }
 
+    /// A set. C++ Nix gives no place when it is none; the caller's frame has one.
     #[inline]
     pub(crate) fn as_attrs(&mut self, value: Value, loc: Loc) -> Res<Gc<Attrs>> {
-        match self.force(value)? {
-            Value::Attrs(attrs) => Ok(attrs),
-            other => Err(self.wrong_type("a set", other, loc)),
+        match self.force(value) {
+            Ok(Value::Attrs(attrs)) => Ok(attrs),
+            Ok(other) => Err(self.wrong_type("a set", other, Loc::NONE)),
+            Err(error) => Err(error.looped_at(loc)),
         }
     }
 
+    /// A list, with errors as those of sets.
     #[inline]
     pub(crate) fn as_list(&mut self, value: Value, loc: Loc) -> Res<List> {
-        match self.force(value)? {
-            Value::List(list) => Ok(list),
-            other => Err(self.wrong_type("a list", other, loc)),
+        match self.force(value) {
+            Ok(Value::List(list)) => Ok(list),
+            Ok(other) => Err(self.wrong_type("a list", other, Loc::NONE)),
+            Err(error) => Err(error.looped_at(loc)),
         }
     }
 
@@ -176,9 +180,9 @@ impl Machine {
                 e.frame(loc, format!("while evaluating the {which} {first} of the {noun}"))
             })
         };
-        let any_float = left_is_float || right_is_float || is_div;
+        let any_float = left_is_float || right_is_float;
         let (a, b) = if is_div {
-            let b = number(self, right, any_float, "second")?;
+            let b = number(self, right, true, "second")?;
             if b == 0.0 {
                 return Err(Error::eval(loc, "division by zero"));
             }
@@ -193,7 +197,9 @@ impl Machine {
         }))
     }
 
-    pub(crate) fn add(&mut self, left: Value, right: Value, loc: Loc) -> Res<Value> {
+    /// `left + right`; errors are at the operand that does not fit.
+    pub(crate) fn add(&mut self, left: Value, right: Value, pair: &Pair) -> Res<Value> {
+        let loc = pair.right_loc;
         match (left, right) {
             (Value::Int(a), Value::Int(b)) => a
                 .checked_add(b)
@@ -213,18 +219,12 @@ impl Machine {
                 let ctx = self.contexts.union(a.ctx, b.ctx);
                 Ok(Value::Str(Str::concat(&mut self.heap, &[Str::bytes(a), Str::bytes(b)], ctx)))
             }
-            (Value::Path(_), _) => self.add_to_path(left, right, loc),
-            _ => self.add_strings(left, right, loc),
+            (Value::Path(_), _) => self.add_to_path(left, right, pair),
+            _ => self.add_strings(left, right, pair),
         }
     }
 
-    pub(crate) fn less_than(
-        &mut self,
-        left: Value,
-        right: Value,
-        loc: Loc,
-        _what: &str,
-    ) -> Res<bool> {
+    pub(crate) fn less_than(&mut self, left: Value, right: Value, loc: Loc) -> Res<bool> {
         match (left, right) {
             (Value::Int(a), Value::Int(b)) => Ok(a < b),
             (Value::Float(a), Value::Float(b)) => Ok(a < b),
@@ -245,12 +245,11 @@ impl Machine {
                     let left = self.force_slot(left)?;
                     let right = self.force_slot(right)?;
                     if !self.equal(left, right, loc)? {
-                        return self.less_than(
-                            left,
-                            right,
-                            loc,
-                            "while comparing two list elements",
-                        );
+                        let nested = matches!(left, Value::List(_));
+                        let what = "while comparing two list elements";
+                        return self.less_than(left, right, loc).map_err(|error| {
+                            if nested { error } else { error.frame(Loc::NONE, what) }
+                        });
                     }
                 }
                 Ok(false)
@@ -321,42 +320,45 @@ impl Machine {
                 if a.len() != b.len() {
                     return Ok(false);
                 }
-                self.check_stack(loc)?;
-                for (a, b) in a.slots().iter().zip(b.slots()) {
-                    if !self.equal_slots(a, b, loc)? {
-                        return Ok(false);
+                self.nested(loc, |machine| {
+                    for (a, b) in a.slots().iter().zip(b.slots()) {
+                        if !machine.equal_slots(a, b, loc)? {
+                            return Ok(false);
+                        }
                     }
-                }
-                Ok(true)
+                    Ok(true)
+                })
             }
             (Value::Attrs(a), Value::Attrs(b)) => {
-                self.check_stack(loc)?;
                 if a == b {
                     return Ok(true);
                 }
-                if self.is_derivation(a)? && self.is_derivation(b)? {
-                    let (x, y) =
-                        (Attrs::find(a, Symbol::OUT_PATH), Attrs::find(b, Symbol::OUT_PATH));
-                    if let (Some(x), Some(y)) = (x, y) {
-                        return self.equal_slots(&x.value, &y.value, loc);
-                    }
-                }
-                if a.len() != b.len() {
-                    return Ok(false);
-                }
-                let (a, b) = (Attrs::all(a, &mut self.heap), Attrs::all(b, &mut self.heap));
-                if !a.iter().zip(b).all(|(a, b)| a.name == b.name) {
-                    return Ok(false);
-                }
-                for (a, b) in a.iter().zip(b) {
-                    if !self.equal_slots(&a.value, &b.value, loc)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
+                self.nested(loc, |machine| machine.equal_sets(a, b, loc))
             }
             _ => Ok(false),
         }
+    }
+
+    fn equal_sets(&mut self, a: Gc<Attrs>, b: Gc<Attrs>, loc: Loc) -> Res<bool> {
+        if self.is_derivation(a)? && self.is_derivation(b)? {
+            let (x, y) = (Attrs::find(a, Symbol::OUT_PATH), Attrs::find(b, Symbol::OUT_PATH));
+            if let (Some(x), Some(y)) = (x, y) {
+                return self.equal_slots(&x.value, &y.value, loc);
+            }
+        }
+        if a.len() != b.len() {
+            return Ok(false);
+        }
+        let (a, b) = (Attrs::all(a, &mut self.heap), Attrs::all(b, &mut self.heap));
+        if !a.iter().zip(b).all(|(a, b)| a.name == b.name) {
+            return Ok(false);
+        }
+        for (a, b) in a.iter().zip(b) {
+            if !self.equal_slots(&a.value, &b.value, loc)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a set has `type = "derivation"`.

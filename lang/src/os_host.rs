@@ -211,17 +211,11 @@ impl Host for OsHost {
     }
 
     fn message(&self, kind: MessageKind, text: &[u8]) {
-        let text = String::from_utf8_lossy(text);
         if self.quiet {
-            self.messages
-                .lock()
-                .expect("nothing panics while it is held")
-                .push((kind, text.into_owned()));
+            let text = String::from_utf8_lossy(text).into_owned();
+            self.messages.lock().expect("nothing panics while it is held").push((kind, text));
         } else {
-            match kind {
-                MessageKind::Trace => eprintln!("trace: {text}"),
-                MessageKind::Warning => eprintln!("evaluation warning: {text}"),
-            }
+            eprintln!("{}", kind.line(text));
         }
     }
 }

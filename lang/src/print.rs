@@ -1,20 +1,56 @@
 //! Values as text: as `nix-instantiate --eval` prints them, and shortened for messages. Forces
 //! nothing.
 
-use std::fmt::Write as _;
-
 use rustc_hash::FxHashSet;
 
+use crate::calls::stack_overflow;
 use crate::error::{Error, ErrorKind, Res};
+use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::syntax::print::{identifier, string};
 use crate::text::float;
-use crate::value::{Attrs, State, Str, Value};
+use crate::value::{Attr, Attrs, List, State, Str, Value};
+
+const REPEATED: &[u8] = "«repeated»".as_bytes();
+const INFINITE: &[u8] = "«potential infinite recursion»".as_bytes();
 
 const ERROR_MAX_DEPTH: usize = 10;
 const ERROR_MAX_ITEMS: usize = 10;
 const ERROR_MAX_BYTES: usize = 1024;
+
+/// A shortened value in the making: the attributes and items that may still be shown, of all
+/// sets and lists together.
+struct Shown {
+    out: Vec<u8>,
+    seen: FxHashSet<usize>,
+    attrs: usize,
+    items: usize,
+}
+
+impl Shown {
+    fn put(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn elided(&mut self, count: usize, noun: &str) {
+        let plural = if count == 1 { "" } else { "s" };
+        self.put(&format!("«{count} {noun}{plural} elided»"));
+    }
+}
+
+/// Whether a list was seen before. C++ Nix goes by the variable that holds a list: the promise, if
+/// there is one, else the row of slots.
+fn is_repeated(holder: Value, list: List, seen: &mut FxHashSet<usize>) -> bool {
+    let slots = list.slots().as_ptr().addr();
+    match holder {
+        Value::Thunk(thunk) => {
+            seen.insert(slots);
+            !seen.insert(thunk.as_ptr().addr())
+        }
+        _ => !seen.insert(slots),
+    }
+}
 
 impl Machine {
     /// A value without the thunk around it, if that was computed.
@@ -32,17 +68,26 @@ impl Machine {
     pub(crate) fn print(&mut self, value: Value) -> Res<Vec<u8>> {
         let mut out = Vec::new();
         let mut seen = FxHashSet::default();
-        self.print_into(value, &mut out, &mut seen)?;
+        self.print_into(value, 0, &mut out, &mut seen)?;
         Ok(out)
+    }
+
+    /// Fails for values nested deeper than calls may be.
+    fn check_depth(&self, value: Value, depth: usize) -> Res<()> {
+        if depth > self.settings.max_call_depth as usize {
+            return Err(stack_overflow(self.value_pos(value)));
+        }
+        self.check_stack(Loc::NONE)
     }
 
     fn print_into(
         &mut self,
         value: Value,
+        depth: usize,
         out: &mut Vec<u8>,
         seen: &mut FxHashSet<usize>,
     ) -> Res<()> {
-        self.check_stack(Loc::NONE)?;
+        self.check_depth(value, depth)?;
         match Self::peek(value) {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -56,28 +101,26 @@ impl Machine {
             Value::Path(path) => out.extend_from_slice(Str::bytes(path)),
             Value::Attrs(attrs) => {
                 if attrs.len() > 0 && !seen.insert(attrs.as_ptr().addr()) {
-                    out.extend_from_slice("«repeated»".as_bytes());
+                    out.extend_from_slice(REPEATED);
                     return Ok(());
                 }
                 out.extend_from_slice(b"{ ");
-                let mut all: Vec<_> = Attrs::all(attrs, &mut self.heap).iter().collect();
-                all.sort_unstable_by_key(|attr| attr.name.as_bytes());
-                for attr in all {
+                for attr in self.sorted_by_text(attrs) {
                     identifier(out, attr.name.as_bytes());
                     out.extend_from_slice(b" = ");
-                    self.print_into(attr.value.get(), out, seen)?;
+                    self.print_into(attr.value.get(), depth + 1, out, seen)?;
                     out.extend_from_slice(b"; ");
                 }
                 out.push(b'}');
             }
             Value::List(list) => {
-                if list.len() > 0 && !seen.insert(list.slots().as_ptr().addr()) {
-                    out.extend_from_slice("«repeated»".as_bytes());
+                if list.len() > 0 && is_repeated(value, list, seen) {
+                    out.extend_from_slice(REPEATED);
                     return Ok(());
                 }
                 out.extend_from_slice(b"[ ");
                 for item in list.slots() {
-                    self.print_into(item.get(), out, seen)?;
+                    self.print_into(item.get(), depth + 1, out, seen)?;
                     out.push(b' ');
                 }
                 out.push(b']');
@@ -86,7 +129,7 @@ impl Machine {
             Value::Prim(_) => out.extend_from_slice(b"<PRIMOP>"),
             Value::PrimApp(_) => out.extend_from_slice(b"<PRIMOP-APP>"),
             Value::Thunk(thunk) => out.extend_from_slice(match thunk.0.get() {
-                State::Black => "«potential infinite recursion»".as_bytes(),
+                State::Black => INFINITE,
                 _ => b"<CODE>",
             }),
             Value::Unset => out.extend_from_slice(b"<CODE>"),
@@ -94,141 +137,107 @@ impl Machine {
         Ok(())
     }
 
-    /// Shortened, for messages. Never fails.
-    pub(crate) fn show_error(&mut self, value: Value) -> String {
-        let mut out = Vec::new();
-        self.show_into(value, 0, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
+    fn sorted_by_text(&mut self, attrs: Gc<Attrs>) -> Vec<&'static Attr> {
+        let mut all: Vec<_> = Attrs::all(attrs, &mut self.heap).iter().collect();
+        all.sort_unstable_by_key(|attr| attr.name.as_bytes());
+        all
     }
 
-    fn show_into(&mut self, value: Value, depth: usize, out: &mut Vec<u8>) {
+    /// Shortened, for messages. Never fails.
+    pub(crate) fn show_error(&mut self, value: Value) -> String {
+        let mut shown = Shown {
+            out: Vec::new(),
+            seen: FxHashSet::default(),
+            attrs: ERROR_MAX_ITEMS,
+            items: ERROR_MAX_ITEMS,
+        };
+        self.show_into(value, 0, &mut shown);
+        String::from_utf8_lossy(&shown.out).into_owned()
+    }
+
+    fn show_into(&mut self, value: Value, depth: usize, shown: &mut Shown) {
         match Self::peek(value) {
             Value::Str(text) => {
                 let text = self.text(text).unwrap_or(b"\xc2\xabunknown path\xc2\xbb");
                 if text.len() <= ERROR_MAX_BYTES {
-                    string(out, text);
+                    string(&mut shown.out, text);
                 } else {
-                    string(out, &text[..ERROR_MAX_BYTES]);
-                    let more = text.len() - ERROR_MAX_BYTES;
-                    out.extend_from_slice(format!(" «{more} bytes elided»").as_bytes());
+                    string(&mut shown.out, &text[..ERROR_MAX_BYTES]);
+                    shown.put(" ");
+                    shown.elided(text.len() - ERROR_MAX_BYTES, "byte");
                 }
             }
             Value::Attrs(attrs) => {
-                if self.is_plain_derivation(value) {
-                    out.extend_from_slice("«derivation»".as_bytes());
-                    return;
+                // All empty sets are one and the same in C++ Nix.
+                let identity = if attrs.len() == 0 { 0 } else { attrs.as_ptr().addr() };
+                if !shown.seen.insert(identity) {
+                    shown.out.extend_from_slice(REPEATED);
+                } else if depth >= ERROR_MAX_DEPTH {
+                    shown.put("{ ... }");
+                } else {
+                    self.show_attrs(attrs, depth, shown);
                 }
-                if depth >= ERROR_MAX_DEPTH && attrs.len() > 0 {
-                    out.extend_from_slice("{ ... }".as_bytes());
-                    return;
-                }
-                out.push(b'{');
-                let mut all: Vec<_> = Attrs::all(attrs, &mut self.heap).iter().collect();
-                all.sort_unstable_by_key(|attr| attr.name.as_bytes());
-                for attr in all.iter().take(ERROR_MAX_ITEMS) {
-                    out.push(b' ');
-                    identifier(out, attr.name.as_bytes());
-                    out.extend_from_slice(b" = ");
-                    self.show_into(attr.value.get(), depth + 1, out);
-                    out.push(b';');
-                }
-                if all.len() > ERROR_MAX_ITEMS {
-                    let more = all.len() - ERROR_MAX_ITEMS;
-                    let plural = if more == 1 { "" } else { "s" };
-                    out.extend_from_slice(format!(" «{more} attribute{plural} elided»").as_bytes());
-                }
-                out.extend_from_slice(b" }");
             }
             Value::List(list) => {
-                if depth >= ERROR_MAX_DEPTH && list.len() > 0 {
-                    out.extend_from_slice("[ ... ]".as_bytes());
-                    return;
+                if list.len() > 0 && is_repeated(value, list, &mut shown.seen) {
+                    shown.out.extend_from_slice(REPEATED);
+                } else if depth >= ERROR_MAX_DEPTH {
+                    shown.put("[ ... ]");
+                } else {
+                    shown.put("[");
+                    for (index, item) in list.slots().iter().enumerate() {
+                        shown.put(" ");
+                        if shown.items == 0 {
+                            shown.elided(list.len() - index, "item");
+                            break;
+                        }
+                        self.show_into(item.get(), depth + 1, shown);
+                        shown.items = shown.items.saturating_sub(1);
+                    }
+                    shown.put(" ]");
                 }
-                out.push(b'[');
-                for item in list.slots().iter().take(ERROR_MAX_ITEMS) {
-                    out.push(b' ');
-                    self.show_into(item.get(), depth + 1, out);
-                }
-                if list.len() > ERROR_MAX_ITEMS {
-                    let more = list.len() - ERROR_MAX_ITEMS;
-                    let plural = if more == 1 { "" } else { "s" };
-                    out.extend_from_slice(format!(" «{more} item{plural} elided»").as_bytes());
-                }
-                out.extend_from_slice(b" ]");
             }
             Value::Lambda(lambda) => {
                 let code = self.tables.lambdas[lambda.code as usize].get();
-                let mut text = "«lambda".to_owned();
-                if let Some(name) = code.name {
-                    let _ = write!(text, " {name}");
-                }
-                let _ = write!(text, " @ {}»", self.show_loc(code.loc));
-                out.extend_from_slice(text.as_bytes());
+                let name = code.name.map_or(String::new(), |name| format!(" {name}"));
+                shown.put(&format!("«lambda{name} @ {}»", self.show_loc(code.loc)));
             }
             Value::Prim(prim) => {
-                out.extend_from_slice(
-                    format!("«primop {}»", self.prims[prim as usize].shown()).as_bytes(),
-                );
+                shown.put(&format!("«primop {}»", self.prims[prim as usize].shown()));
             }
             Value::PrimApp(app) => {
                 let name = self.prims[app.prim as usize].shown();
-                out.extend_from_slice(format!("«partially applied primop {name}»").as_bytes());
+                shown.put(&format!("«partially applied primop {name}»"));
             }
-            Value::Thunk(_) | Value::Unset => out.extend_from_slice("«thunk»".as_bytes()),
+            Value::Thunk(thunk) if matches!(thunk.0.get(), State::Black) => {
+                shown.out.extend_from_slice(INFINITE);
+            }
+            Value::Thunk(_) | Value::Unset => shown.put("«thunk»"),
             simple => {
-                let mut seen = FxHashSet::default();
                 // Scalars print without failing.
-                let _ = self.print_into(simple, out, &mut seen);
+                let _ = self.print_into(simple, 0, &mut shown.out, &mut shown.seen);
             }
         }
     }
 
-    fn is_plain_derivation(&self, value: Value) -> bool {
-        let Value::Attrs(attrs) = value else {
-            return false;
-        };
-        let Some(kind) = Attrs::find(attrs, crate::symbol::Symbol::TYPE) else {
-            return false;
-        };
-        matches!(Self::peek(kind.value.get()), Value::Str(text) if Str::bytes(text) == b"derivation")
-    }
-
-    /// Forces everything below a value.
-    pub(crate) fn force_deep(&mut self, value: Value) -> Res<Value> {
-        let top = self.force(value)?;
-        let mut seen: FxHashSet<usize> = FxHashSet::default();
-        let mut work = vec![top];
-        while let Some(value) = work.pop() {
-            let before = work.len();
-            match value {
-                Value::Attrs(attrs) => {
-                    if !seen.insert(attrs.as_ptr().addr()) {
-                        continue;
-                    }
-                    for attr in Attrs::all(attrs, &mut self.heap) {
-                        let value = self.force_slot(&attr.value).map_err(|error| {
-                            error.frame(
-                                attr.loc,
-                                format!("while evaluating the attribute '{}'", attr.name),
-                            )
-                        })?;
-                        work.push(value);
-                    }
-                }
-                Value::List(list) => {
-                    if list.len() > 0 && !seen.insert(list.slots().as_ptr().addr()) {
-                        continue;
-                    }
-                    for item in list.slots() {
-                        let value = self.force_slot(item)?;
-                        work.push(value);
-                    }
-                }
-                _ => {}
+    fn show_attrs(&mut self, attrs: Gc<Attrs>, depth: usize, shown: &mut Shown) {
+        let mut all = self.sorted_by_text(attrs);
+        // What says of which kind a set is comes first.
+        all.sort_by_key(|attr| !matches!(attr.name.as_bytes(), b"type" | b"_type"));
+        shown.put("{");
+        for (index, attr) in all.iter().enumerate() {
+            shown.put(" ");
+            if shown.attrs == 0 {
+                shown.elided(all.len() - index, "attribute");
+                break;
             }
-            work[before..].reverse();
+            identifier(&mut shown.out, attr.name.as_bytes());
+            shown.put(" = ");
+            self.show_into(attr.value.get(), depth + 1, shown);
+            shown.put(";");
+            shown.attrs = shown.attrs.saturating_sub(1);
         }
-        Ok(top)
+        shown.put(" }");
     }
 
     /// An error of the program's own making.

@@ -5,6 +5,7 @@ use crate::code::*;
 use crate::error::{Error, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::source::Loc;
 use crate::value::{Attr, Attrs, Env, LambdaRef, State, Value};
 
 impl Machine {
@@ -74,7 +75,9 @@ impl Machine {
         let mut attrs: Vec<Attr> = bindings.collect();
         if let Some(at) = set.overrides {
             let overrides = self.force_slot(Env::slot(env, at))?;
-            let overrides = self.as_attrs(overrides, set.bindings[at as usize].loc)?;
+            let overrides = self
+                .as_attrs(overrides, Loc::NONE)
+                .map_err(|e| e.frame(Loc::NONE, "while evaluating the `__overrides` attribute"))?;
             for attr in Attrs::all(overrides, &mut self.heap) {
                 if let Ok(at) =
                     set.bindings.binary_search_by_key(&attr.name, |binding| binding.name)

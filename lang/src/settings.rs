@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::syntax::Features;
+
 /// An entry of the search path: `<prefix/rest>` is looked up at `path/rest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchEntry {
@@ -28,6 +30,8 @@ pub struct Settings {
     pub abort_on_warn: bool,
     /// `builtins.fromTOML` takes dates and times.
     pub toml_timestamps: bool,
+    /// Syntax to allow, to warn of and to refuse.
+    pub features: Features,
     /// Bytes of stack reserved (not used) for evaluation.
     pub stack_bytes: usize,
 }
@@ -42,6 +46,7 @@ impl Default for Settings {
             trace_verbose: false,
             abort_on_warn: false,
             toml_timestamps: false,
+            features: Features::default(),
             stack_bytes: 1 << 30,
         }
     }

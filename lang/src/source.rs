@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
+use crate::diagnostic::SourceLines;
 use crate::graph::SourcePos;
 use crate::syntax::ast::{FileId, Pos};
 use crate::syntax::lines::LineTable;
@@ -101,5 +102,24 @@ impl Sources {
     pub(crate) fn resolve(&self, loc: Loc) -> Option<SourcePos> {
         let (source, line, column) = self.line_column(loc)?;
         Some(SourcePos { file: source.name.shown(), line, column })
+    }
+}
+
+impl SourceLines for Sources {
+    fn line(&self, file: &str, line: u32) -> Option<Vec<u8>> {
+        let mut rest = self.by_path(Path::new(file))?;
+        for number in 1.. {
+            let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            if number == line {
+                return Some(rest[..end].to_vec());
+            }
+            let after = match rest.get(end..) {
+                None | Some([]) => return None,
+                Some([b'\r', b'\n', after @ ..]) => after,
+                Some([_, after @ ..]) => after,
+            };
+            rest = after;
+        }
+        None
     }
 }

@@ -73,8 +73,6 @@ pub(crate) enum State {
     Suspended(LambdaRef),
     /// A function and its argument.
     App(Gc<[Value; 2]>),
-    /// A function and two arguments.
-    App2(Gc<[Value; 3]>),
     /// A function and a number (an element of `genList`).
     Generated(Part<Value>),
     /// An element of a list that a function is applied to (`map`).
@@ -83,6 +81,8 @@ pub(crate) enum State {
     MappedAttr(Part<(Value, &'static [Attr])>),
     /// Being computed.
     Black,
+    /// Failed: the index of the error in the machine's table.
+    Failed(u32),
 }
 
 /// One of many thunks that share what they need but for a number.

@@ -5,6 +5,7 @@ pub mod fixture;
 pub mod oracle;
 pub mod process;
 pub mod scene;
+pub mod suite;
 pub mod tracer;
 pub mod world;
 

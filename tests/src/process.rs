@@ -51,10 +51,15 @@ impl Outcome {
 
 /// Runs a command to its end in a process group of its own; over [`LIMIT`] the group is killed.
 pub fn run(command: &mut Command) -> io::Result<Outcome> {
+    run_with(command, Stdio::null())
+}
+
+/// As [`run`], with something to read.
+pub fn run_with(command: &mut Command, stdin: impl Into<Stdio>) -> io::Result<Outcome> {
     let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let started = Instant::now();
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(out.try_clone()?)
         .stderr(err.try_clone()?)
         .process_group(0)

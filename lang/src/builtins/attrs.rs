@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Prim;
 use crate::attrs::AttrsRow;
 use crate::code::FormalCode;
-use crate::error::Res;
+use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
@@ -26,10 +26,23 @@ fn set_arg(
     })
 }
 
+fn only_set_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Gc<Attrs>> {
+    machine.as_attrs(value, loc).map_err(|e| {
+        e.frame(loc, format!("while evaluating the argument passed to builtins.{name}"))
+    })
+}
+
 fn name_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<Symbol> {
     machine.attr_name(value, loc).map_err(|e| {
         e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
     })
+}
+
+/// The error of a builtin that does not find an attribute of its argument.
+#[cold]
+pub(crate) fn missing(name: Symbol) -> Error {
+    let message = format!("attribute '{name}' missing");
+    Error::new(ErrorKind::MissingAttribute, Loc::NONE, message)
 }
 
 /// Attributes in the order of their names' text.
@@ -40,7 +53,7 @@ pub(super) fn by_text(machine: &mut Machine, attrs: Gc<Attrs>) -> Vec<&'static A
 }
 
 fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let attrs = set_arg(machine, args[0], loc, "first", "attrNames")?;
+    let attrs = only_set_arg(machine, args[0], loc, "attrNames")?;
     let mut names = machine.heap.row(attrs.len());
     for attr in by_text(machine, attrs) {
         names.push(Cell::new(machine.string(attr.name.as_bytes())));
@@ -49,7 +62,7 @@ fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn attr_values(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let attrs = set_arg(machine, args[0], loc, "first", "attrValues")?;
+    let attrs = only_set_arg(machine, args[0], loc, "attrValues")?;
     let values: Vec<Value> =
         by_text(machine, attrs).into_iter().map(|attr| attr.value.get()).collect();
     Ok(machine.list(values.into_iter()))
@@ -62,10 +75,7 @@ fn get_attr(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         Some(attr) => machine
             .force_slot(&attr.value)
             .map_err(|e| e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))),
-        None => {
-            let error = machine.missing_attribute(attrs, name, loc);
-            Err(error.frame(loc, "in the attribute set under consideration"))
-        }
+        None => Err(missing(name).frame(Loc::NONE, "in the attribute set under consideration")),
     }
 }
 
@@ -82,7 +92,7 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let mut mapped = AttrsRow::new(&mut machine.heap, all.len());
     for (index, attr) in all.iter().enumerate() {
         let value = machine.thunk(State::MappedAttr(Part::new(whole, index)));
-        mapped.push(Attr::new(attr.name, attr.loc, value));
+        mapped.push(Attr::new(attr.name, Loc::NONE, value));
     }
     Ok(Value::Attrs(mapped.finish(&mut machine.heap)))
 }
@@ -98,14 +108,15 @@ fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         let what = "in a {name=...; value=...;} pair";
         let Some(name) = Attrs::find(set, Symbol::NAME) else {
-            return Err(machine.missing_attribute(set, Symbol::NAME, loc).frame(loc, what));
+            return Err(missing(Symbol::NAME).frame(Loc::NONE, what));
         };
         let value = machine.force_slot(&name.value)?;
         let what_name = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
-        let symbol = machine.attr_name(value, name.loc).map_err(|e| e.frame(loc, what_name))?;
+        let symbol =
+            machine.attr_name(value, name.loc).map_err(|e| e.frame(name.loc, what_name))?;
         if seen.insert(symbol) {
             let Some(value) = Attrs::find(set, Symbol::VALUE) else {
-                return Err(machine.missing_attribute(set, Symbol::VALUE, loc).frame(loc, what));
+                return Err(missing(Symbol::VALUE).frame(Loc::NONE, what));
             };
             attrs.push(Attr::new(symbol, value.loc, value.value.get()));
         }
@@ -162,21 +173,6 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     Ok(Value::Attrs(kept.finish(&mut machine.heap)))
 }
 
-fn filter_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let attrs = set_arg(machine, args[1], loc, "second", "filterAttrs")?;
-    let mut kept = Vec::new();
-    for attr in Attrs::all(attrs, &mut machine.heap) {
-        let name = machine.string(attr.name.as_bytes());
-        let verdict = machine.call(args[0], &[name, attr.value.get()], loc)?;
-        let what =
-            "while evaluating the return value of the function passed to builtins.filterAttrs";
-        if machine.as_bool(verdict, loc).map_err(|e| e.frame(loc, what))? {
-            kept.push(attr.copy());
-        }
-    }
-    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, kept.into_iter())))
-}
-
 fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "catAttrs")?;
     let what = "while evaluating the second argument passed to builtins.catAttrs";
@@ -210,7 +206,7 @@ fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
             Ok(Value::Attrs(all))
         }
         Value::Prim(_) | Value::PrimApp(_) => Ok(machine.attrs(Vec::new())),
-        _ => Err(crate::error::Error::typed(loc, "'functionArgs' requires a function")),
+        _ => Err(Error::typed(loc, "'functionArgs' requires a function")),
     }
 }
 
@@ -220,25 +216,22 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     })?;
     let what = "while evaluating the second argument passed to builtins.zipAttrsWith";
     let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    let mut values: FxHashMap<Symbol, (Loc, Vec<Slot>)> = FxHashMap::default();
+    let mut values: FxHashMap<Symbol, Vec<Slot>> = FxHashMap::default();
     for item in list.slots() {
         let item = machine.force_slot(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         for attr in Attrs::all(set, &mut machine.heap) {
-            values
-                .entry(attr.name)
-                .or_insert_with(|| (attr.loc, Vec::new()))
-                .1
-                .push(attr.value.clone());
+            values.entry(attr.name).or_default().push(attr.value.clone());
         }
     }
     let mut attrs = Vec::with_capacity(values.len());
-    for (name, (at, items)) in values {
+    for (name, items) in values {
         let items = Value::List(List::from_slots(machine.heap.alloc_slice(items.into_iter())));
         let text = machine.string(name.as_bytes());
-        let value = machine.delay_call2(func, text, items);
-        attrs.push(Attr::new(name, at, value));
+        let named = machine.delay_call(func, text);
+        let value = machine.delay_call(named, items);
+        attrs.push(Attr::new(name, Loc::NONE, value));
     }
     Ok(machine.attrs(attrs))
 }
@@ -315,13 +308,6 @@ pub(super) fn prims() -> Vec<Prim> {
             3,
             remove_attrs,
             "A set without the attributes of given names.",
-        ),
-        Prim::new(
-            "filterAttrs",
-            2,
-            2,
-            filter_attrs,
-            "The attributes for which a function of name and value returns true.",
         ),
         Prim::new("catAttrs", 2, 3, cat_attrs, "The values that a list of sets has for a name."),
         Prim::new(

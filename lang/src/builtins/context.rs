@@ -13,8 +13,7 @@ use crate::value::{Attr, Attrs, Str, Value};
 
 fn discard(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
-    let (text, _) =
-        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, _) = machine.coerced(args[0], Coerce::INTERPOLATE, (loc, what))?;
     let text = machine.real_bytes(&text)?;
     Ok(machine.string(&text))
 }
@@ -27,8 +26,7 @@ fn has_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn discard_output_dependency(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardOutputDependency";
-    let (text, ctx) =
-        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced(args[0], Coerce::INTERPOLATE, (loc, what))?;
     let elems = machine.contexts.elems(ctx).iter().map(|elem| match *elem {
         CtxElem::DrvDeep(id) => CtxElem::DrvFile(id),
         elem => elem,
@@ -40,8 +38,7 @@ fn discard_output_dependency(machine: &mut Machine, args: &[Value], loc: Loc) ->
 
 fn add_output_dependencies(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.addDrvOutputDependencies";
-    let (text, ctx) =
-        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced(args[0], Coerce::INTERPOLATE, (loc, what))?;
     let elems = machine.contexts.elems(ctx).to_vec();
     let id = match elems[..] {
         [CtxElem::DrvFile(id) | CtxElem::DrvDeep(id)] => id,
@@ -68,6 +65,39 @@ fn add_output_dependencies(machine: &mut Machine, args: &[Value], loc: Loc) -> R
     };
     let ctx = machine.contexts.intern(vec![CtxElem::DrvDeep(id)]);
     Ok(machine.string_with(&text, ctx))
+}
+
+/// An output of a derivation that is given by the path of its file.
+fn output_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let what = "while evaluating the first argument to builtins.outputOf";
+    let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let what_name = "while evaluating the second argument to builtins.outputOf";
+    let name = machine.as_text(args[1], loc).map_err(|e| e.frame(loc, what_name))?;
+    let name = String::from_utf8_lossy(name).into_owned();
+    let elems = machine.contexts.elems(text.ctx).to_vec();
+    let shown = String::from_utf8_lossy(machine.text(text)?).into_owned();
+    let message = match elems[..] {
+        [CtxElem::DrvFile(id)] => {
+            let node = machine.graph.clone();
+            let found = node.node(id).outputs.iter().position(|o| o.name.as_str() == name);
+            match found {
+                Some(index) => return Ok(machine.output_string(id, index as u32)),
+                None => format!("derivation '{shown}' does not have output '{name}'"),
+            }
+        }
+        [CtxElem::DrvDeep(_)] => format!(
+            "string '{shown}' has a context which refers to a complete source and binary closure. This is not supported at this time"
+        ),
+        [CtxElem::Output(..)] => format!(
+            "output '{name}' of '{shown}', a derivation that is itself the output of a build: floe builds no dynamic derivations"
+        ),
+        [_] => format!("path '{shown}' is not a derivation of this evaluation"),
+        _ => format!(
+            "string '{shown}' has {} entries in its context. It should only have exactly one entry",
+            elems.len()
+        ),
+    };
+    Err(Error::eval(Loc::NONE, message).frame(loc, what))
 }
 
 /// What a context says of one path.
@@ -209,7 +239,7 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
     let (mut text, ctx) = match value {
         Value::Path(path) => (Str::bytes(path).to_vec(), Ctx::EMPTY),
-        value => machine.coerced_path(value, loc).map_err(|e| e.frame(loc, what))?,
+        value => machine.coerced_path(value, (loc, what))?,
     };
     if !text.starts_with(b"/nix/store/") {
         text = machine.resolve_symlinks(&text, loc)?;
@@ -250,6 +280,13 @@ pub(super) fn prims() -> Vec<Prim> {
         ),
         Prim::new("getContext", 1, 1, get_context, "A string's context as a set."),
         Prim::new("appendContext", 2, 3, append_context, "A string with more context."),
+        Prim::new(
+            "outputOf",
+            2,
+            3,
+            output_of,
+            "An output of the derivation whose file a string names.",
+        ),
         Prim::new(
             "storePath",
             1,

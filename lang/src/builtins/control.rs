@@ -2,6 +2,7 @@
 
 use super::Prim;
 use crate::coerce::Coerce;
+use crate::diagnostic;
 use crate::error::{Error, ErrorKind, Res};
 use crate::host::MessageKind;
 use crate::machine::Machine;
@@ -10,8 +11,7 @@ use crate::symbol::Symbol;
 use crate::value::{Attr, Str, Value};
 
 fn message(machine: &mut Machine, value: Value, loc: Loc, what: &str) -> Res<Vec<u8>> {
-    let (text, _) =
-        machine.coerced(value, Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, _) = machine.coerced(value, Coerce::INTERPOLATE, (loc, what))?;
     machine.real_bytes(&text)
 }
 
@@ -79,10 +79,13 @@ fn trace_verbose(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
     machine.force(args[1])
 }
 
+/// Lines of a warning stand under its first one's text.
+const WARNING_WIDTH: usize = "evaluation warning: ".len();
+
 fn warn(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument; the message passed to builtins.warn";
     let text = machine.as_text_any(args[0], loc).map_err(|e| e.frame(loc, what))?;
-    machine.host.message(MessageKind::Warning, text);
+    machine.host.message(MessageKind::Warning, &diagnostic::hanging(text, WARNING_WIDTH));
     if machine.settings.abort_on_warn {
         let message = "aborting to reveal stack trace of warning, as abort-on-warn is set";
         return Err(machine.thrown(ErrorKind::Abort, message.as_bytes(), loc));
@@ -135,31 +138,13 @@ pub(super) fn nix_path(machine: &mut Machine) -> Value {
     machine.list(entries.into_iter())
 }
 
-const DERIVATION: &str = "args @ { outputs ? [ \"out\" ], ... }:
-let
-  strict = derivationStrict args;
-  shared = args // builtins.listToAttrs named // {
-    all = map (output: output.value) named;
-    drvAttrs = args;
-  };
-  one = outputName: {
-    name = outputName;
-    value = shared // {
-      inherit outputName;
-      inherit (strict) drvPath;
-      outPath = builtins.getAttr outputName strict;
-      type = \"derivation\";
-    };
-  };
-  named = map one outputs;
-in (builtins.head named).value
-";
+const DERIVATION: &str = include_str!("derivation-internal.nix");
 
 fn derivation(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = match machine.derivation {
         Some(func) => func,
         None => {
-            let func = machine.eval_builtin_text("derivation-internal.nix", DERIVATION)?;
+            let func = machine.eval_builtin_text(crate::select::DERIVATION_FILE, DERIVATION)?;
             machine.derivation = Some(func);
             func
         }
@@ -188,7 +173,7 @@ fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             prefix = String::from_utf8_lossy(text).into_owned();
         }
         let path = super::lists::required(machine, set, Symbol::PATH, loc, "findFile")?;
-        let (path, ctx) = machine.coerced(path, Coerce::PLAIN, loc)?;
+        let (path, ctx) = machine.coerced(path, Coerce::PLAIN, (loc, ""))?;
         let path = machine.real_bytes(&path)?;
         machine.realise(ctx, loc)?;
         entries.push((prefix, path));

@@ -116,7 +116,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
                     }
                     Value::Int(n) => FetchAttr::Int(n),
                     Value::Str(_) | Value::Path(_) => {
-                        let (text, ctx) = machine.coerced(value, Coerce::PLAIN, attr.loc)?;
+                        let (text, ctx) = machine.coerced(value, Coerce::PLAIN, (attr.loc, ""))?;
                         machine.realise(ctx, attr.loc)?;
                         FetchAttr::Str(text_of(&machine.real_bytes(&text)?))
                     }
@@ -133,8 +133,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
         }
         value => {
             let what = format!("while evaluating the first argument passed to '{who}'");
-            let (text, ctx) =
-                machine.coerced(value, Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+            let (text, ctx) = machine.coerced(value, Coerce::PLAIN, (loc, &what))?;
             machine.realise(ctx, loc)?;
             let url = text_of(&machine.real_bytes(&text)?);
             attrs.push(("url".to_owned(), FetchAttr::Str(url)));

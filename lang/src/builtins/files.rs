@@ -16,16 +16,16 @@ use crate::symbol::Symbol;
 use crate::value::{Attr, Attrs, Str, Value};
 use crate::{marker, paths};
 
-fn path_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Vec<u8>> {
-    let path = machine.as_path(value, loc).map_err(|e| {
-        e.frame(loc, format!("while realising the context of a path given to builtins.{name}"))
-    })?;
+const REALISING: &str = "while realising the context of a path";
+
+fn path_arg(machine: &mut Machine, value: Value, loc: Loc) -> Res<Vec<u8>> {
+    let path = machine.as_path(value, loc, REALISING)?;
     machine.check_allowed(&path, loc)?;
     Ok(path)
 }
 
 fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let path = path_arg(machine, args[0], loc, "import")?;
+    let path = path_arg(machine, args[0], loc)?;
     machine.import(&path, loc).map_err(|error| {
         let path = String::from_utf8_lossy(&path);
         error.frame(Loc::NONE, format!("while evaluating the file '{path}':"))
@@ -35,7 +35,7 @@ fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.scopedImport";
     let scope = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
-    let path = path_arg(machine, args[1], loc, "scopedImport")?;
+    let path = path_arg(machine, args[1], loc)?;
     machine.scoped_import(scope, &path, loc)
 }
 
@@ -45,7 +45,7 @@ fn path_exists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let bytes = Str::bytes(text);
         bytes.ends_with(b"/") || bytes.ends_with(b"/.")
     });
-    let path = machine.as_path(value, loc)?;
+    let path = machine.as_path(value, loc, REALISING)?;
     if machine.check_allowed(&path, loc).is_err() {
         return Ok(Value::Bool(false));
     }
@@ -59,7 +59,7 @@ fn path_exists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn read_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let path = path_arg(machine, args[0], loc, "readFile")?;
+    let path = path_arg(machine, args[0], loc)?;
     let bytes = machine.read(&path, loc)?;
     if bytes.contains(&0) {
         let message = format!(
@@ -85,7 +85,8 @@ fn kind_name(kind: FileKind) -> &'static str {
 }
 
 fn read_dir(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let path = path_arg(machine, args[0], loc, "readDir")?;
+    let path = path_arg(machine, args[0], loc)?;
+    let path = machine.resolve_symlinks(&path, loc)?;
     let entries =
         machine.host.read_dir(&machine.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
     let mut attrs = Vec::with_capacity(entries.len());
@@ -97,7 +98,7 @@ fn read_dir(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn read_file_type(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let path = path_arg(machine, args[0], loc, "readFileType")?;
+    let path = path_arg(machine, args[0], loc)?;
     match machine.kind(&path, loc)? {
         Some(kind) => Ok(machine.string(kind_name(kind).as_bytes())),
         None => Err(machine.no_such_path(&path, loc)),
@@ -106,7 +107,7 @@ fn read_file_type(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
 
 fn hash_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let algo = super::strings::algorithm(machine, args[0], loc, "hashFile")?;
-    let path = path_arg(machine, args[1], loc, "hashFile")?;
+    let path = path_arg(machine, args[1], loc)?;
     let bytes = machine.read(&path, loc)?;
     Ok(machine.string(Hash::of(algo, &bytes).base16().as_bytes()))
 }
@@ -114,7 +115,7 @@ fn hash_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn to_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
     let what = "while evaluating the first argument passed to builtins.toPath";
-    let (text, ctx) = machine.coerced_path(value, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced_path(value, (loc, what))?;
     let text = paths::normalise(&text);
     Ok(machine.string_with(&text, ctx))
 }
@@ -167,6 +168,12 @@ impl Machine {
     }
 
     fn add_path(&mut self, wanted: Wanted, loc: Loc) -> Res<Value> {
+        let path = String::from_utf8_lossy(&wanted.path).into_owned();
+        self.path_source(wanted, loc)
+            .map_err(|error| error.frame(loc, format!("while adding path '{path}'")))
+    }
+
+    fn path_source(&mut self, wanted: Wanted, loc: Loc) -> Res<Value> {
         let Wanted { path, name, filter, method, expected } = wanted;
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
         self.check_allowed(&path, loc)?;
@@ -242,7 +249,7 @@ impl Machine {
 
 fn filter_source(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument (the path to filter) passed to 'builtins.filterSource'";
-    let path = machine.as_path(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let path = machine.as_path(args[1], loc, what)?;
     let what = "while evaluating the first argument passed to builtins.filterSource";
     let filter = machine.as_function(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let name = String::from_utf8_lossy(paths::base_name(&path)).into_owned();
@@ -267,9 +274,9 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let value = machine.force_slot(&attr.value)?;
         let what =
             format!("while evaluating the '{}' attribute passed to builtins.path", attr.name);
-        let framed = |e: Error| e.frame(attr.loc, what);
+        let framed = |e: Error| e.frame(attr.loc, &*what);
         match attr.name.as_bytes() {
-            b"path" => path = Some(machine.as_path(value, attr.loc).map_err(framed)?),
+            b"path" => path = Some(machine.as_path(value, attr.loc, &what)?),
             b"name" => {
                 let text = machine.as_text(value, attr.loc).map_err(framed)?;
                 wanted.name = String::from_utf8_lossy(text).into_owned();

@@ -77,7 +77,8 @@ fn from_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.fromJSON";
     let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let json = json::parse(text).map_err(|error| {
-        Error::eval(loc, error.to_string()).frame(loc, "while decoding a JSON string")
+        let failed = Error::eval(loc, error.to_string());
+        if error.is_range() { failed } else { failed.frame(loc, "while decoding a JSON string") }
     })?;
     machine.value_of_json(&json, loc)
 }

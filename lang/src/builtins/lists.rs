@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::Prim;
-use crate::error::{Error, ErrorKind, Res};
+use crate::error::{Error, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
@@ -13,6 +13,12 @@ use crate::value::{Attr, Attrs, List, Part, Slot, State, Str, Value};
 fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
     machine.as_list(value, loc).map_err(|e| {
         e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
+    })
+}
+
+fn quoted_list_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<List> {
+    machine.as_list(value, loc).map_err(|e| {
+        e.frame(loc, format!("while evaluating the first argument passed to 'builtins.{name}'"))
     })
 }
 
@@ -43,10 +49,13 @@ fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn truth(machine: &mut Machine, func: Value, item: &Slot, loc: Loc, name: &str) -> Res<bool> {
     let result = machine.call(func, &[item.get()], loc)?;
     machine.as_bool(result, loc).map_err(|e| {
-        e.frame(
-            loc,
-            format!("while evaluating the return value of the function passed to builtins.{name}"),
-        )
+        let function = match name {
+            "filter" => "filtering function",
+            "partition" => "partition function",
+            _ => "function",
+        };
+        let what = "while evaluating the return value of the";
+        e.frame(loc, format!("{what} {function} passed to builtins.{name}"))
     })
 }
 
@@ -95,7 +104,7 @@ fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     } else {
         let mut less = |machine: &mut Machine, a: Value, b: Value| {
             if natural {
-                return machine.less_than(a, b, loc, "");
+                return machine.less_than(a, b, loc);
             }
             let result = machine.call(func, &[a, b], loc)?;
             let what =
@@ -160,8 +169,8 @@ fn elem(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let list = list_arg(machine, args[0], loc, "first", "elemAt")?;
-    let what = "while evaluating the second argument passed to builtins.elemAt";
+    let list = quoted_list_arg(machine, args[0], loc, "elemAt")?;
+    let what = "while evaluating the second argument passed to 'builtins.elemAt'";
     let index = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
     match usize::try_from(index).ok().and_then(|index| list.slots().get(index)) {
         Some(item) => machine.force_slot(item),
@@ -176,7 +185,7 @@ fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn head(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let list = list_arg(machine, args[0], loc, "first", "head")?;
+    let list = quoted_list_arg(machine, args[0], loc, "head")?;
     match list.slots().first() {
         Some(item) => machine.force_slot(item),
         None => Err(Error::eval(loc, "'builtins.head' called on an empty list")),
@@ -184,7 +193,7 @@ fn head(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn tail(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let list = list_arg(machine, args[0], loc, "first", "tail")?;
+    let list = quoted_list_arg(machine, args[0], loc, "tail")?;
     match list.slots() {
         [] => Err(Error::eval(loc, "'builtins.tail' called on an empty list")),
         [_, rest @ ..] => Ok(Value::List(List::from_slots(rest))),
@@ -215,14 +224,15 @@ fn concat_map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for item in list.slots() {
         let part = machine.call(func, &[item.get()], loc)?;
         let what = "while evaluating the return value of the function passed to builtins.concatMap";
-        let part = machine.as_list(part, loc).map_err(|e| e.frame(loc, what))?;
+        let part = machine.as_list(part, loc).map_err(|e| e.frame(machine.value_pos(func), what));
+        let part = part?;
         out.extend_from_slice(part.slots());
     }
     Ok(slots(machine, out))
 }
 
-/// More elements than this cannot be meant: 16 GiB of slots.
-const MAX_GENERATED: i64 = 1 << 30;
+/// More elements than this cannot be meant: 2 GiB of slots and promises.
+const MAX_GENERATED: i64 = 1 << 26;
 
 fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument passed to builtins.genList";
@@ -333,17 +343,16 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
         let item = machine.force(item)?;
         let Value::Attrs(set) = item else {
             let what = format!("in genericClosure element {}", machine.show_error(item));
-            return Err(machine.wrong_type("a set", item, loc).frame(loc, what));
+            return Err(machine.wrong_type("a set", item, Loc::NONE).frame(Loc::NONE, what));
         };
         let Some(key) = Attrs::find(set, Symbol::KEY) else {
             let what = format!("in genericClosure element {}", machine.show_error(item));
-            let error = Error::new(ErrorKind::MissingAttribute, loc, "attribute 'key' missing");
-            return Err(error.frame(loc, what));
+            return Err(super::attrs::missing(Symbol::KEY).frame(Loc::NONE, what));
         };
         let key = machine.force_slot(&key.value)?;
         // Keys must be comparable with one another.
         let (first, with) = *first_key.get_or_insert((key, item));
-        if let Err(error) = machine.less_than(key, first, loc, "") {
+        if let Err(error) = machine.less_than(key, first, loc) {
             let what = format!("while comparing element {}", machine.show_error(item));
             let with = format!("with element {}", machine.show_error(with));
             return Err(error.frame(loc, with).frame(loc, what));
@@ -373,13 +382,28 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             continue;
         }
         out.push(item);
-        let more = machine.call(operator, &[item], loc)?;
-        let what =
-            "while evaluating the return value of the `operator` passed to builtins.genericClosure";
-        let more = machine.as_list(more, loc).map_err(|e| e.frame(loc, what))?;
+        let more = next_elements(machine, operator, item, loc).map_err(|error| {
+            let what = format!(
+                "while calling operator on genericClosure element {}",
+                machine.show_error(item)
+            );
+            error.frame(Loc::NONE, what)
+        })?;
         work.extend(more.slots().iter().map(Cell::get));
     }
     Ok(machine.list(out.into_iter()))
+}
+
+/// What the operator of `genericClosure` makes of an element, each forced.
+fn next_elements(machine: &mut Machine, operator: Value, item: Value, loc: Loc) -> Res<List> {
+    let more = machine.call(operator, &[item], loc)?;
+    let what =
+        "while evaluating the return value of the `operator` passed to builtins.genericClosure";
+    let more = machine.as_list(more, loc).map_err(|e| e.frame(loc, what))?;
+    for element in more.slots() {
+        machine.force_slot(element)?;
+    }
+    Ok(more)
 }
 
 /// An attribute that a builtin's argument must have, forced.
@@ -391,10 +415,10 @@ pub(super) fn required(
     builtin: &str,
 ) -> Res<Value> {
     match Attrs::find(attrs, name) {
-        Some(attr) => machine.force_slot(&attr.value),
+        Some(attr) => machine.force_slot(&attr.value).map_err(|error| error.looped_at(loc)),
         None => {
             let what = format!("in the attrset passed as argument to builtins.{builtin}");
-            Err(machine.missing_attribute(attrs, name, loc).frame(loc, what))
+            Err(super::attrs::missing(name).frame(Loc::NONE, what))
         }
     }
 }

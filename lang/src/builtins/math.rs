@@ -13,23 +13,25 @@ fn both(machine: &mut Machine, args: &[Value]) -> Res<(Value, Value)> {
 
 fn add(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let (left, right) = both(machine, args)?;
-    if let (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) = (left, right) {
-        return machine.add(left, right, loc);
-    }
     let float = matches!(left, Value::Float(_)) || matches!(right, Value::Float(_));
     let check = |machine: &mut Machine, value: Value, which: &str| {
         let checked = if float {
-            machine.as_float(value, loc).map(drop)
+            machine.as_float(value, loc).map(Value::Float)
         } else {
-            machine.as_int(value, loc).map(drop)
+            machine.as_int(value, loc).map(Value::Int)
         };
         checked.map_err(|e| {
             e.frame(loc, format!("while evaluating the {which} argument of the addition"))
         })
     };
-    check(machine, left, "first")?;
-    check(machine, right, "second")?;
-    machine.add(left, right, loc)
+    match (check(machine, left, "first")?, check(machine, right, "second")?) {
+        (Value::Int(a), Value::Int(b)) => a
+            .checked_add(b)
+            .map(Value::Int)
+            .ok_or_else(|| Error::eval(loc, format!("integer overflow in adding {a} + {b}"))),
+        (Value::Float(a), Value::Float(b)) => Ok(Value::Float(a + b)),
+        _ => unreachable!("both are of the type that was asked for"),
+    }
 }
 
 fn sub(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -49,7 +51,7 @@ fn div(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn less_than(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let (left, right) = both(machine, args)?;
-    machine.less_than(left, right, loc, "").map(Value::Bool)
+    machine.less_than(left, right, loc).map(Value::Bool)
 }
 
 macro_rules! bits {

@@ -6,6 +6,7 @@ mod context;
 mod control;
 mod fetch;
 mod files;
+mod flakes;
 pub(crate) mod json;
 mod lists;
 mod math;
@@ -14,6 +15,8 @@ mod toml;
 mod types;
 mod versions;
 pub(crate) mod xml;
+
+pub(crate) use attrs::missing;
 
 use std::sync::LazyLock;
 
@@ -96,6 +99,7 @@ static TABLE: LazyLock<Vec<Prim>> = LazyLock::new(|| {
     all.extend(control::prims());
     all.extend(files::prims());
     all.extend(fetch::prims());
+    all.extend(flakes::prims());
     all.extend(toml::prims());
     all.extend(xml::prims());
     all

@@ -17,15 +17,13 @@ fn to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(value);
     }
     let what = "while evaluating the first argument passed to builtins.toString";
-    let (text, ctx) =
-        machine.coerced(value, Coerce::TO_STRING, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced(value, Coerce::TO_STRING, (loc, what))?;
     Ok(machine.string_with(&text, ctx))
 }
 
 fn string_length(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.stringLength";
-    let (text, _) =
-        machine.coerced(args[0], Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, _) = machine.coerced(args[0], Coerce::INTERPOLATE, (loc, what))?;
     Ok(Value::Int(text.len() as i64))
 }
 
@@ -47,8 +45,7 @@ fn substring(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(machine.string_with(b"", text.ctx));
     }
     let what = "while evaluating the third argument (the string) passed to builtins.substring";
-    let (mut text, ctx) =
-        machine.coerced(value, Coerce::INTERPOLATE, loc).map_err(|e| e.frame(loc, what))?;
+    let (mut text, ctx) = machine.coerced(value, Coerce::INTERPOLATE, (loc, what))?;
     let start = usize::try_from(start).unwrap_or(usize::MAX);
     let cut = |len_of: usize| (start.min(len_of), start.saturating_add(len).min(len_of));
     let (from, to) = cut(text.len());
@@ -84,9 +81,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
         let item = machine.force_slot(item)?;
         let what = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
         let mut own = Ctx::EMPTY;
-        machine
-            .coerce(item, Coerce::INTERPOLATE, loc, &mut out, &mut own)
-            .map_err(|e| e.frame(loc, what))?;
+        machine.coerce(item, Coerce::INTERPOLATE, (loc, what), &mut out, &mut own)?;
         own.add_to(&mut parts);
     }
     let ctx = machine.contexts.union_all(&parts);
@@ -213,7 +208,12 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let hash = Hash::parse(&hash, algo).map_err(|error| Error::eval(loc, error.to_string()))?;
     let out = match format.as_str() {
         "base16" => hash.base16(),
-        "nix32" | "base32" => hash.base32(),
+        "nix32" => hash.base32(),
+        "base32" => {
+            let warning = b"\"base32\" is a deprecated alias for hash format \"nix32\".";
+            machine.host.message(crate::host::MessageKind::Notice, warning);
+            hash.base32()
+        }
         "base64" => hash.base64(),
         "sri" => hash.sri(),
         other => {
@@ -228,8 +228,7 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn base_name_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.baseNameOf";
-    let (text, ctx) =
-        machine.coerced(args[0], Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced(args[0], Coerce::PLAIN, (loc, what))?;
     let text = if ctx.is_empty() { text } else { machine.real_bytes(&text)? };
     // Only one trailing slash is dropped.
     let trimmed = text.strip_suffix(b"/").unwrap_or(&text);
@@ -245,7 +244,7 @@ fn dir_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(machine.path(parent));
     }
     let what = "while evaluating the first argument passed to 'builtins.dirOf'";
-    let (text, ctx) = machine.coerced(value, Coerce::PLAIN, loc).map_err(|e| e.frame(loc, what))?;
+    let (text, ctx) = machine.coerced(value, Coerce::PLAIN, (loc, what))?;
     let text = if ctx.is_empty() { text } else { machine.real_bytes(&text)? };
     let parent: &[u8] = match text.iter().rposition(|byte| *byte == b'/') {
         None => b".",

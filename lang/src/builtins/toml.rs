@@ -14,9 +14,29 @@ fn from_toml(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let failed = |why: &str| Error::eval(loc, format!("while parsing TOML: {why}"));
     let text = std::str::from_utf8(text).map_err(|error| failed(&error.to_string()))?;
-    let table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| failed(error.to_string().trim_end()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let overflow = error.span().and_then(|span| overflow(text, span));
+        failed(overflow.as_deref().unwrap_or(error.to_string().trim_end()))
+    })?;
     machine.value_of_toml(Toml::Table(table)).map_err(|why| failed(&why))
+}
+
+/// What C++ Nix's library says of a decimal integer that needs more than 64 bits.
+fn overflow(text: &str, span: std::ops::Range<usize>) -> Option<String> {
+    let number = text.get(span.clone())?;
+    let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return None;
+    }
+    let before = &text[..span.start];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].lines().next().unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let gap = " ".repeat(number.to_string().len());
+    let column = " ".repeat(span.end - line_start);
+    Some(format!(
+        "[error] toml::parse_dec_integer: too large integer: current max digits = 2^63\n{gap}--> fromTOML\n {gap} |\n {number} | {line}\n {gap} | {column}^-- must be < 2^63\n"
+    ))
 }
 
 /// Text that may become a string or a name.

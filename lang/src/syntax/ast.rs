@@ -14,6 +14,7 @@
 
 use std::ops::Range;
 
+use super::lint::Warning;
 use crate::symbol::Symbol;
 
 /// A source file of the session; the evaluator's table of sources gives them out.
@@ -206,6 +207,8 @@ pub enum Expr {
         left: ExprId,
         /// The right operand.
         right: ExprId,
+        /// Offsets of the operands, their parentheses included.
+        starts: [u32; 2],
     },
 }
 
@@ -376,6 +379,7 @@ pub struct Ast {
     pub(super) names: Vec<AttrName>,
     pub(super) parts: Vec<Part>,
     pub(super) bytes: Vec<u8>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Ast {
@@ -392,7 +396,13 @@ impl Ast {
             names: Vec::new(),
             parts: Vec::new(),
             bytes: Vec::new(),
+            warnings: Vec::new(),
         }
+    }
+
+    /// What to warn of, in source order.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     pub(super) fn push(&mut self, expr: Expr, span: Span) -> ExprId {

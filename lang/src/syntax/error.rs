@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ast::Span;
+use super::lint::Lint;
 use super::token::TokenKind;
 
 /// Why a text is no Nix expression.
@@ -51,6 +52,8 @@ pub enum SyntaxErrorKind {
     TooDeep(u32),
     /// More bytes than a span can count.
     TooLarge,
+    /// A literal that the settings refuse.
+    Lint(Lint),
 }
 
 impl SyntaxError {
@@ -101,6 +104,7 @@ impl fmt::Display for SyntaxError {
             SyntaxErrorKind::TooDeep(limit) => {
                 write!(f, "expression is nested more than {limit} levels deep; split it up")
             }
+            SyntaxErrorKind::Lint(lint) => write!(f, "{lint}"),
             SyntaxErrorKind::TooLarge => {
                 f.write_str("source text is larger than 4 GiB; split it up")
             }

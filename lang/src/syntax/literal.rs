@@ -6,6 +6,7 @@ use super::ast::*;
 use super::error::SyntaxErrorKind;
 use super::indent::{self, IndentPiece};
 use super::lexer::{Escape, Piece, Token};
+use super::lint::Lint;
 use super::parser::{Parsed, Parser};
 use super::token::TokenKind;
 
@@ -33,6 +34,7 @@ impl<'t> Parser<'t> {
 
     pub fn uri(&mut self) -> Parsed<ExprId> {
         let span = self.bump()?;
+        self.lint(self.lints.url, span, Lint::Url)?;
         let text = self.ast.push_text(self.lexer.text(span));
         Ok(self.ast.push(Expr::Uri(text), span))
     }
@@ -144,6 +146,18 @@ impl<'t> Parser<'t> {
             [b'/', ..] => PathKind::Absolute,
             _ => PathKind::Relative,
         };
+        match kind {
+            PathKind::Absolute => {
+                self.lint(self.lints.absolute_path, span, |text, _| Lint::AbsolutePath(text))?;
+            }
+            PathKind::Home => {
+                self.lint(self.lints.absolute_path, span, |text, _| Lint::HomePath(text))?;
+            }
+            PathKind::Relative if first.starts_with(b".") => {}
+            PathKind::Relative => {
+                self.lint(self.lints.short_path, span, |text, _| Lint::ShortPath(text))?;
+            }
+        }
         let start = span;
         let mut last = span;
         let mut parts = vec![Part::Literal(self.ast.push_text(first))];

@@ -10,6 +10,7 @@ mod formals;
 mod indent;
 mod lexer;
 pub mod lines;
+pub mod lint;
 mod literal;
 mod operands;
 mod operators;

@@ -38,6 +38,7 @@ impl Parser<'_> {
     /// `f x y`, where the first simple expression has been read.
     pub(super) fn application(&mut self, simple: ExprId) -> Parsed<ExprId> {
         let func = self.selection(simple)?;
+        self.cursed = None;
         let start = self.start_of(func);
         if !begins_operand(self.token.kind) {
             return Ok(func);
@@ -46,6 +47,7 @@ impl Parser<'_> {
         while begins_operand(self.token.kind) {
             let simple = self.simple()?;
             let arg = self.selection(simple)?;
+            self.warn_of_or(arg);
             self.exprs.push(arg);
         }
         let args = self.exprs.split_off(mark);
@@ -65,6 +67,7 @@ impl Parser<'_> {
                     self.enter(1)?;
                     let simple = self.simple()?;
                     let value = self.selection(simple)?;
+                    self.warn_of_or(value);
                     self.leave(1);
                     end = self.ast.span(value);
                     default = Some(value);
@@ -76,7 +79,10 @@ impl Parser<'_> {
                 let word = self.bump()?;
                 let arg = self.ast.push(Expr::Var(Symbol::OR), word);
                 let args = self.ast.push_exprs(&[arg]);
-                Ok(self.ast.push(Expr::Call { func: base, args }, start.to(word)))
+                let span = start.to(word);
+                let call = self.ast.push(Expr::Call { func: base, args }, span);
+                self.cursed = Some((call, span));
+                Ok(call)
             }
             _ => Ok(base),
         }
@@ -201,6 +207,7 @@ impl Parser<'_> {
         while self.token.kind != TokenKind::BracketClose {
             let simple = self.simple()?;
             let element = self.selection(simple)?;
+            self.warn_of_or(element);
             self.exprs.push(element);
         }
         let close = self.bump()?;

@@ -98,6 +98,7 @@ impl Parser<'_> {
 
     /// Operands joined by operators of at least `level`.
     pub(super) fn operators(&mut self, level: u8, operand: Option<ExprId>) -> Parsed<ExprId> {
+        let start = operand.map_or(self.token.span, |operand| self.start_of(operand)).start;
         let mut left = match operand {
             Some(operand) => self.application(operand)?,
             None => self.prefix()?,
@@ -123,9 +124,10 @@ impl Parser<'_> {
             self.enter(1)?;
             levels += 1;
             let at = self.bump()?.start;
+            let starts = [start, self.token.span.start];
             let right = self.operators(strength + (group != Group::Right) as u8, None)?;
             let span = self.span_to(self.ast.span(left), right);
-            left = self.ast.push(Expr::Binary { op, at, left, right }, span);
+            left = self.ast.push(Expr::Binary { op, at, left, right, starts }, span);
             last = (group == Group::Never).then_some(strength);
         }
         self.leave(levels);

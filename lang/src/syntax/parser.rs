@@ -8,6 +8,7 @@ use super::ast::*;
 use super::bindings::Index;
 use super::error::{SyntaxError, SyntaxErrorKind};
 use super::lexer::{Lexer, Token};
+use super::lint::Lints;
 use super::token::TokenKind;
 use crate::symbol::Symbol;
 
@@ -18,11 +19,13 @@ pub const MAX_DEPTH: u32 = 10_000;
 /// about 2 kB a level). A caller with less left is given a stack of this size.
 const STACK_BYTES: usize = 32 << 20;
 
-/// Syntax that C++ Nix hides behind experimental features.
+/// Syntax that C++ Nix hides behind experimental features, and what it can be told to refuse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Features {
     /// `x |> f` and `f <| x`
     pub pipe_operators: bool,
+    /// What to do about unwise literals.
+    pub lints: Lints,
 }
 
 /// Parses a whole file.
@@ -36,6 +39,8 @@ pub fn parse(file: FileId, text: &[u8], features: Features) -> Result<Ast, Synta
         ast: Ast::new(file),
         index: Index::default(),
         paren: None,
+        cursed: None,
+        lints: features.lints,
         depth: 0,
         exprs: Vec::new(),
         names: Vec::new(),
@@ -55,6 +60,9 @@ pub(super) struct Parser<'t> {
     depth: u32,
     /// The expression in parentheses that was read last, and where it starts with them.
     pub paren: Option<(ExprId, Span)>,
+    /// The last operand of the form `f or`, and where it is.
+    pub cursed: Option<(ExprId, Span)>,
+    pub lints: Lints,
     /// A stack of list elements and arguments that are not yet in the tree.
     pub exprs: Vec<ExprId>,
     /// A stack of attribute names that are not yet in the tree.

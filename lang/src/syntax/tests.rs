@@ -22,7 +22,7 @@ fn parsed_with(text: &[u8], features: Features) -> String {
 }
 
 fn parsed(text: &[u8]) -> String {
-    parsed_with(text, Features { pipe_operators: true })
+    parsed_with(text, Features { pipe_operators: true, ..Features::default() })
 }
 
 #[track_caller]
@@ -426,7 +426,9 @@ fn any_bytes_are_parsed_or_refused() {
     for _ in 0..20_000 {
         let text: Vec<u8> =
             (0..random(20)).flat_map(|_| words[random(words.len())].to_vec()).collect();
-        if let Ok(ast) = parse(FileId(0), &text, Features { pipe_operators: true }) {
+        if let Ok(ast) =
+            parse(FileId(0), &text, Features { pipe_operators: true, ..Features::default() })
+        {
             let span = ast.span(ast.root());
             assert!(span.start <= span.end && span.end as usize <= text.len(), "{text:?}");
         }

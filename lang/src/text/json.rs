@@ -47,6 +47,13 @@ pub enum JsonError {
     TooDeep,
 }
 
+impl JsonError {
+    /// Whether it is a number that Nix cannot hold, in a text that is JSON.
+    pub fn is_range(&self) -> bool {
+        matches!(self, JsonError::OutOfRange(_))
+    }
+}
+
 /// Reads one JSON text, with nothing but white space around it.
 pub fn parse(text: &[u8]) -> Result<Json, JsonError> {
     let mut reader = Reader { text, at: 0 };
