@@ -65,7 +65,10 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
     let mut group = Level::ERROR
         .primary_title(error.message.clone())
         .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
-    if let Some(pos) = &error.pos
+    // Where C++ Nix gives no place to an error itself, the step that led to it has one.
+    let place_of_step = || error.frames.iter().find_map(|frame| frame.pos.as_ref());
+    let pos = error.pos.as_ref().or_else(place_of_step);
+    if let Some(pos) = pos
         && let Some(text) = text_of(pos)
         && let Some(at) = offset(&text, pos)
     {
@@ -75,7 +78,7 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
                 .path(pos.file.display().to_string())
                 .annotation(AnnotationKind::Primary.span(at..at + 1)),
         );
-    } else if let Some(pos) = &error.pos {
+    } else if let Some(pos) = pos {
         group = group.element(Level::NOTE.message(format!(
             "at {}:{}:{}",
             pos.file.display(),
