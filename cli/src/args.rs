@@ -48,6 +48,8 @@ pub enum Command {
     Shell(Shell),
     /// Evaluate an expression and print its value
     Eval(Eval),
+    /// Print an expression as it was read: operators in parentheses, sugar resolved
+    Parse(Source),
     /// Look at derivations
     #[command(subcommand)]
     Derivation(Derivation),
@@ -247,8 +249,11 @@ pub struct Eval {
     #[arg(value_name = "ATTR")]
     pub attr: Option<String>,
     /// Print JSON
-    #[arg(long, conflicts_with = "raw")]
+    #[arg(long, conflicts_with_all = ["raw", "xml"])]
     pub json: bool,
+    /// Print XML, with the places of attributes and functions
+    #[arg(long, conflicts_with = "raw")]
+    pub xml: bool,
     /// Print a string without quotes
     #[arg(long)]
     pub raw: bool,

@@ -88,6 +88,9 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
     }
     report.push(group);
     let mut text = renderer.render(&report).to_string();
+    for advice in &error.advice {
+        text += &format!("\n  {advice}");
+    }
     let shown = if show_trace { error.frames.len() } else { SHORT_TRACE };
     for frame in error.frames.iter().take(shown) {
         text += &format!("\n  … {}", frame.text);

@@ -271,10 +271,23 @@ impl Compiler<'_> {
         }
         if withs.is_empty() {
             let message = format!("undefined variable '{name}'");
-            return Err(Error::new(ErrorKind::UndefinedVariable, loc, message));
+            let near = self.names_near(name);
+            return Err(Error::new(ErrorKind::UndefinedVariable, loc, message).hint(&near));
         }
         let withs = self.heap.alloc_slice(withs.into_iter());
         Ok(self.put(Code::Dynamic { name, withs, loc }))
+    }
+
+    /// Which names in scope may have been meant.
+    #[cold]
+    fn names_near(&self, name: Symbol) -> String {
+        let frames = self.scopes.iter().flat_map(|scope| match scope {
+            Scope::Frame(names) => names.keys().copied().collect(),
+            Scope::With => Vec::new(),
+        });
+        let names: Vec<Symbol> = frames.chain(self.around.globals.keys().copied()).collect();
+        let names = names.iter().map(|name| name.as_bytes());
+        crate::suggest::did_you_mean(name.as_bytes(), names)
     }
 
     /// Whether the program binds a name that an operator stands for.

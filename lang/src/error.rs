@@ -70,6 +70,9 @@ pub struct EvalError {
     pub pos: Option<SourcePos>,
     /// How evaluation came there, innermost first.
     pub frames: Vec<Frame>,
+    /// What may help and C++ Nix does not say: a name that may have been meant; of a value that
+    /// needs itself, the way from it to itself.
+    pub advice: Vec<String>,
 }
 
 impl fmt::Display for EvalError {
@@ -94,18 +97,82 @@ struct Failure {
     message: String,
     loc: Loc,
     frames: Vec<(Loc, String, Shown)>,
+    hint: Option<String>,
+    cycle: Option<Cycle>,
+}
+
+/// The way from a promise back to itself.
+#[derive(Clone, Debug)]
+struct Cycle {
+    /// The address of the promise.
+    promise: usize,
+    /// Where a variable or an attribute was read on the way, innermost first.
+    reads: Vec<Loc>,
+    /// Whether the promise itself was reached on the way out.
+    closed: bool,
 }
 
 pub(crate) type Res<T> = Result<T, Error>;
 
 /// Frames kept of a very deep failure: the innermost ones and the last.
 const MAX_FRAMES: usize = 20_000;
+/// A longer way from a promise to itself is not told.
+const MAX_READS: usize = 16;
+
+impl Cycle {
+    fn way(&self, sources: &Sources) -> Option<String> {
+        if !self.closed || self.reads.len() == MAX_READS {
+            return None;
+        }
+        let name = |loc: &Loc| {
+            let (source, offset) = sources.find(*loc)?;
+            let rest = source.text.get(offset..)?;
+            let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"_'-.".contains(byte);
+            let end = rest.iter().position(|byte| !inside(byte)).unwrap_or(rest.len());
+            let name = String::from_utf8_lossy(&rest[..end]).into_owned();
+            (!name.is_empty()).then_some(name)
+        };
+        let mut names: Vec<String> = self.reads.iter().rev().filter_map(name).collect();
+        let first = names.last()?.clone();
+        names.insert(0, first);
+        Some(format!("each of these needs the next: {}", names.join(" → ")))
+    }
+}
 
 impl Error {
     #[cold]
     pub(crate) fn new(kind: ErrorKind, loc: Loc, message: impl Into<String>) -> Error {
-        let failure = Failure { kind, message: message.into(), loc, frames: Vec::new() };
+        let (message, frames) = (message.into(), Vec::new());
+        let failure = Failure { kind, message, loc, frames, hint: None, cycle: None };
         Error(Rc::new(RefCell::new(failure)))
+    }
+
+    /// A promise that needs itself.
+    #[cold]
+    pub(crate) fn infinite_recursion(promise: usize) -> Error {
+        let message = "infinite recursion encountered";
+        let error = Error::new(ErrorKind::InfiniteRecursion, Loc::NONE, message);
+        let cycle = Cycle { promise, reads: Vec::new(), closed: false };
+        error.0.borrow_mut().cycle = Some(cycle);
+        error
+    }
+
+    /// Tells that the error leaves the computation of a promise.
+    #[cold]
+    pub(crate) fn leaves(&self, promise: usize) {
+        if let Some(cycle) = &mut self.0.borrow_mut().cycle {
+            cycle.closed |= cycle.promise == promise;
+        }
+    }
+
+    /// Adds what may help.
+    #[cold]
+    pub(crate) fn hint(self, hint: &str) -> Error {
+        let hint = hint.trim_start();
+        if !hint.is_empty() {
+            self.0.borrow_mut().hint = Some(hint.to_owned());
+        }
+        self
     }
 
     #[cold]
@@ -152,6 +219,13 @@ impl Error {
         if failure.loc == Loc::NONE {
             failure.loc = loc;
         }
+        if let Some(cycle) = &mut failure.cycle
+            && !cycle.closed
+            && loc != Loc::NONE
+            && cycle.reads.len() < MAX_READS
+        {
+            cycle.reads.push(loc);
+        }
         drop(failure);
         self
     }
@@ -191,11 +265,13 @@ impl Error {
             pos: sources.resolve(*loc),
             shown: *shown,
         };
+        let way = failure.cycle.as_ref().and_then(|cycle| cycle.way(sources));
         EvalError {
             kind: failure.kind,
             message: failure.message.clone(),
             pos: sources.resolve(failure.loc),
             frames: failure.frames.iter().map(frame).collect(),
+            advice: failure.hint.iter().cloned().chain(way).collect(),
         }
     }
 }

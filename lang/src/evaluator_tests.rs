@@ -218,3 +218,29 @@ fn hostile_sources_fail_with_a_place() {
         assert!(error.pos.is_some(), "{shown}: {error}");
     }
 }
+
+fn failure(text: &str) -> crate::EvalError {
+    let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+    let value = eval.eval_expr(text, Path::new("/")).and_then(|value| eval.force_deep(value));
+    value.err().expect("it fails")
+}
+
+#[test]
+fn names_that_may_have_been_meant() {
+    let advice = |text: &str| failure(text).advice.join("\n");
+    assert_eq!(advice("let colour = 1; in color"), "Did you mean colour?");
+    assert_eq!(advice("{ width, ... }: widht"), "Did you mean width?");
+    assert_eq!(advice("let colour = 1; in zzzzzzzz"), "");
+}
+
+#[test]
+fn cycles_are_named() {
+    let cycle = |text: &str| {
+        let advice = failure(text).advice.join("\n");
+        advice.strip_prefix("each of these needs the next: ").unwrap_or(&advice).to_owned()
+    };
+    assert_eq!(cycle("let x = x + 1; in x"), "x → x");
+    assert_eq!(cycle("let x = 1 + y; y = 1 + z; z = 1 + x; in x"), "x → y → z → x");
+    assert_eq!(cycle("rec { a = 1 + b; b = [ ] ++ c; c = [ 1 ] ++ b; }.b"), "b → c → b");
+    assert_eq!(cycle("1 + nope"), "");
+}

@@ -170,7 +170,7 @@ impl Machine {
                 let name = self.string(attr.name.as_bytes());
                 self.call(func, &[name, attr.value.get()], loc)
             }
-            State::Black => return Err(infinite_recursion()),
+            State::Black => return Err(Error::infinite_recursion(thunk.as_ptr().addr())),
             State::Failed(index) => {
                 thunk.0.set(before);
                 return Err(self.failures.again(index));
@@ -182,6 +182,7 @@ impl Machine {
                 Ok(value)
             }
             Err(error) => {
+                error.leaves(thunk.as_ptr().addr());
                 thunk.0.set(self.failures.keep(&error).map_or(before, State::Failed));
                 Err(error)
             }
@@ -525,11 +526,6 @@ fn settled(value: Value) -> Value {
         return value;
     }
     value
-}
-
-#[cold]
-fn infinite_recursion() -> Error {
-    Error::new(ErrorKind::InfiniteRecursion, Loc::NONE, "infinite recursion encountered")
 }
 
 /// An error of a comparison, which is a call of `lessThan`, negated or not.

@@ -469,3 +469,13 @@ fn the_name_nix_instantiate_evaluates_and_instantiates() {
         assert_eq!(drv, done(oracle.run("nix-instantiate", &[&case, "-A", "top"])).stdout);
     }
 }
+
+#[test]
+fn expressions_print_as_xml_and_as_they_were_read() {
+    let world = World::new();
+    let read = done(world.floe(["parse", "-E", "let x = 1; in x + 2 * 3"])).stdout;
+    assert_eq!(read, "(let x = 1; in (x + (__mul 2 3)))\n");
+    let xml = done(world.floe(["eval", "--xml", "--strict", "-E", "{ a = 1; }"])).stdout;
+    assert!(xml.starts_with("<?xml version='1.0' encoding='utf-8'?>\n<expr>\n"), "{xml}");
+    assert!(xml.contains("<attr column=\"3\" line=\"1\" name=\"a\">"), "{xml}");
+}

@@ -1,10 +1,10 @@
-//! `floe eval`.
+//! `floe eval` and `floe parse`.
 
 use std::io::Write;
 
 use anyhow::Result;
 
-use crate::args::{Eval, Global};
+use crate::args::{Eval, Global, Source};
 use crate::evaluate::Evaluation;
 use crate::progress::{Progress, Style};
 
@@ -20,15 +20,28 @@ pub fn eval(global: &Global, args: &Eval) -> Result<()> {
     let value = evaluation.force(value, args.strict)?;
     let mut text = if args.json {
         evaluation.json(value)?
+    } else if args.xml {
+        evaluation.xml(value, args.strict, true)?
     } else if args.raw {
         evaluation.raw(value)?
     } else {
         evaluation.print(value)?
     };
     progress.finish();
-    if !args.raw {
+    if !args.raw && !args.xml {
         text.push(b'\n');
     }
+    std::io::stdout().lock().write_all(&text)?;
+    Ok(())
+}
+
+/// Prints an expression as it was read.
+pub fn parse(global: &Global, source: &Source) -> Result<()> {
+    let progress = Progress::start(Style { quiet: global.quiet, logs: false });
+    let engine = super::engine(global, progress.events())?;
+    let mut text = Evaluation::parse(source, engine.host())?;
+    progress.finish();
+    text.push(b'\n');
     std::io::stdout().lock().write_all(&text)?;
     Ok(())
 }

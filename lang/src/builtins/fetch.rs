@@ -57,9 +57,14 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
         _ => url_name(&url).to_owned(),
     });
     if let Err(error) = floe_core::path::check_name(&name) {
+        let by_url = attrs.is_empty() && !given && !matches!(machine.force(arg)?, Value::Attrs(_));
         let advice = match given {
             true => format!(
                 "Please change the value for the 'name' attribute passed to '{who}', so that it can create a valid store path."
+            ),
+            // The second space is C++ Nix's.
+            false if by_url => format!(
+                "Please pass an attribute set with 'url' and 'name' attributes to '{who}',  so that it can create a valid store path."
             ),
             false => format!(
                 "Please add a valid 'name' attribute to the argument for '{who}', so that it can create a valid store path."
