@@ -50,6 +50,8 @@ pub enum Command {
     Eval(Eval),
     /// Print an expression as it was read: operators in parentheses, sugar resolved
     Parse(Source),
+    /// Evaluate expressions as you type them, or as a pipe brings them
+    Repl(Source),
     /// Look at derivations
     #[command(subcommand)]
     Derivation(Derivation),

@@ -63,6 +63,31 @@ impl Evaluation {
         Ok(Evaluation { evaluator, top, args, base, style })
     }
 
+    /// The value of a text in which names stand for values, computed when needed.
+    pub fn define(&mut self, text: &str, scope: &[(String, Handle)]) -> Result<Handle> {
+        let base = self.base.clone();
+        self.try_with(|evaluator| evaluator.define(text, &base, scope))
+    }
+
+    /// The value of a file; a function is called with the arguments given.
+    pub fn load(&mut self, file: &str) -> Result<Handle> {
+        let (base, args) = (self.base.clone(), self.args.clone());
+        self.try_with(|evaluator| {
+            let value = evaluator.eval_file(&base.join(file))?;
+            evaluator.auto_call(value, &args, &base)
+        })
+    }
+
+    /// A set's attributes by name.
+    pub fn attributes(&mut self, value: Handle) -> Result<Vec<(String, Handle)>> {
+        self.try_with(|evaluator| evaluator.attributes(value))
+    }
+
+    /// What a value is, in words.
+    pub fn describe(&mut self, value: Handle) -> Result<String> {
+        self.try_with(|evaluator| evaluator.describe(value))
+    }
+
     /// The source as `nix-instantiate --parse` prints it.
     pub fn parse(source: &Source, host: Arc<dyn Host>) -> Result<Vec<u8>> {
         let base = std::env::current_dir().context("cannot find the current directory")?;

@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Shell(args) => command::shell::shell(global, &args),
         Command::Eval(args) => command::eval::eval(global, &args),
         Command::Parse(source) => command::eval::parse(global, &source),
+        Command::Repl(source) => command::repl::repl(global, &source),
         Command::Derivation(args) => command::derivation::derivation(global, &args),
         Command::PathInfo(args) => command::inspect::path_info(global, &args),
         Command::Log(args) => command::inspect::log(global, &args),

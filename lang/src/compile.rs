@@ -287,7 +287,7 @@ impl Compiler<'_> {
         });
         let names: Vec<Symbol> = frames.chain(self.around.globals.keys().copied()).collect();
         let names = names.iter().map(|name| name.as_bytes());
-        crate::suggest::did_you_mean(name.as_bytes(), names)
+        crate::suggest::did_you_mean_half(name.as_bytes(), names)
     }
 
     /// Whether the program binds a name that an operator stands for.

@@ -109,6 +109,36 @@ impl Evaluator {
         Ok(self.handle(value))
     }
 
+    /// The value of a text in which names stand for values, computed when needed.
+    pub fn define(
+        &mut self,
+        text: &str,
+        base: &Path,
+        scope: &[(String, Handle)],
+    ) -> Result<Handle, EvalError> {
+        let base = crate::paths::normalise(base.as_os_str().as_bytes());
+        let scope: Vec<(Symbol, Value)> =
+            scope.iter().map(|(name, value)| (Symbol::intern(name), self.own(*value))).collect();
+        let value = self.run(|machine| machine.define(text.as_bytes(), &base, &scope))?;
+        Ok(self.handle(value))
+    }
+
+    /// A set's attributes by name; none of what is no set.
+    pub fn attributes(&mut self, value: Handle) -> Result<Vec<(String, Handle)>, EvalError> {
+        let value = self.own(value);
+        let found = self.run(|machine| machine.named_attributes(value))?;
+        Ok(found.into_iter().map(|(name, value)| (name, self.handle(value))).collect())
+    }
+
+    /// What a value is, in the words of messages: `a set`, `an integer`.
+    pub fn describe(&mut self, value: Handle) -> Result<String, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| {
+            let value = machine.force(value)?;
+            Ok(machine.type_phrase(value))
+        })
+    }
+
     /// A text's expression as `nix-instantiate --parse` writes it, its variables checked.
     pub fn parse(
         &mut self,
@@ -120,7 +150,7 @@ impl Evaluator {
         self.run(|machine| {
             machine.compile(name, text.to_vec(), &base, None)?;
             let file = crate::syntax::ast::FileId(0);
-            let ast = crate::syntax::parse(file, text, Default::default());
+            let ast = crate::syntax::parse(file, text, machine.settings.features);
             let ast = ast.expect("what was compiled can be parsed");
             let home = machine.host.env_var("HOME").unwrap_or_default();
             let folders = crate::syntax::print::Folders { base: &base, home: &home };

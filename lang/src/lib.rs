@@ -34,6 +34,7 @@ pub mod os_host;
 mod paths;
 mod print;
 mod select;
+mod session;
 mod sets;
 pub mod settings;
 mod source;

@@ -5,10 +5,22 @@ const MAX_DISTANCE: usize = 3;
 
 /// The hint to append to a message, or nothing.
 pub(crate) fn did_you_mean<'a>(name: &[u8], candidates: impl Iterator<Item = &'a [u8]>) -> String {
+    within(MAX_DISTANCE, name, candidates)
+}
+
+/// The same among so many names that only those count of which half is right.
+pub(crate) fn did_you_mean_half<'a>(
+    name: &[u8],
+    candidates: impl Iterator<Item = &'a [u8]>,
+) -> String {
+    within(MAX_DISTANCE.min(name.len() / 2), name, candidates)
+}
+
+fn within<'a>(max: usize, name: &[u8], candidates: impl Iterator<Item = &'a [u8]>) -> String {
     let mut close: Vec<(usize, &[u8])> = candidates
-        .filter(|candidate| candidate.len().abs_diff(name.len()) <= MAX_DISTANCE)
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= max)
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= MAX_DISTANCE && *distance < name.len().max(2))
+        .filter(|(distance, _)| *distance <= max && *distance < name.len().max(2))
         .collect();
     close.sort_unstable();
     close.truncate(MAX_SUGGESTIONS);
