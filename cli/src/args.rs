@@ -95,6 +95,10 @@ pub struct Source {
     /// Pass a string to the top-level function
     #[arg(long, num_args = 2, value_names = ["NAME", "STRING"], action = clap::ArgAction::Append)]
     pub argstr: Vec<String>,
+    /// Set one of Nix's settings for evaluation: allow-import-from-derivation, pure-eval,
+    /// tarball-ttl
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub option: Vec<String>,
     /// Show every frame of an evaluation error
     #[arg(long)]
     pub show_trace: bool,
@@ -170,6 +174,29 @@ pub struct Building {
     /// Give fixed-output builders the host's own network
     #[arg(long)]
     pub host_network: bool,
+}
+
+impl Building {
+    /// What is meant where the command line says nothing.
+    pub fn plain(rebuilder: floe_engine::rebuilder::Strategy) -> Building {
+        Building {
+            rebuilder,
+            jobs: None,
+            cores: None,
+            keep_going: false,
+            keep_failed: false,
+            print_build_logs: false,
+            timeout: None,
+            max_silent_time: None,
+            max_log_size: 1 << 30,
+            max_memory: None,
+            max_processes: None,
+            max_file_size: None,
+            max_download_size: floe_engine::local::MAX_DOWNLOAD_BYTES,
+            allow_missing_layer: Vec::new(),
+            host_network: false,
+        }
+    }
 }
 
 /// `floe build`.

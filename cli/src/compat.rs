@@ -13,7 +13,7 @@ use floe_lang::syntax::lint::{Level, Lints};
 
 use crate::args::{Building, Global, NixFace, Source};
 use crate::command;
-use crate::command::build::{carry_out, evaluate, fail_if_failed, link, options, results};
+use crate::command::build::{begin, carry_out, evaluate, fail_if_failed, link, options, results};
 use crate::evaluate::Evaluation;
 use crate::nixconf::Conf;
 use crate::progress::{Progress, Style};
@@ -69,7 +69,10 @@ struct Common {
     /// What to do about absolute paths: ignore, warn or fatal
     #[arg(long, value_name = "LEVEL")]
     lint_absolute_path_literals: Option<String>,
-    /// Accepted: evaluation is impure
+    /// Evaluate purely: no clock, no environment, no search path
+    #[arg(long, overrides_with = "impure")]
+    pure_eval: bool,
+    /// Evaluate impurely, which is the default
     #[arg(long)]
     impure: bool,
     /// Say less
@@ -122,8 +125,11 @@ struct NixInstantiate {
     #[command(flatten)]
     common: Common,
     /// Print the value
-    #[arg(long)]
+    #[arg(long, alias = "eval-only")]
     eval: bool,
+    /// End a builder after so many seconds, where evaluation must build
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
     /// Parse only
     #[arg(long)]
     parse: bool,
@@ -206,6 +212,15 @@ impl Common {
         })
     }
 
+    /// Nix's settings, as options or as flags.
+    fn options(&self) -> Vec<String> {
+        let mut options = self.option.clone();
+        if self.pure_eval && !self.impure {
+            options.extend(["pure-eval".to_owned(), "true".to_owned()]);
+        }
+        options
+    }
+
     /// A source for each file or expression.
     fn sources(&self) -> Result<Vec<Source>> {
         let conf = self.conf();
@@ -214,6 +229,7 @@ impl Common {
             include: self.include.clone(),
             arg: self.arg.clone(),
             argstr: self.argstr.clone(),
+            option: self.options(),
             show_trace: conf.is_on("show-trace"),
             nix: Some(face.clone()),
             ..Source::default()
@@ -256,7 +272,6 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
     let args = NixBuild::parse_from(argv);
     let global = args.common.global();
     let building = Building {
-        rebuilder: Strategy::AsWritten,
         jobs: args.max_jobs,
         cores: args.cores,
         keep_going: args.keep_going,
@@ -264,13 +279,7 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
         print_build_logs: !args.no_build_output && !args.common.quiet,
         timeout: args.timeout,
         max_silent_time: args.max_silent_time,
-        max_log_size: 1 << 30,
-        max_memory: None,
-        max_processes: None,
-        max_file_size: None,
-        max_download_size: floe_engine::local::MAX_DOWNLOAD_BYTES,
-        allow_missing_layer: Vec::new(),
-        host_network: false,
+        ..Building::plain(Strategy::AsWritten)
     };
     let mut all = Vec::new();
     let mut engine = None;
@@ -278,8 +287,8 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
         let progress =
             Progress::start(Style { quiet: global.quiet, logs: building.print_build_logs });
         let mut this = command::engine(&global, progress.events())?;
-        let (drvs, targets) = evaluate(&this, &source, &args.common.attrs)?;
         let options = options(&building, args.dry_run, false)?;
+        let (drvs, targets) = evaluate(&this, &source, &args.common.attrs, &options)?;
         let built = carry_out(&mut this, &drvs, &targets, &options, progress)?;
         fail_if_failed(&built, global.quiet)?;
         all.extend(results(&built, &targets));
@@ -304,6 +313,8 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
     let global = args.common.global();
     let progress = Progress::start(Style { quiet: false, logs: false });
     let engine = command::engine(&global, progress.events())?;
+    let building = Building { timeout: args.timeout, ..Building::plain(Strategy::AsWritten) };
+    let options = options(&building, false, false)?;
     let mut out = std::io::stdout().lock();
     for source in args.common.sources()? {
         if args.parse {
@@ -312,7 +323,7 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
             out.write_all(&text)?;
             continue;
         }
-        let mut evaluation = Evaluation::start(&source, engine.host())?;
+        let mut evaluation = begin(&engine, &source, &options)?;
         if args.eval || args.xml || args.json {
             let attrs: Vec<Option<&str>> = match args.common.attrs.as_slice() {
                 [] => vec![None],

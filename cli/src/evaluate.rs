@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use floe_core::path::OutputName;
 use floe_engine::import::Wanted;
 use floe_lang::diagnostic::{self, Diagnostic};
 use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
-use floe_lang::{Argument, EvalError, Evaluator, Handle, SearchEntry, Settings, SourceName};
+use floe_lang::{
+    Argument, ErrorKind, EvalError, Evaluator, Handle, SearchEntry, Settings, SourceName,
+};
 
 use crate::args::Source;
 use crate::fault;
@@ -46,7 +48,7 @@ impl Evaluation {
         let args = pairs(&source.arg, Argument::Expr)
             .chain(pairs(&source.argstr, Argument::Text))
             .collect::<Vec<_>>();
-        let (mut evaluator, style) = evaluator(source, host, &base);
+        let (mut evaluator, style) = evaluator(source, host, &base)?;
         let stdin = source.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
         let top = match (&source.expr, &source.file) {
             _ if stdin.is_some() => evaluator.eval_stdin(stdin.unwrap_or_default(), &base),
@@ -91,7 +93,7 @@ impl Evaluation {
     /// The source as `nix-instantiate --parse` prints it.
     pub fn parse(source: &Source, host: Arc<dyn Host>) -> Result<Vec<u8>> {
         let base = std::env::current_dir().context("cannot find the current directory")?;
-        let (mut evaluator, style) = evaluator(source, host, &base);
+        let (mut evaluator, style) = evaluator(source, host, &base)?;
         let stdin = source.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
         let parsed = match (stdin, &source.expr, &source.file) {
             (Some(text), ..) => evaluator.parse(SourceName::Stdin, text, &base),
@@ -213,7 +215,7 @@ impl Evaluation {
 }
 
 /// An evaluator with the source's settings, and how its errors look.
-fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> (Evaluator, Style) {
+fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> Result<(Evaluator, Style)> {
     let mut settings =
         Settings { nix_path: search_path(&source.include, base), ..Settings::default() };
     if let Some(nix) = &source.nix {
@@ -224,11 +226,39 @@ fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> (Evaluator, S
         settings.max_call_depth = nix.max_call_depth.unwrap_or(settings.max_call_depth);
     }
     let style = Style { show_trace: source.show_trace, nix: source.nix.is_some() };
-    (Evaluator::new(host, settings), style)
+    set_options(&mut settings, source)?;
+    Ok((Evaluator::new(host, settings), style))
+}
+
+/// Heeds what the command line says of Nix's settings. Under the names of Nix's commands those
+/// without a counterpart have no effect.
+fn set_options(settings: &mut Settings, source: &Source) -> Result<()> {
+    for pair in source.option.chunks_exact(2) {
+        let on = || match pair[1].as_str() {
+            "true" | "yes" | "1" => Ok(true),
+            "false" | "no" | "0" => Ok(false),
+            other => Err(anyhow!("the setting '{}' is true or false, not '{other}'", pair[0])),
+        };
+        match pair[0].as_str() {
+            "allow-import-from-derivation" => settings.import_from_derivation = on()?,
+            "pure-eval" => settings.pure = on()?,
+            // Whoever made the host has heeded it.
+            "tarball-ttl" => {}
+            _ if source.nix.is_some() => {}
+            other => bail!(
+                "there is no setting '{other}'; there are allow-import-from-derivation, pure-eval and tarball-ttl"
+            ),
+        }
+    }
+    Ok(())
 }
 
 fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Error {
     use std::io::IsTerminal;
+    if error.kind == ErrorKind::Interrupted {
+        eprintln!("floe: interrupted; what was finished is kept");
+        return fault::Ended(fault::status::INTERRUPTED).into();
+    }
     if style.nix {
         let text = diagnostic::render(
             &Diagnostic::new(error, style.show_trace),

@@ -88,6 +88,13 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// What all the stats together are known by.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
 /// The memory, which lies in the store.
 pub struct Digests {
     slot: Arc<Slot>,

@@ -9,6 +9,7 @@ use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
 use floe_store::{Store, StoreError};
 
+use crate::builds::{Builds, Watch};
 use crate::cancel::Cancel;
 use crate::db::{Database, QueryCounts};
 use crate::decide::Decided;
@@ -110,13 +111,39 @@ impl Engine {
         let digests = Arc::new(Digests::new(Arc::clone(&slot)));
         let profiles = Profiles::load(shell.clone(), &digests)
             .map_err(|source| EngineError::Shell { path: shell.unwrap_or_default(), source })?;
-        let host =
-            Arc::new(StoreHost::new(Arc::clone(&slot), Arc::clone(&digests), events.clone()));
+        let host = StoreHost::new(Arc::clone(&slot), Arc::clone(&digests), events.clone());
+        Ok(Engine::over(host, slot, digests, events, profiles))
+    }
+
+    /// An engine with nothing in its memory.
+    fn over(
+        host: Arc<StoreHost>,
+        slot: Arc<Slot>,
+        digests: Arc<Digests>,
+        events: Events,
+        profiles: Profiles,
+    ) -> Engine {
         let read = slot.get();
         let db = Database::new(memo(read.as_ref(), &profiles), Strategy::default());
         let read_epoch = read.as_ref().map(|store| store.epoch());
         let tasks = Tasks::default();
-        Ok(Engine { slot, events, digests, host, profiles, db, tasks, read, read_epoch })
+        Engine { slot, events, digests, host, profiles, db, tasks, read, read_epoch }
+    }
+
+    /// An engine over the same opening of the store, for a request in the middle of another.
+    pub(crate) fn beside(host: Arc<StoreHost>, profiles: Profiles) -> Engine {
+        let (slot, digests, events) = host.parts();
+        Engine::over(host, slot, digests, events, profiles)
+    }
+
+    /// Lets evaluation build what it wants to read (import from derivation), in this way; `watch`
+    /// gives what stops such a build.
+    pub fn build_for_evaluation(
+        &self,
+        options: BuildOptions,
+        watch: impl Fn() -> Watch + Send + Sync + 'static,
+    ) {
+        self.host.set_builds(Builds::new(options, Box::new(watch), self.profiles.clone()));
     }
 
     /// Evaluation's host.
@@ -174,7 +201,7 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
-        let Imported { graph, drvs: ids, materials } = import(drvs, wanted)?;
+        let Imported { graph, drvs: ids, materials } = import(drvs, wanted, self.host.aliases())?;
         let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
         let mut built = self.build_graph(graph, materials, options, cancel)?;
         built.drvs = ids;

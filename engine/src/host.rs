@@ -6,7 +6,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe_core::drv::Derivation;
@@ -21,10 +22,13 @@ use floe_store::object::tree::{BoxError, Source as TreeSource};
 use floe_store::object::walk::FileKind as TreeFileKind;
 use floe_store::{Store, StoreError, TempRoots};
 
+use crate::alias::Aliases;
+use crate::builds::Builds;
 use crate::digests::{Digests, Snapshot};
 use crate::event::{Event, Events};
 use crate::seed::{self, List};
 use crate::slot::Slot;
+use crate::trees::{DEFAULT_TTL_S, Trees};
 
 /// A host with a store, which is opened for writing only when evaluation needs it.
 pub struct StoreHost {
@@ -33,12 +37,45 @@ pub struct StoreHost {
     events: Events,
     /// Protects what was added for evaluation and builds from collection while we live.
     holds: Mutex<Vec<TempRoots>>,
+    aliases: Arc<Aliases>,
+    tarball_ttl_s: AtomicU64,
+    builds: Mutex<Option<Arc<Builds>>>,
+    me: Weak<StoreHost>,
 }
 
 impl StoreHost {
     /// A host over this store root.
-    pub fn new(slot: Arc<Slot>, digests: Arc<Digests>, events: Events) -> Self {
-        StoreHost { slot, digests, events, holds: Mutex::default() }
+    pub fn new(slot: Arc<Slot>, digests: Arc<Digests>, events: Events) -> Arc<Self> {
+        Arc::new_cyclic(|me| StoreHost {
+            slot,
+            digests,
+            events,
+            holds: Mutex::default(),
+            aliases: Arc::default(),
+            tarball_ttl_s: AtomicU64::new(DEFAULT_TTL_S),
+            builds: Mutex::default(),
+            me: Weak::clone(me),
+        })
+    }
+
+    /// What an engine beside the host's own shares with it.
+    pub(crate) fn parts(&self) -> (Arc<Slot>, Arc<Digests>, Events) {
+        (Arc::clone(&self.slot), Arc::clone(&self.digests), self.events.clone())
+    }
+
+    /// How evaluation's builds are carried out from now on.
+    pub(crate) fn set_builds(&self, builds: Builds) {
+        *self.builds.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(builds));
+    }
+
+    /// How long what the network gave counts as fresh.
+    pub fn set_tarball_ttl(&self, seconds: u64) {
+        self.tarball_ttl_s.store(seconds, Ordering::Relaxed);
+    }
+
+    /// The outputs that evaluation knows by other paths than the store.
+    pub fn aliases(&self) -> &Arc<Aliases> {
+        &self.aliases
     }
 
     fn writable(&self) -> Result<Arc<Store>, HostError> {
@@ -82,7 +119,8 @@ impl StoreHost {
         Ok(())
     }
 
-    fn hold(&self, hold: TempRoots) {
+    /// Protects something until the host goes.
+    pub(crate) fn hold(&self, hold: TempRoots) {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner).push(hold);
     }
 
@@ -221,6 +259,12 @@ impl Host for StoreHost {
 
     fn add_source(&self, source: &Source) -> Result<StorePath, HostError> {
         let store = self.writable()?;
+        let known = self.hash_source(source)?;
+        if let Some(hold) = store.protect_valid([&known]).map_err(failed)? {
+            self.hold(hold);
+            self.check_expected(source, &known)?;
+            return Ok(known);
+        }
         self.store_source(&store, source)
     }
 
@@ -231,18 +275,35 @@ impl Host for StoreHost {
 
     fn realise(
         &self,
-        graph: &DrvGraph,
+        graph: &Arc<DrvGraph>,
         wanted: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError> {
-        let names: Vec<&str> = wanted.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();
-        Err(HostError::Unsupported {
-            what: format!("importing from the derivation '{}'", names.join("', '")),
-            why: "evaluation cannot wait for builds yet; build it first and import its path"
-                .to_owned(),
-        })
+        let builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (builds, self.me.upgrade()) {
+            (Some(builds), Some(me)) => builds.realise(&me, graph, wanted),
+            _ => {
+                let name = &graph.node(wanted[0].0).name;
+                Err(HostError::Unsupported {
+                    what: format!("importing from the derivation '{name}'"),
+                    why: "whoever evaluates has not said how to build".to_owned(),
+                })
+            }
+        }
+    }
+
+    fn references(&self, path: &StorePath) -> Result<Vec<StorePath>, HostError> {
+        let Some(store) = self.slot.get() else { return Ok(Vec::new()) };
+        if let Some(refs) = self.aliases.references(&store, path)? {
+            return Ok(refs);
+        }
+        let info = store.info(path).map_err(failed)?;
+        Ok(info.map_or_else(Vec::new, |info| info.refs.into_iter().collect()))
     }
 
     fn ensure_path(&self, path: &StorePath) -> Result<(), HostError> {
+        if self.aliases.real(path).is_some() {
+            return Ok(());
+        }
         let valid = match self.slot.get() {
             Some(store) => store.is_valid(path).map_err(failed)?,
             None => false,
@@ -255,22 +316,38 @@ impl Host for StoreHost {
 
     fn physical(&self, logical: &Path) -> PathBuf {
         match (logical.strip_prefix(STORE_DIR), self.slot.get()) {
-            (Ok(inside), Some(store)) => store.objects_dir().join(inside),
+            (Ok(inside), Some(store)) => match self.aliases.place(&store, logical) {
+                Ok(Some(place)) => place,
+                // What evaluation asked for was copied when it was built; anything else that
+                // cannot be is as good as absent.
+                Ok(None) | Err(_) => store.objects_dir().join(inside),
+            },
             _ => logical.to_path_buf(),
         }
     }
 
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, HostError> {
-        Err(HostError::Unsupported {
+        let cache = cache_dir().ok_or_else(|| HostError::Unsupported {
             what: format!("builtins.{}", request.kind),
-            why: "use a fixed-output derivation (builtin:fetchurl), which fetches when it is built"
-                .to_owned(),
-        })
+            why: "neither XDG_CACHE_HOME nor HOME says where clones may lie".to_owned(),
+        })?;
+        let ttl = self.tarball_ttl_s.load(Ordering::Relaxed);
+        let mut trees = Trees::new(self.writable()?, cache, ttl);
+        let fetched = trees.fetch(request);
+        trees.into_holds().into_iter().for_each(|hold| self.hold(hold));
+        fetched.map_err(|error| HostError::Failed(error.to_string()))
     }
 
     fn message(&self, kind: MessageKind, text: &[u8]) {
         self.events.send(Event::Note(kind.line(text)));
     }
+}
+
+/// Where clones and the like lie, which can always be made again.
+fn cache_dir() -> Option<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+    Some(cache.join("floe"))
 }
 
 /// A whole file or tree as the store takes it.

@@ -13,6 +13,7 @@ use floe_lang::graph::{
 };
 use floe_lang::host::{HostError, Origin};
 
+use crate::alias::Aliases;
 use crate::graph::{Graph, NodeIx, Target};
 use crate::recipe::{Dep, Kind, Piece, Recipe, Template};
 
@@ -93,11 +94,16 @@ pub enum ImportError {
 ///
 /// # Errors
 /// When a source cannot be hashed, or a derivation cannot be lifted exactly.
-pub fn import(drvs: &DrvGraph, wanted: &[Wanted]) -> Result<Imported, ImportError> {
+pub fn import(
+    drvs: &DrvGraph,
+    wanted: &[Wanted],
+    aliases: &Aliases,
+) -> Result<Imported, ImportError> {
     let order = reachable(drvs, wanted);
     let observed = Observed::collect(drvs)?;
     let mut importer = Importer {
         drvs,
+        aliases,
         observed,
         nodes: HashMap::with_capacity(order.len()),
         imported: Imported {
@@ -135,6 +141,7 @@ fn reachable(drvs: &DrvGraph, wanted: &[Wanted]) -> BTreeSet<DrvId> {
 
 struct Importer<'a> {
     drvs: &'a DrvGraph,
+    aliases: &'a Aliases,
     observed: Observed,
     nodes: HashMap<DrvId, NodeIx>,
     imported: Imported,
@@ -152,7 +159,7 @@ impl Importer<'_> {
                     self.imported.materials.insert(path.clone(), Material::Source(*source));
                     path
                 }
-                InputSrc::Path(path) => path.clone(),
+                InputSrc::Path(path) => self.aliases.real(path).unwrap_or_else(|| path.clone()),
                 InputSrc::DrvFile(drv) => {
                     let path = self.drvs.drv_path(*drv)?;
                     self.imported.materials.insert(path.clone(), Material::DrvFile(*drv));
@@ -262,6 +269,17 @@ impl Importer<'_> {
         Ok(Template(pieces))
     }
 
+    /// The object behind a path that evaluation read in an output: the derivation has it as a
+    /// source.
+    fn read_path(&self, node: &DrvNode, text: &[u8]) -> Option<StorePath> {
+        let path = StorePath::parse(std::str::from_utf8(text).ok()?).ok()?;
+        let is_source = node
+            .input_srcs
+            .iter()
+            .any(|src| matches!(src, InputSrc::Path(source) if *source == path));
+        is_source.then(|| self.aliases.real(&path).unwrap_or(path))
+    }
+
     /// Literal text, in which paths of observed derivations are holes again.
     fn text(
         &self,
@@ -271,17 +289,23 @@ impl Importer<'_> {
     ) -> Result<(), ImportError> {
         let mut rest = text;
         while let Some((at, len, drv, output)) = self.observed.find(rest) {
-            let Some(dep) = dep_index(node, drv) else {
-                return Err(ImportError::Discarded {
-                    user: node.name.clone(),
-                    observed: self.drvs.node(drv).name.clone(),
-                });
+            let found = match dep_index(node, drv) {
+                Some(dep) => Piece::Input { dep, output: output.clone() },
+                None => match self.read_path(node, &rest[at..at + len]) {
+                    Some(real) => Piece::Path(real),
+                    None => {
+                        return Err(ImportError::Discarded {
+                            user: node.name.clone(),
+                            observed: self.drvs.node(drv).name.clone(),
+                        });
+                    }
+                },
             };
             if at > 0 {
                 self.refuse_cut(&rest[..at], || node.name.clone())?;
                 pieces.push(Piece::Text(rest[..at].into()));
             }
-            pieces.push(Piece::Input { dep, output: output.clone() });
+            pieces.push(found);
             rest = &rest[at + len..];
         }
         if !rest.is_empty() {

@@ -7,6 +7,8 @@
 //!
 //! The door is [`engine::Engine`].
 
+pub mod alias;
+pub mod builds;
 pub mod cancel;
 pub mod db;
 pub mod decide;
@@ -20,6 +22,7 @@ pub mod graph;
 mod history;
 pub mod host;
 pub mod import;
+pub mod instantiate;
 pub mod job;
 pub mod ledger;
 pub mod local;
@@ -34,3 +37,4 @@ pub mod schedule;
 pub mod seed;
 pub mod slot;
 pub mod tasks;
+pub mod trees;

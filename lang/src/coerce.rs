@@ -40,6 +40,9 @@ const SEGMENT: &str = "while evaluating a path segment";
 
 impl From<HostError> for Error {
     fn from(error: HostError) -> Error {
+        if let HostError::Interrupted = error {
+            return Error::new(ErrorKind::Interrupted, Loc::NONE, error.to_string());
+        }
         if let HostError::Io { action, path, source } = &error {
             use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
             let path = path.display();
@@ -226,9 +229,19 @@ impl Machine {
 
     /// The source for a path, which must exist.
     pub(crate) fn copy_to_store(&mut self, path: &[u8], loc: Loc) -> Res<crate::graph::SourceId> {
-        if let Some(&id) = self.copied.get(path) {
+        if let Some(&(id, record)) = self.copied.get(path) {
+            self.used(record);
             return Ok(id);
         }
+        let stretch = self.begin_entry();
+        let id = self.copied_source(path, loc);
+        let record = self.end_copy(stretch, path);
+        let id = id?;
+        self.copied.insert(path.to_vec(), (id, record));
+        Ok(id)
+    }
+
+    fn copied_source(&mut self, path: &[u8], loc: Loc) -> Res<crate::graph::SourceId> {
         if path.ends_with(b".drv") && path.starts_with(b"/nix/store/") {
             let text = String::from_utf8_lossy(path);
             return Err(Error::eval(
@@ -238,8 +251,7 @@ impl Machine {
         }
         let file = os_path(path);
         self.check_allowed(path, loc)?;
-        if self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))?.is_none()
-        {
+        if self.kind(path, loc)?.is_none() {
             return Err(self.no_such_path(path, loc));
         }
         let name = String::from_utf8_lossy(paths::base_name(path)).into_owned();
@@ -247,7 +259,7 @@ impl Machine {
         let source =
             Source { name, origin: Origin::Tree(file), method: Method::Nar, expected: None };
         let id = self.graph.add_source(source);
-        self.copied.insert(path.to_vec(), id);
+        self.note_source(id);
         Ok(id)
     }
 
@@ -346,13 +358,6 @@ impl Machine {
         Ok(self.string_with(&out, ctx))
     }
 
-    /// A value as an absolute path, its context realised so that it can be read.
-    pub(crate) fn as_path(&mut self, value: Value, loc: Loc, what: &str) -> Res<Vec<u8>> {
-        let (bytes, ctx) = self.coerced_path(value, (loc, what))?;
-        self.realise(ctx, loc)?;
-        Ok(paths::normalise(&bytes))
-    }
-
     /// A value as the text of an absolute path, with its context.
     pub(crate) fn coerced_path(
         &mut self,
@@ -380,38 +385,6 @@ impl Machine {
             return Err(Error::eval(Loc::NONE, message).frame(loc, what));
         }
         Ok((bytes, ctx))
-    }
-
-    /// Makes sure that everything in a context exists, so that it can be read.
-    pub(crate) fn realise(&mut self, ctx: Ctx, loc: Loc) -> Res<()> {
-        if ctx.is_empty() {
-            return Ok(());
-        }
-        let elems = self.contexts.elems(ctx).to_vec();
-        let mut wanted = Vec::new();
-        for elem in elems {
-            match elem {
-                CtxElem::Source(id) => {
-                    self.host
-                        .add_source(self.graph.source(id))
-                        .map_err(|e| Error::from(e).at(loc))?;
-                }
-                CtxElem::Path(id) => {
-                    let path = self.contexts.path(id).clone();
-                    self.host.ensure_path(&path).map_err(|e| Error::from(e).at(loc))?;
-                }
-                CtxElem::DrvFile(id) | CtxElem::DrvDeep(id) => {
-                    let path = self.graph.drv_path(id)?;
-                    let drv = self.graph.file(id)?;
-                    self.host.write_derivation(&path, &drv).map_err(|e| Error::from(e).at(loc))?;
-                }
-                CtxElem::Output(id, output) => wanted.push((id, output as usize)),
-            }
-        }
-        if !wanted.is_empty() {
-            self.host.realise(&self.graph, &wanted).map_err(|e| Error::from(e).at(loc))?;
-        }
-        Ok(())
     }
 
     /// Where a path's bytes can be read.

@@ -352,7 +352,7 @@ impl Machine {
     }
 
     /// A hash; the empty string is one of zeroes, with a warning.
-    fn parse_hash_allow_empty(
+    pub(crate) fn parse_hash_allow_empty(
         &mut self,
         text: &str,
         algo: Option<HashAlgo>,
@@ -452,6 +452,12 @@ impl Machine {
     }
 
     fn derivation_result(&mut self, id: DrvId) -> Value {
+        let attrs = self.derivation_attrs(id);
+        self.attrs(attrs)
+    }
+
+    /// The paths of a derivation's file and outputs, as attributes.
+    pub(crate) fn derivation_attrs(&mut self, id: DrvId) -> Vec<Attr> {
         let graph = self.graph.clone();
         let node = graph.node(id);
         let ctx = self.contexts.intern(vec![CtxElem::DrvDeep(id)]);
@@ -461,7 +467,7 @@ impl Machine {
             let value = self.output_string(id, index);
             attrs.push(Attr::new(Symbol::intern(output.name.as_str()), Loc::NONE, value));
         }
-        self.attrs(attrs)
+        attrs
     }
 
     /// The string that stands for an output.

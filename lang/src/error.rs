@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Syntax,
     /// The host refused: a file, a fetch, a build.
     Host,
+    /// The user asked to stop.
+    Interrupted,
     /// Something restricted or pure evaluation forbids.
     Restricted,
     /// Anything else: bad arguments, overflow, division by zero.

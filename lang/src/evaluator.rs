@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use floe_core::hash::Digest;
+
 use crate::collect::Wanted;
 use crate::context::Ctx;
 use crate::diagnostic::SourceLines;
@@ -16,6 +18,7 @@ use crate::machine::Machine;
 use crate::settings::Settings;
 use crate::source::{Loc, SourceName};
 use crate::symbol::Symbol;
+use crate::track::{Read, ReadId, Tracking};
 use crate::value::Value;
 
 /// A value of one [`Evaluator`]; useless without it.
@@ -304,6 +307,40 @@ impl Evaluator {
     /// The derivations made so far.
     pub fn graph(&self) -> &Arc<DrvGraph> {
         &self.machine.graph
+    }
+
+    /// Keeps what every value rests on from now on, so that the evaluation can outlive an edit.
+    pub fn track(&mut self) {
+        self.machine.tracking = Some(Tracking::default());
+    }
+
+    /// Does some work and tells every read of the world that its outcome rests on; nothing unless
+    /// that is tracked.
+    pub fn resting<T>(
+        &mut self,
+        work: impl FnOnce(&mut Evaluator) -> Result<T, EvalError>,
+    ) -> (Result<T, EvalError>, Vec<ReadId>) {
+        let stretch = self.machine.begin_entry();
+        let result = work(self);
+        let reads = self.machine.rests_on(stretch);
+        (result, reads)
+    }
+
+    /// The reads so far with what was answered, from a number on; a [`ReadId`] is an index of
+    /// this list.
+    pub fn reads(&self, from: usize) -> &[(Read, Option<Digest>)] {
+        self.machine.reads(from)
+    }
+
+    /// These reads have other answers now: everything that rests on them is unevaluated again,
+    /// also behind handles. How many values that were.
+    pub fn forget(&mut self, changed: &[(ReadId, Option<Digest>)]) -> usize {
+        self.machine.forget(changed)
+    }
+
+    /// Files parsed so far.
+    pub fn files_parsed(&self) -> usize {
+        self.machine.sources.count()
     }
 
     /// Frees the evaluation and keeps its derivations.

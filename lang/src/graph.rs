@@ -245,7 +245,8 @@ impl DrvGraph {
         self.entry(id).observed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn observe(&self, id: DrvId) {
+    /// Notes that it did.
+    pub fn observe(&self, id: DrvId) {
         self.entry(id).observed.store(true, Ordering::Relaxed);
     }
 
@@ -301,6 +302,13 @@ impl DrvGraph {
         );
         index.sources.insert(source, id);
         id
+    }
+
+    /// Lets an equal source that is added from now on be another one, to be hashed anew: its files
+    /// changed. What was made from the old one stays as it was.
+    pub fn forget_source(&self, source: &Source) {
+        let mut index = self.index.lock().expect("nothing panics while it is held");
+        index.sources.remove(source);
     }
 
     /// The store path a source has or will have. Hashes it once.

@@ -3,6 +3,7 @@
 //! environment variable; the implementations with a store live in other crates.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use floe_core::ca::Method;
 use floe_core::drv::Derivation;
@@ -53,7 +54,7 @@ pub enum Origin {
 }
 
 /// A fetcher's call: `fetchurl`, `fetchTarball`, `fetchGit`, `fetchTree`, ...
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FetchRequest {
     /// The builtin's name.
     pub kind: String,
@@ -62,7 +63,7 @@ pub struct FetchRequest {
 }
 
 /// One attribute of a [`FetchRequest`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FetchAttr {
     /// Text.
     Str(String),
@@ -127,6 +128,9 @@ pub enum HostError {
         /// Why it is missing and what would help.
         why: String,
     },
+    /// The user asked to stop.
+    #[error("interrupted by the user")]
+    Interrupted,
     /// Anything else, in words.
     #[error("{0}")]
     Failed(String),
@@ -158,15 +162,22 @@ pub trait Host: Send + Sync {
     /// Writes a derivation's file to the store; called only for those whose path evaluation
     /// observed in a way that needs the file (`readFile drv.drvPath`, `import drv.drvPath`).
     fn write_derivation(&self, path: &StorePath, drv: &Derivation) -> Result<(), HostError>;
-    /// Builds outputs that evaluation wants to read (import from derivation) and gives each
-    /// one's store path, in order.
+    /// Builds outputs that evaluation wants to read (import from derivation) and gives the path
+    /// to read each one at, in order: the output's own where it is known before building, even
+    /// if the host keeps its bytes under another name.
     fn realise(
         &self,
-        graph: &DrvGraph,
+        graph: &Arc<DrvGraph>,
         wanted: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError>;
     /// Makes sure that a store path named by text exists (`builtins.storePath`).
     fn ensure_path(&self, path: &StorePath) -> Result<(), HostError>;
+    /// What an object refers to that evaluation did not make itself, by the paths that evaluation
+    /// knows.
+    fn references(&self, path: &StorePath) -> Result<Vec<StorePath>, HostError> {
+        let _ = path;
+        Ok(Vec::new())
+    }
     /// Where the bytes of a path under the logical store lie, for reading.
     fn physical(&self, logical: &Path) -> PathBuf {
         logical.to_path_buf()

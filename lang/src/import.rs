@@ -11,6 +11,7 @@ use crate::source::{Loc, SourceName};
 use crate::symbol::Symbol;
 use crate::syntax;
 use crate::syntax::lint::Warning;
+use crate::track::{self, Read};
 use crate::value::{Attrs, Env, Value};
 use crate::{coerce, diagnostic, paths};
 
@@ -42,8 +43,10 @@ derivation ({
 
 impl Machine {
     /// The kind of what is at a path, if anything.
-    pub(crate) fn kind(&self, path: &[u8], loc: Loc) -> Res<Option<FileKind>> {
-        self.host.file_kind(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
+    pub(crate) fn kind(&mut self, path: &[u8], loc: Loc) -> Res<Option<FileKind>> {
+        let kind = self.host.file_kind(&self.physical(path));
+        self.note(path, Read::Kind, || track::kind_answer(&kind));
+        kind.map_err(|e| Error::from(e).at(loc))
     }
 
     /// A file's content.
@@ -51,7 +54,16 @@ impl Machine {
         if self.kind(path, loc)?.is_none() {
             return Err(self.no_such_path(path, loc));
         }
-        self.host.read_file(&self.physical(path)).map_err(|e| Error::from(e).at(loc))
+        let bytes = self.host.read_file(&self.physical(path));
+        self.note(path, Read::File, || track::file_answer(&bytes));
+        bytes.map_err(|e| Error::from(e).at(loc))
+    }
+
+    /// A directory's entries.
+    pub(crate) fn entries(&mut self, path: &[u8], loc: Loc) -> Res<Vec<(Vec<u8>, FileKind)>> {
+        let entries = self.host.read_dir(&self.physical(path));
+        self.note(path, Read::Directory, || track::directory_answer(&entries));
+        entries.map_err(|e| Error::from(e).at(loc))
     }
 
     /// A path whose last component is no symbolic link.
@@ -61,8 +73,9 @@ impl Machine {
             if self.kind(&path, loc)? != Some(FileKind::Symlink) {
                 return Ok(path);
             }
-            let target =
-                self.host.read_link(&self.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
+            let target = self.host.read_link(&self.physical(&path));
+            self.note(&path, Read::Link, || track::link_answer(&target));
+            let target = target.map_err(|e| Error::from(e).at(loc))?;
             let target = target.as_os_str().as_bytes();
             path = if target.starts_with(b"/") {
                 paths::normalise(target)
@@ -85,7 +98,8 @@ impl Machine {
 
     /// Evaluates a file, once.
     pub(crate) fn import(&mut self, path: &[u8], loc: Loc) -> Res<Value> {
-        if let Some(import) = self.imports.get(path) {
+        if let Some(import) = self.imports.get(path).copied() {
+            self.used(import.record);
             return self.force(import.value);
         }
         if let Some(name) =
@@ -96,19 +110,32 @@ impl Machine {
                 return Err(self.no_such_path(path, loc));
             };
             let value = self.eval_builtin_text(name, text)?;
-            self.imports.insert(path.to_vec(), Import { value });
+            self.imports.insert(path.to_vec(), Import { value, record: None });
             return Ok(value);
         }
+        let stretch = self.begin_entry();
+        let value = self.imported(path, loc);
+        let record = self.end_import(stretch, path);
+        let value = value?;
+        self.imports.insert(path.to_vec(), Import { value, record });
+        self.force(value)
+    }
+
+    /// The value of the file that a path leads to, unevaluated.
+    fn imported(&mut self, path: &[u8], loc: Loc) -> Res<Value> {
         let target = self.import_target(path, loc)?;
         if let Some(import) = self.imports.get(&target).copied() {
-            self.imports.insert(path.to_vec(), import);
-            return self.force(import.value);
+            self.used(import.record);
+            return Ok(import.value);
         }
-        let code = self.load(&target, None, loc)?;
-        let value = self.suspend(code);
-        self.imports.insert(target.clone(), Import { value });
-        self.imports.insert(path.to_vec(), Import { value });
-        self.force(value)
+        let stretch = self.begin_entry();
+        let code = self.load(&target, None, loc);
+        let record = self.end_import(stretch, &target);
+        let value = self.suspend(code?);
+        if target != path {
+            self.imports.insert(target, Import { value, record });
+        }
+        Ok(value)
     }
 
     /// Evaluates a file with more names in scope.
@@ -152,6 +179,8 @@ impl Machine {
         let Some(file) = self.sources.add(name, text) else {
             return Err(Error::eval(Loc::NONE, "more than 4 GiB of expressions"));
         };
+        let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
+        self.note_variable("HOME", home.as_deref());
         let start = self.sources.loc(syntax::ast::Pos { file, offset: 0 });
         let source = self.sources.text(file);
         let ast = match syntax::parse(file, &source.text, self.settings.features) {
@@ -169,7 +198,6 @@ impl Machine {
         for warning in ast.warnings() {
             self.warn_of_syntax(warning, start, &source.text);
         }
-        let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
         let around = Surroundings {
             globals: &self.globals,
             frame,

@@ -33,6 +33,7 @@ mod ops;
 pub mod os_host;
 mod paths;
 mod print;
+mod realise;
 mod select;
 mod session;
 mod sets;
@@ -42,6 +43,7 @@ mod suggest;
 pub mod symbol;
 pub mod syntax;
 pub mod text;
+pub mod track;
 mod value;
 
 pub use builtins::documentation;

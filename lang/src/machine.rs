@@ -5,7 +5,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use floe_core::path::StorePath;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::builtins::{self, Prim};
 use crate::calls::{in_builtin, stack_overflow};
@@ -14,12 +15,13 @@ use crate::compile::Tables;
 use crate::context::{Contexts, Ctx};
 use crate::error::{Error, ErrorKind, Res};
 use crate::failures::Failures;
-use crate::graph::{DrvGraph, SourceId};
+use crate::graph::{DrvGraph, DrvId, InputSrc, SourceId};
 use crate::heap::{Gc, Heap};
 use crate::host::Host;
 use crate::settings::Settings;
 use crate::source::{Loc, Sources};
 use crate::symbol::Symbol;
+use crate::track::Tracking;
 use crate::value::{Attr, Attrs, Env, LambdaRef, List, Slot, State, Str, Thunk, Value};
 
 /// Everything one evaluation holds.
@@ -35,7 +37,11 @@ pub(crate) struct Machine {
     pub(crate) prims: &'static [Prim],
     pub(crate) root: Gc<Env>,
     pub(crate) imports: FxHashMap<Vec<u8>, Import>,
-    pub(crate) copied: FxHashMap<Vec<u8>, SourceId>,
+    pub(crate) copied: FxHashMap<Vec<u8>, (SourceId, Option<u32>)>,
+    /// What evaluation put into the store, or found there.
+    pub(crate) stored: FxHashSet<InputSrc>,
+    /// Outputs that were built to be read, and where.
+    pub(crate) built: FxHashMap<(DrvId, usize), StorePath>,
     pub(crate) derivation: Option<Value>,
     /// What promises failed with.
     pub(crate) failures: Failures,
@@ -43,6 +49,8 @@ pub(crate) struct Machine {
     pub(crate) conditions: FxHashMap<Loc, String>,
     pub(crate) patterns: builtins::json::Patterns,
     pub(crate) texts: crate::drv::Texts,
+    /// What values rest on, if that is kept.
+    pub(crate) tracking: Option<Tracking>,
     /// Calls in progress.
     pub(crate) depth: u32,
     /// The address below which the stack must not grow.
@@ -53,6 +61,8 @@ pub(crate) struct Machine {
 #[derive(Clone, Copy)]
 pub(crate) struct Import {
     pub(crate) value: Value,
+    /// What its being here rests on.
+    pub(crate) record: Option<u32>,
 }
 
 impl Machine {
@@ -132,11 +142,15 @@ impl Machine {
     pub(crate) fn force_slot(&mut self, slot: &Slot) -> Res<Value> {
         match slot.get() {
             Value::Thunk(thunk) => {
-                let value = match thunk.0.get() {
-                    State::Done(value) => value,
-                    _ => self.run(thunk, Loc::NONE)?,
-                };
-                slot.set(value);
+                if let State::Done(value) = thunk.0.get() {
+                    slot.set(value);
+                    return Ok(value);
+                }
+                let value = self.run(thunk, Loc::NONE)?;
+                // A value that rests on what may change stays behind its thunk.
+                if let State::Done(_) = thunk.0.get() {
+                    slot.set(value);
+                }
                 Ok(value)
             }
             value => Ok(value),
@@ -146,6 +160,15 @@ impl Machine {
     /// Computes what a thunk promises; a call that was put off happens at `loc`.
     #[inline(never)]
     pub(crate) fn run(&mut self, thunk: Gc<Thunk>, loc: Loc) -> Res<Value> {
+        if self.tracking.is_some() {
+            return self.run_tracked(thunk, loc);
+        }
+        self.run_plain(thunk, loc)
+    }
+
+    /// Computes a thunk.
+    #[inline(always)]
+    pub(crate) fn run_plain(&mut self, thunk: Gc<Thunk>, loc: Loc) -> Res<Value> {
         let before = thunk.0.get();
         self.check_stack(Loc::NONE)?;
         thunk.0.set(State::Black);
@@ -175,6 +198,7 @@ impl Machine {
                 thunk.0.set(before);
                 return Err(self.failures.again(index));
             }
+            State::Kept(kept) => Ok(kept.value),
         };
         match result {
             Ok(value) => {
@@ -554,11 +578,14 @@ impl Machine {
             root,
             imports: FxHashMap::default(),
             copied: FxHashMap::default(),
+            stored: FxHashSet::default(),
+            built: FxHashMap::default(),
             derivation: None,
             failures: Failures::default(),
             conditions: FxHashMap::default(),
             patterns: builtins::json::Patterns::default(),
             texts: crate::drv::Texts::default(),
+            tracking: None,
             depth: 0,
             stack_limit: 0,
         };

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use floe_core::ca::{self, ContentAddress, Method, Refs};
 use floe_core::drv::Derivation;
@@ -195,7 +195,7 @@ impl Host for OsHost {
 
     fn realise(
         &self,
-        graph: &DrvGraph,
+        graph: &Arc<DrvGraph>,
         wanted: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError> {
         let names: Vec<_> = wanted.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();

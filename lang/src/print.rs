@@ -58,6 +58,7 @@ impl Machine {
         match value {
             Value::Thunk(thunk) => match thunk.0.get() {
                 State::Done(value) => value,
+                State::Kept(kept) => kept.value,
                 _ => value,
             },
             value => value,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub pure: bool,
     /// Allow reading only below these folders (and the store), if given.
     pub restrict: Option<Vec<PathBuf>>,
+    /// Build what evaluation wants to read of a derivation's outputs.
+    pub import_from_derivation: bool,
     /// Calls nested deeper than this are an error.
     pub max_call_depth: u32,
     /// The search path, first entry first.
@@ -41,6 +43,7 @@ impl Default for Settings {
         Settings {
             pure: false,
             restrict: None,
+            import_from_derivation: true,
             max_call_depth: 10_000,
             nix_path: Vec::new(),
             trace_verbose: false,

@@ -64,6 +64,11 @@ impl Sources {
         Some(FileId(self.texts.len() as u32 - 1))
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.texts.len()
+    }
+
     pub(crate) fn text(&self, file: FileId) -> &SourceText {
         &self.texts[file.0 as usize]
     }

@@ -8,6 +8,7 @@ pub(crate) use crate::attrs::{Attr, Attrs};
 use crate::context::Ctx;
 pub(crate) use crate::frames::Env;
 use crate::heap::{Gc, Heap};
+use crate::track::Kept;
 
 /// A place that holds a value, possibly still a thunk.
 pub(crate) type Slot = Cell<Value>;
@@ -83,6 +84,8 @@ pub(crate) enum State {
     Black,
     /// Failed: the index of the error in the machine's table.
     Failed(u32),
+    /// Computed, and resting on what may change.
+    Kept(Gc<Kept>),
 }
 
 /// One of many thunks that share what they need but for a number.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use floe_core::path::{OutputName, StorePath};
 use floe_engine::cancel::Cancel;
 use floe_engine::engine::{BuildOptions, Built, Engine};
@@ -47,8 +47,8 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
     let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
-    let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs)?;
     let options = options(&args.building, args.dry_run, args.report.is_some())?;
+    let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     if let Some(file) = &args.report {
         write_report(file, &built, &drvs, &options, started, args.report_changed)
@@ -71,10 +71,34 @@ pub fn evaluate(
     engine: &Engine,
     source: &crate::args::Source,
     attrs: &[String],
+    options: &BuildOptions,
 ) -> Result<(Arc<DrvGraph>, Vec<Target>)> {
-    let mut evaluation = Evaluation::start(source, engine.host())?;
+    let mut evaluation = begin(engine, source, options)?;
     let targets = evaluation.targets(attrs)?;
     Ok((evaluation.finish(), targets))
+}
+
+/// Begins an evaluation that may build what it wants to read, in the request's own way.
+pub fn begin(
+    engine: &Engine,
+    source: &crate::args::Source,
+    options: &BuildOptions,
+) -> Result<Evaluation> {
+    engine.build_for_evaluation(options.clone(), || {
+        let cancel = Cancel::default();
+        // Without it the signal ends the process, as it does while nothing is built.
+        let guard: Box<dyn std::any::Any> = match cancel_on_signals(&cancel) {
+            Ok(guard) => Box::new(guard),
+            Err(_) => Box::new(()),
+        };
+        (cancel, guard)
+    });
+    for pair in source.option.chunks_exact(2).filter(|pair| pair[0] == "tarball-ttl") {
+        let seconds = pair[1].parse();
+        let seconds = seconds.map_err(|_| anyhow!("tarball-ttl is a number of seconds"))?;
+        engine.host().set_tarball_ttl(seconds);
+    }
+    Evaluation::start(source, engine.host())
 }
 
 /// The engine's options for what the command line says.
@@ -331,8 +355,8 @@ pub fn realise(
     let style = Style { quiet: global.quiet, logs: building.print_build_logs };
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
-    let (drvs, targets) = evaluate(&engine, source, attrs)?;
     let options = options(building, false, false)?;
+    let (drvs, targets) = evaluate(&engine, source, attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     fail_if_failed(&built, global.quiet)?;
     Ok((engine, results(&built, &targets)))

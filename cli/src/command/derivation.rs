@@ -7,13 +7,14 @@ use floe_core::drv::{Derivation as Drv, Output};
 use floe_core::path::StorePath;
 use serde_json::{Value, json};
 
-use crate::args::{Derivation, Global};
+use crate::args::{Building, Derivation, Global};
 
 /// Looks at derivations.
 pub fn derivation(global: &Global, args: &Derivation) -> Result<()> {
     let Derivation::Show { source, attrs, recursive } = args;
     let engine = super::build::silent(global)?;
-    let (drvs, targets) = super::build::evaluate(&engine, source, attrs)?;
+    let options = super::build::options(&Building::plain(Default::default()), false, false)?;
+    let (drvs, targets) = super::build::evaluate(&engine, source, attrs, &options)?;
     let mut todo: Vec<_> = targets.iter().map(|target| target.wanted.drv).collect();
     let mut seen = BTreeSet::new();
     let mut shown: BTreeMap<StorePath, Value> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Result;
 
-use crate::args::{Eval, Global, Source};
+use crate::args::{Building, Eval, Global, Source};
 use crate::evaluate::Evaluation;
 use crate::progress::{Progress, Style};
 
@@ -12,7 +12,8 @@ use crate::progress::{Progress, Style};
 pub fn eval(global: &Global, args: &Eval) -> Result<()> {
     let progress = Progress::start(Style { quiet: global.quiet, logs: false });
     let engine = super::engine(global, progress.events())?;
-    let mut evaluation = Evaluation::start(&args.source, engine.host())?;
+    let options = super::build::options(&Building::plain(Default::default()), false, false)?;
+    let mut evaluation = super::build::begin(&engine, &args.source, &options)?;
     let mut value = evaluation.select(args.attr.as_deref())?;
     if let Some(function) = &args.apply {
         value = evaluation.apply(function, value)?;

@@ -12,7 +12,9 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit
 
 use crate::cancel::Cancel;
 
+pub mod archive;
 mod crates;
+pub mod download;
 
 pub use crates::fetch_crate;
 
@@ -147,29 +149,7 @@ pub fn fetch_url(
     bounds: &Bounds<'_>,
     log: &mut dyn Write,
 ) -> Result<(), FetchError> {
-    if let Some(path) = url.strip_prefix("file://") {
-        copy(Path::new(path), dest)?;
-    } else {
-        if !(url.starts_with("http://") || url.starts_with("https://")) {
-            return Err(FetchError::Invalid {
-                what: "address",
-                text: url.to_owned(),
-                rule: "it must begin with http://, https:// or file:///",
-            });
-        }
-        let mut client = Command::new("curl");
-        client.args(["--fail", "--location", "--silent", "--show-error"]);
-        client.args(["--proto", "=http,https", "--proto-redir", "=http,https"]);
-        client.args(["--retry", "3", "--connect-timeout", "30", "--speed-limit", "1"]);
-        client.args(["--speed-time", "60", "--max-filesize"]).arg(bounds.max_bytes.to_string());
-        client.arg("--output").arg(dest).arg("--url").arg(url);
-        let ran = run("curl", url, &mut client, bounds, log);
-        if ran.is_err() {
-            // A transfer that broke off leaves its first part behind.
-            drop(std::fs::remove_file(dest));
-        }
-        ran?;
-    }
+    download::download(url, None, dest, bounds, log)?;
     if executable {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(dest, PermissionsExt::from_mode(0o755))

@@ -111,7 +111,9 @@ fn get_env(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.getEnv";
     let name = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let hidden = machine.settings.pure || machine.settings.restrict.is_some();
-    let value = if hidden { None } else { machine.host.env_var(&String::from_utf8_lossy(name)) };
+    let name = String::from_utf8_lossy(name);
+    let value = if hidden { None } else { machine.host.env_var(&name) };
+    machine.note_variable(&name, value.as_deref());
     let value = value.unwrap_or_default();
     super::json::check_nul(&value, loc)?;
     Ok(machine.string(&value))
@@ -173,9 +175,7 @@ fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             prefix = String::from_utf8_lossy(text).into_owned();
         }
         let path = super::lists::required(machine, set, Symbol::PATH, loc, "findFile")?;
-        let (path, ctx) = machine.coerced(path, Coerce::PLAIN, (loc, ""))?;
-        let path = machine.real_bytes(&path)?;
-        machine.realise(ctx, loc)?;
+        let path = machine.realised_text(path, (loc, ""))?;
         entries.push((prefix, path));
     }
     let value = machine.force(args[1])?;

@@ -1,8 +1,9 @@
 //! Builtins that fetch while evaluating. What can be fetched is the host's affair: here, only
 //! arguments become a request and the answer a value.
 
+use floe_core::hash::HashAlgo;
+
 use super::Prim;
-use crate::coerce::Coerce;
 use crate::error::{Error, ErrorKind, Res};
 use crate::host::{FetchAttr, FetchRequest, Fetched};
 use crate::machine::Machine;
@@ -17,6 +18,14 @@ fn text_of(bytes: &[u8]) -> String {
 /// The part behind the last slash, as Nix names what it downloads.
 fn url_name(url: &str) -> &str {
     url.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+}
+
+/// `channel:NAME` is short for a channel's archive.
+fn channel(url: String) -> String {
+    match url.strip_prefix("channel:") {
+        Some(name) => format!("https://channels.nixos.org/{name}/nixexprs.tar.xz"),
+        None => url,
+    }
 }
 
 /// `fetchurl` and `fetchTarball`: a URL, or a set with `url`, `sha256` and `name`.
@@ -39,7 +48,11 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
                 match &*key {
                     "url" => url = Some(text),
                     "name" => name = Some(text),
-                    _ => attrs.push(("sha256".to_owned(), FetchAttr::Str(text))),
+                    _ => {
+                        let algo = Some(HashAlgo::Sha256);
+                        let hash = machine.parse_hash_allow_empty(&text, algo, attr.loc)?;
+                        attrs.push(("sha256".to_owned(), FetchAttr::Str(hash.sri())));
+                    }
                 }
             }
         }
@@ -48,6 +61,7 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
             url = Some(text_of(machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?));
         }
     }
+    let url = url.map(|url| if who == "fetchTarball" { channel(url) } else { url });
     let Some(url) = url else {
         return Err(Error::eval(loc, format!("'url' argument required in call to '{who}'")));
     };
@@ -91,7 +105,9 @@ fn fetch(
     loc: Loc,
 ) -> Res<Fetched> {
     let request = FetchRequest { kind: kind.to_owned(), attrs };
-    machine.host.fetch(&request).map_err(|e| Error::from(e).at(loc))
+    let fetched = machine.host.fetch(&request);
+    machine.note_fetch(&request, &fetched);
+    fetched.map_err(|e| Error::from(e).at(loc))
 }
 
 fn path_string(machine: &mut Machine, fetched: &Fetched) -> Value {
@@ -111,6 +127,13 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
             }
             for attr in super::attrs::by_text(machine, set) {
                 let key = attr.name.to_text().into_owned();
+                if key == "name" && who == "fetchTree" {
+                    let message = format!("argument 'name' isn’t supported in call to '{who}'");
+                    return Err(Error::eval(loc, message));
+                }
+                if key == "type" && who != "fetchTree" {
+                    return Err(Error::eval(loc, "unexpected argument 'type'"));
+                }
                 let value = machine.force_slot(&attr.value)?;
                 let scalar = match value {
                     Value::Bool(b) => FetchAttr::Bool(b),
@@ -121,9 +144,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
                     }
                     Value::Int(n) => FetchAttr::Int(n),
                     Value::Str(_) | Value::Path(_) => {
-                        let (text, ctx) = machine.coerced(value, Coerce::PLAIN, (attr.loc, ""))?;
-                        machine.realise(ctx, attr.loc)?;
-                        FetchAttr::Str(text_of(&machine.real_bytes(&text)?))
+                        FetchAttr::Str(text_of(&machine.realised_text(value, (attr.loc, ""))?))
                     }
                     other => {
                         let message = format!(
@@ -138,11 +159,19 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
         }
         value => {
             let what = format!("while evaluating the first argument passed to '{who}'");
-            let (text, ctx) = machine.coerced(value, Coerce::PLAIN, (loc, &what))?;
-            machine.realise(ctx, loc)?;
-            let url = text_of(&machine.real_bytes(&text)?);
-            attrs.push(("url".to_owned(), FetchAttr::Str(url)));
+            let text = machine.realised_text(value, (loc, &what))?;
+            attrs.push(("url".to_owned(), FetchAttr::Str(text_of(&text))));
         }
+    }
+    let given = |name: &str| attrs.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    if machine.settings.pure && given("rev").is_none() && given("narHash").is_none() {
+        let what = match given("url").or_else(|| given("path")) {
+            Some(FetchAttr::Str(text)) => text.as_str(),
+            _ => "",
+        };
+        let message =
+            format!("in pure evaluation mode, '{who}' doesn't fetch unlocked input '{what}'");
+        return Err(Error::new(ErrorKind::Restricted, loc, message));
     }
     let fetched = fetch(machine, who, attrs, loc)?;
     let mut out = vec![Attr::new(Symbol::OUT_PATH, Loc::NONE, path_string(machine, &fetched))];

@@ -9,6 +9,7 @@ use super::Prim;
 use crate::coerce::os_path;
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, Res};
+use crate::graph::DrvId;
 use crate::host::{FileKind, Origin, Source};
 use crate::machine::Machine;
 use crate::source::Loc;
@@ -26,10 +27,44 @@ fn path_arg(machine: &mut Machine, value: Value, loc: Loc) -> Res<Vec<u8>> {
 
 fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let path = path_arg(machine, args[0], loc)?;
+    if let Some(id) = machine.derivation_at(&path) {
+        return imported_derivation(machine, id, loc);
+    }
     machine.import(&path, loc).map_err(|error| {
         let path = String::from_utf8_lossy(&path);
         error.frame(Loc::NONE, format!("while evaluating the file '{path}':"))
     })
+}
+
+/// What a derivation's file means when it is imported: a package again.
+const IMPORTED: &str = r#"made:
+let
+  each = output: {
+    name = output;
+    value = common // { outPath = made.${output}; outputName = output; };
+  };
+  list = map each made.outputs;
+  common = builtins.listToAttrs list // {
+    all = map (entry: entry.value) list;
+    inherit (made) drvPath name;
+    type = "derivation";
+  };
+in (builtins.head list).value
+"#;
+
+fn imported_derivation(machine: &mut Machine, id: DrvId, loc: Loc) -> Res<Value> {
+    let graph = machine.graph.clone();
+    let node = graph.node(id);
+    let mut attrs = machine.derivation_attrs(id);
+    let name = machine.string(node.name.as_bytes());
+    attrs.push(Attr::new(Symbol::NAME, Loc::NONE, name));
+    let names: Vec<Value> =
+        node.outputs.iter().map(|output| machine.string(output.name.as_str().as_bytes())).collect();
+    let names = machine.list(names.into_iter());
+    attrs.push(Attr::new(Symbol::OUTPUTS, Loc::NONE, names));
+    let made = machine.attrs(attrs);
+    let function = machine.eval_builtin_text("imported-drv-to-derivation.nix", IMPORTED)?;
+    machine.call(function, &[made], loc)
 }
 
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -70,7 +105,7 @@ fn read_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     let mut ctx = Ctx::EMPTY;
     if path.starts_with(b"/nix/store/") {
-        ctx = machine.references_in(&bytes, args[0])?;
+        ctx = machine.references_in(&bytes, &path, loc)?;
     }
     Ok(machine.string_with(&bytes, ctx))
 }
@@ -87,8 +122,7 @@ fn kind_name(kind: FileKind) -> &'static str {
 fn read_dir(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let path = path_arg(machine, args[0], loc)?;
     let path = machine.resolve_symlinks(&path, loc)?;
-    let entries =
-        machine.host.read_dir(&machine.physical(&path)).map_err(|e| Error::from(e).at(loc))?;
+    let entries = machine.entries(&path, loc)?;
     let mut attrs = Vec::with_capacity(entries.len());
     for (name, kind) in entries {
         let value = machine.string(kind_name(kind).as_bytes());
@@ -163,6 +197,7 @@ impl Machine {
     fn source_string(&mut self, source: Source) -> Value {
         let name = source.name.clone();
         let id = self.graph.add_source(source);
+        self.note_source(id);
         let ctx = self.contexts.intern(vec![CtxElem::Source(id)]);
         self.string_with(&marker::source(id, &name), ctx)
     }
@@ -204,8 +239,7 @@ impl Machine {
     ) -> Res<()> {
         self.check_stack(loc)?;
         let folder = [root, inside].concat();
-        let mut entries =
-            self.host.read_dir(&self.physical(&folder)).map_err(|e| Error::from(e).at(loc))?;
+        let mut entries = self.entries(&folder, loc)?;
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, kind) in entries {
             let before = inside.len();
@@ -224,26 +258,6 @@ impl Machine {
             inside.truncate(before);
         }
         Ok(())
-    }
-
-    /// The context of a file read from the store: those of its own references that it names.
-    fn references_in(&mut self, bytes: &[u8], from: Value) -> Res<Ctx> {
-        let Value::Str(text) = self.force(from)? else {
-            return Ok(Ctx::EMPTY);
-        };
-        let mut found = Vec::new();
-        for elem in self.contexts.elems(text.ctx).to_vec() {
-            let CtxElem::Source(id) = elem else { continue };
-            let Origin::Text(_, refs) = &self.graph.source(id).origin.clone() else {
-                continue;
-            };
-            for path in refs {
-                if memchr::memmem::find(bytes, path.digest_text().as_bytes()).is_some() {
-                    found.push(self.contexts.path_elem(path));
-                }
-            }
-        }
-        Ok(self.contexts.intern(found))
     }
 }
 

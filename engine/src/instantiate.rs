@@ -1,0 +1,322 @@
+//! Instantiation as a query, in a process that outlives an edit. One evaluation is kept, with a log
+//! of what each of its values rests on. What it read of the world are the inputs of the query graph:
+//! `refresh` looks at all of them and sets those that changed, before anything is asked; a request is
+//! then answered from its memo if nothing that its own evaluation read has changed, and otherwise
+//! by evaluating again just the values that rested on the change. Derivations that come out equal
+//! stop the change there. Nothing is built here.
+
+mod evaluation;
+mod stamp;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use floe_core::hash::Digest;
+use floe_core::path::{OutputName, StorePath};
+use floe_lang::graph::{DrvGraph, GraphError};
+use floe_lang::host::Host;
+use floe_lang::track::{Read, ReadId};
+use floe_lang::{Argument, EvalError, Settings};
+use salsa::Setter;
+
+use crate::alias::Aliases;
+use crate::import::{ImportError, Imported, Wanted, import};
+
+use evaluation::Evaluation;
+use stamp::Stamp;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The file, or a directory with a `default.nix`.
+    pub file: PathBuf,
+    /// The attribute path; empty for everything.
+    pub attr: String,
+    /// Arguments of the top-level function.
+    pub args: Vec<(String, Argument)>,
+}
+
+/// A derivation that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The attribute path at which it was found.
+    pub attr: String,
+    /// The path of its file.
+    pub drv: StorePath,
+    /// Which of its outputs.
+    pub outputs: Vec<OutputName>,
+}
+
+/// What an evaluation gave. Two are equal if their derivations are, whatever evaluation made them.
+#[derive(Debug)]
+pub struct Instantiated {
+    /// The derivations.
+    pub targets: Vec<Target>,
+    /// The same, for the engine.
+    pub wanted: Vec<Wanted>,
+    /// The graph that they are in.
+    pub graph: Arc<DrvGraph>,
+}
+
+impl PartialEq for Instantiated {
+    fn eq(&self, other: &Self) -> bool {
+        self.targets == other.targets
+    }
+}
+
+/// Why there is nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InstantiateError {
+    /// The expression is at fault.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// A derivation's text cannot be made.
+    #[error("{0}")]
+    Graph(String),
+}
+
+impl PartialEq for InstantiateError {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (InstantiateError::Eval(one), InstantiateError::Eval(two)) => one == two,
+            (InstantiateError::Graph(one), InstantiateError::Graph(two)) => one == two,
+            _ => false,
+        }
+    }
+}
+
+impl From<GraphError> for InstantiateError {
+    fn from(error: GraphError) -> Self {
+        InstantiateError::Graph(error.to_string())
+    }
+}
+
+/// The answer of a request.
+pub type Answer = Result<Arc<Instantiated>, InstantiateError>;
+
+/// The inputs of the queries.
+mod input {
+    #![expect(missing_docs, reason = "salsa generates constructors and setters without any")]
+    use super::{Asked, Digest};
+
+    /// One read of the world and what it answers now.
+    #[salsa::input]
+    pub struct Fact {
+        #[returns(copy)]
+        pub answer: Option<Digest>,
+    }
+
+    /// A request.
+    #[salsa::input]
+    pub struct Request {
+        #[returns(ref)]
+        pub asked: Asked,
+    }
+}
+pub use input::{Fact, Request};
+
+/// How much work was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that were evaluated: executions of [`instantiated`].
+    pub evaluated: u64,
+    /// Graphs that were made for the engine: executions of [`imported`].
+    pub imported: u64,
+    /// Files that were parsed.
+    pub parsed: u64,
+    /// Values that became unevaluated.
+    pub forgotten: u64,
+    /// Reads that are watched.
+    pub reads: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    evaluated: AtomicU64,
+    imported: AtomicU64,
+    parsed: AtomicU64,
+    forgotten: AtomicU64,
+}
+
+/// What is known of the reads, by their numbers.
+#[derive(Default)]
+struct Watched {
+    reads: Vec<Read>,
+    facts: Vec<Fact>,
+    stamps: Vec<Stamp>,
+}
+
+/// What the queries may ask for.
+#[salsa::db]
+pub trait Db: salsa::Database {
+    /// Evaluates, and gives the facts that the answer rests on.
+    fn evaluate(&self, asked: &Asked) -> (Answer, Vec<Fact>);
+    /// Makes the engine's graph.
+    fn import(&self, found: &Instantiated) -> Result<Imported, ImportError>;
+}
+
+/// The query graph and the evaluation beneath it.
+#[salsa::db]
+#[derive(Clone)]
+pub struct Instantiator {
+    storage: salsa::Storage<Self>,
+    host: Arc<dyn Host>,
+    aliases: Arc<Aliases>,
+    evaluation: Arc<Evaluation>,
+    watched: Arc<Mutex<Watched>>,
+    requests: Arc<Mutex<Vec<(Asked, Request)>>>,
+    counters: Arc<Counters>,
+}
+
+#[salsa::db]
+impl salsa::Database for Instantiator {}
+
+#[salsa::db]
+impl Db for Instantiator {
+    fn evaluate(&self, asked: &Asked) -> (Answer, Vec<Fact>) {
+        self.counters.evaluated.fetch_add(1, Ordering::Relaxed);
+        let started = SystemTime::now();
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.evaluation.evaluate(asked.clone(), watched.reads.len());
+        self.counters.parsed.store(outcome.parsed, Ordering::Relaxed);
+        for (read, answer) in outcome.new_reads {
+            let stamp = Stamp::of(&read, &*self.host, started);
+            let answer = answer.or_else(|| stamp.digest());
+            watched.facts.push(Fact::new(self, answer));
+            watched.stamps.push(stamp);
+            watched.reads.push(read);
+        }
+        let facts = outcome.rests_on.iter().map(|id| watched.facts[id.0 as usize]).collect();
+        (outcome.answer, facts)
+    }
+
+    fn import(&self, found: &Instantiated) -> Result<Imported, ImportError> {
+        self.counters.imported.fetch_add(1, Ordering::Relaxed);
+        import(&found.graph, &found.wanted, &self.aliases)
+    }
+}
+
+impl Instantiator {
+    /// An evaluation that has read nothing yet.
+    ///
+    /// # Errors
+    /// When there can be no more threads.
+    pub fn new(
+        host: Arc<dyn Host>,
+        settings: Settings,
+        aliases: Arc<Aliases>,
+    ) -> std::io::Result<Instantiator> {
+        Ok(Instantiator {
+            storage: salsa::Storage::new(None),
+            evaluation: Arc::new(Evaluation::start(Arc::clone(&host), settings)?),
+            host,
+            aliases,
+            watched: Arc::default(),
+            requests: Arc::default(),
+            counters: Arc::default(),
+        })
+    }
+
+    /// Looks at everything that was read so far and sets what changed; how much that was.
+    pub fn refresh(&mut self) -> usize {
+        let now = SystemTime::now();
+        let mut changed: Vec<(ReadId, Fact, Option<Digest>)> = Vec::new();
+        {
+            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            let Watched { reads, facts, stamps } = &mut *watched;
+            let mut looked = stamp::Looked::default();
+            for (id, ((read, fact), stamp)) in (0..).zip(reads.iter().zip(&*facts).zip(stamps)) {
+                if stamp.still_holds(read, &*self.host, &mut looked) {
+                    continue;
+                }
+                let new = Stamp::of(read, &*self.host, now);
+                let answer = read.answer(&*self.host).or_else(|| new.digest());
+                *stamp = new;
+                // A source whose files cannot be told apart by stats counts as changed.
+                let unknown = matches!(read, Read::Source(_)) && answer.is_none();
+                if unknown || answer != fact.answer(self) {
+                    changed.push((ReadId(id), *fact, answer));
+                }
+            }
+        }
+        if changed.is_empty() {
+            return 0;
+        }
+        let reads = changed.iter().map(|(id, _, answer)| (*id, *answer)).collect();
+        let forgotten = self.evaluation.forget(reads);
+        self.counters.forgotten.fetch_add(forgotten as u64, Ordering::Relaxed);
+        for (_, fact, answer) in &changed {
+            fact.set_answer(self).to(*answer);
+        }
+        changed.len()
+    }
+
+    fn request(&self, asked: &Asked) -> Request {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, request)) = requests.iter().find(|(known, _)| known == asked) {
+            return *request;
+        }
+        let request = Request::new(self, asked.clone());
+        requests.push((asked.clone(), request));
+        request
+    }
+
+    /// The derivations asked for, as of the last [`Instantiator::refresh`].
+    ///
+    /// # Errors
+    /// When the expression is at fault.
+    pub fn instantiate(&self, asked: &Asked) -> Answer {
+        instantiated(self, self.request(asked)).clone()
+    }
+
+    /// The engine's graph of what is asked for.
+    pub fn graph(&self, asked: &Asked) -> Option<Arc<Imported>> {
+        imported(self, self.request(asked)).0.clone()
+    }
+
+    /// Work done so far.
+    pub fn counts(&self) -> Counts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        Counts {
+            evaluated: load(&self.counters.evaluated),
+            imported: load(&self.counters.imported),
+            parsed: load(&self.counters.parsed),
+            forgotten: load(&self.counters.forgotten),
+            reads: watched.reads.len() as u64,
+        }
+    }
+}
+
+/// The derivations of a request. It rests on every fact that its evaluation read, and on no other.
+#[salsa::tracked(returns(ref))]
+pub fn instantiated(db: &dyn Db, request: Request) -> Answer {
+    let (answer, facts) = db.evaluate(request.asked(db));
+    for fact in facts {
+        let _ = fact.answer(db);
+    }
+    answer
+}
+
+/// An engine's graph that only its maker can compare.
+#[derive(Clone)]
+pub struct Graphed(Option<Arc<Imported>>);
+
+impl PartialEq for Graphed {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The engine's graph of a request: made anew only when a derivation differs.
+#[salsa::tracked(returns(ref))]
+pub fn imported(db: &dyn Db, request: Request) -> Graphed {
+    let answer = instantiated(db, request);
+    Graphed(answer.as_ref().ok().and_then(|found| db.import(found).ok()).map(Arc::new))
+}

@@ -1,0 +1,148 @@
+//! The one evaluation that is kept, on a thread of its own: its values are of use to nobody else.
+//! Work goes in as closures, answers come back through channels.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, bounded};
+use floe_core::hash::Digest;
+use floe_lang::host::Host;
+use floe_lang::track::{Read, ReadId};
+use floe_lang::{Argument, Evaluator, Handle, Settings};
+
+use super::{Answer, Asked, InstantiateError, Instantiated, Target};
+use crate::import::Wanted;
+
+/// What one evaluation gave.
+pub(super) struct Outcome {
+    pub(super) answer: Answer,
+    /// Everything that the answer rests on.
+    pub(super) rests_on: Vec<ReadId>,
+    /// What was never read before.
+    pub(super) new_reads: Vec<(Read, Option<Digest>)>,
+    /// Files parsed so far.
+    pub(super) parsed: u64,
+}
+
+type Work = Box<dyn FnOnce(&mut Kept) + Send>;
+
+/// A file's value, called with arguments, and what it rests on itself.
+struct Root {
+    file: PathBuf,
+    args: Vec<(String, Argument)>,
+    value: Handle,
+    reads: Vec<ReadId>,
+}
+
+/// What stays between requests.
+struct Kept {
+    evaluator: Evaluator,
+    /// One for each file and arguments that were asked for: a top-level function is called once.
+    roots: Vec<Root>,
+}
+
+/// The evaluation's thread.
+pub(super) struct Evaluation {
+    work: Sender<Work>,
+}
+
+impl Evaluation {
+    pub(super) fn start(host: Arc<dyn Host>, settings: Settings) -> std::io::Result<Evaluation> {
+        let (work, todo) = bounded::<Work>(0);
+        std::thread::Builder::new().name("evaluation".to_owned()).spawn(move || {
+            let mut evaluator = Evaluator::new(host, settings);
+            evaluator.track();
+            let mut kept = Kept { evaluator, roots: Vec::new() };
+            // Ends when the last handle is dropped.
+            while let Ok(work) = todo.recv() {
+                work(&mut kept);
+            }
+        })?;
+        Ok(Evaluation { work })
+    }
+
+    fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Kept) -> T + Send + 'static,
+    ) -> T {
+        let (answer, answered) = bounded(1);
+        let work = Box::new(move |kept: &mut Kept| {
+            // Nobody may be waiting any more.
+            drop(answer.send(work(kept)));
+        });
+        self.work.send(work).expect("the thread lives as long as this");
+        answered.recv().expect("evaluation does not panic")
+    }
+
+    pub(super) fn evaluate(&self, asked: Asked, known_reads: usize) -> Outcome {
+        self.on_thread(move |kept| kept.evaluate(&asked, known_reads))
+    }
+
+    /// Makes everything unevaluated that rests on these; how many values that were.
+    pub(super) fn forget(&self, changed: Vec<(ReadId, Option<Digest>)>) -> usize {
+        self.on_thread(move |kept| {
+            let is_changed = |id: &ReadId| changed.iter().any(|(changed, _)| changed == id);
+            kept.roots.retain(|root| !root.reads.iter().any(is_changed));
+            kept.evaluator.forget(&changed)
+        })
+    }
+}
+
+impl Kept {
+    fn evaluate(&mut self, asked: &Asked, known_reads: usize) -> Outcome {
+        let mut rests_on = Vec::new();
+        let answer = self.answer(asked, &mut rests_on);
+        rests_on.sort_unstable();
+        rests_on.dedup();
+        let new_reads = self.evaluator.reads(known_reads).to_vec();
+        let parsed = self.evaluator.files_parsed() as u64;
+        Outcome { answer, rests_on, new_reads, parsed }
+    }
+
+    fn root(
+        &mut self,
+        asked: &Asked,
+        rests_on: &mut Vec<ReadId>,
+    ) -> Result<Handle, InstantiateError> {
+        let is_it = |root: &&Root| root.file == asked.file && root.args == asked.args;
+        if let Some(root) = self.roots.iter().find(is_it) {
+            rests_on.extend(&root.reads);
+            return Ok(root.value);
+        }
+        let (root, reads) = self.evaluator.resting(|evaluator| {
+            let value = evaluator.eval_file(&asked.file)?;
+            evaluator.auto_call(value, &asked.args, &asked.file)
+        });
+        rests_on.extend(&reads);
+        let value = root?;
+        let (file, args) = (asked.file.clone(), asked.args.clone());
+        self.roots.push(Root { file, args, value, reads });
+        Ok(value)
+    }
+
+    fn answer(&mut self, asked: &Asked, rests_on: &mut Vec<ReadId>) -> Answer {
+        let root = self.root(asked, rests_on)?;
+        let (found, reads) = self.evaluator.resting(|evaluator| {
+            let value = evaluator.select_attr_path(root, &asked.attr, &asked.args, &asked.file)?;
+            evaluator.derivations(value, &asked.args, &asked.file)
+        });
+        rests_on.extend(&reads);
+        let graph = Arc::clone(self.evaluator.graph());
+        let mut targets = Vec::new();
+        let mut wanted = Vec::new();
+        for found in found? {
+            let node = graph.node(found.drv);
+            let outputs: Vec<_> =
+                found.outputs.iter().map(|at| node.outputs[*at as usize].name.clone()).collect();
+            let attr = [asked.attr.as_str(), found.attr_path.as_str()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(".");
+            let drv = graph.drv_path(found.drv)?;
+            targets.push(Target { attr: attr.clone(), drv, outputs: outputs.clone() });
+            wanted.push(Wanted { attr, drv: found.drv, outputs });
+        }
+        Ok(Arc::new(Instantiated { targets, wanted, graph }))
+    }
+}
