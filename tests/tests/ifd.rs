@@ -73,7 +73,6 @@ const VALUES: &[&str] = &[
     "exists",
     "hash",
     "hash-of-names",
-    "type",
     "copied",
     "copied-names",
     "filtered",
@@ -158,6 +157,7 @@ fn what_is_read_depends_on_what_it_names() {
     let mut sorted = names.to_vec();
     sorted.sort_by_key(ToString::to_string);
     assert_eq!(text("context"), serde_json::Value::Array(sorted));
+    assert_eq!(text("type"), "regular");
     let mut command = scene.world.command("floe");
     command.args(["derivation", "show", "-f", "case.nix", "uses-names"]).args(tools());
     let shown = done(run(&mut command).expect("floe to start")).stdout;
