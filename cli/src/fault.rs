@@ -72,11 +72,12 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
         && let Some(text) = text_of(pos)
         && let Some(at) = offset(&text, pos)
     {
+        let end = at + text[at..].chars().next().map_or(1, char::len_utf8);
         group = group.element(
             Snippet::source(text)
                 .line_start(1)
                 .path(pos.file.display().to_string())
-                .annotation(AnnotationKind::Primary.span(at..at + 1)),
+                .annotation(AnnotationKind::Primary.span(at..end)),
         );
     } else if let Some(pos) = pos {
         group = group.element(Level::NOTE.message(format!(

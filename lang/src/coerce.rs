@@ -13,6 +13,7 @@ use crate::graph::{GraphError, Segment, SymStr};
 use crate::heap::Gc;
 use crate::host::{HostError, Origin, Source};
 use crate::machine::Machine;
+use crate::ops::check_length;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::float;
@@ -290,7 +291,7 @@ impl Machine {
         &mut self,
         parts: &'static [PartCode],
         env: Gc<Env>,
-        _loc: Loc,
+        whole: Loc,
     ) -> Res<Value> {
         let mut out = Vec::new();
         let mut ctx = Ctx::EMPTY;
@@ -303,6 +304,7 @@ impl Machine {
                 }
             }
         }
+        check_length(out.len(), whole)?;
         Ok(self.string_with(&out, ctx))
     }
 
@@ -355,6 +357,7 @@ impl Machine {
         let mut ctx = Ctx::EMPTY;
         self.coerce(left, mode, (pair.left_loc, SEGMENT), &mut out, &mut ctx)?;
         self.coerce(right, mode, (pair.right_loc, SEGMENT), &mut out, &mut ctx)?;
+        check_length(out.len(), pair.loc)?;
         Ok(self.string_with(&out, ctx))
     }
 

@@ -216,6 +216,7 @@ impl Machine {
                 Err(Error::eval(loc, format!("cannot add {} to a float", self.type_phrase(other))))
             }
             (Value::Str(a), Value::Str(b)) => {
+                check_length(Str::bytes(a).len() + Str::bytes(b).len(), loc)?;
                 let ctx = self.contexts.union(a.ctx, b.ctx);
                 Ok(Value::Str(Str::concat(&mut self.heap, &[Str::bytes(a), Str::bytes(b)], ctx)))
             }
@@ -383,6 +384,19 @@ impl Machine {
         left.slots().iter().chain(right.slots()).for_each(|slot| all.push(slot.clone()));
         List::from_slots(all.finish())
     }
+}
+
+/// Longer strings cannot be meant, and would take the memory of everything else.
+const MAX_STRING_BYTES: usize = 1 << 30;
+
+/// Fails for strings that are too long to be made.
+#[inline]
+pub(crate) fn check_length(bytes: usize, loc: Loc) -> Res<()> {
+    if bytes <= MAX_STRING_BYTES {
+        return Ok(());
+    }
+    let message = format!("a string of {bytes} bytes is longer than the limit of 1 GiB");
+    Err(Error::eval(loc, message))
 }
 
 #[cold]

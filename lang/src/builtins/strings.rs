@@ -85,6 +85,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
         own.add_to(&mut parts);
     }
     let ctx = machine.contexts.union_all(&parts);
+    crate::ops::check_length(out.len(), loc)?;
     Ok(machine.string_with(&out, ctx))
 }
 
@@ -139,6 +140,7 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             at += patterns[index].len();
         }
     }
+    crate::ops::check_length(out.len(), loc)?;
     Ok(machine.string_with(&out, ctx))
 }
 

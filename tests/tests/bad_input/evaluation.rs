@@ -39,7 +39,7 @@ fn a_missing_attribute_of_the_command_line_is_named() {
 #[test]
 fn a_type_error_is_placed() {
     let text = "let x = 1;\nin x + { }\n";
-    let (_, told) = does_not_evaluate(text, "cannot add a set to an integer", "case.nix:2:6");
+    let (_, told) = does_not_evaluate(text, "cannot add a set to an integer", "case.nix:2:8");
     insta::assert_snapshot!(told);
 }
 
@@ -116,4 +116,17 @@ fn pipes_and_huge_files_are_refused() {
     let outcome = scene.build("huge", &[]);
     fails_with(&outcome, 1, &["it is larger than 1024 MiB"]);
     says(&outcome, &["/huge'"]);
+}
+
+#[test]
+fn names_that_are_no_ascii_are_shown() {
+    let (_, told) =
+        does_not_evaluate("{ \u{e9} = 1; }\n", "unexpected invalid token", "case.nix:1:3");
+    assert!(!told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn strings_have_a_limit() {
+    let text = "let\n  f = n: s: if n == 0 then s else f (n - 1) (s + s);\nin builtins.stringLength (f 40 \"xxxx\")\n";
+    does_not_evaluate(text, "longer than the limit of 1 GiB", "case.nix:2");
 }
