@@ -1,0 +1,2 @@
+# What starting costs: subtracted from the others.
+null
