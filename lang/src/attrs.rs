@@ -125,11 +125,35 @@ impl Attrs {
         Attrs::flatten(this, heap)
     }
 
-    /// Makes one layer of all, for good.
-    fn flatten(this: Gc<Attrs>, heap: &mut Heap) -> &'static [Attr] {
+    /// All attributes, sorted by symbol, for reading them once.
+    pub(crate) fn once(this: Gc<Attrs>) -> Once {
+        if this.depth.get() == 0 {
+            return Once::Plain(Attrs::plain(this).iter());
+        }
+        match Attrs::merged(this) {
+            Ok(plain) => Once::Plain(plain.iter()),
+            Err((base, small)) => {
+                let mut all = Vec::with_capacity(base.len() + small.len());
+                merge(base.iter(), small.into_iter(), |attr| all.push(attr));
+                Once::Merged(all.into_iter())
+            }
+        }
+    }
+
+    /// All attributes, in the order of their names' text.
+    pub(crate) fn by_text(this: Gc<Attrs>) -> Vec<&'static Attr> {
+        let mut texts: Vec<_> =
+            Attrs::once(this).map(|attr| (attr.name.as_bytes(), attr)).collect();
+        texts.sort_unstable_by_key(|(text, _)| *text);
+        texts.into_iter().map(|(_, attr)| attr).collect()
+    }
+
+    /// The attributes of a layered set, if they lie in one row; else those of the lowest layer
+    /// and, merged, those of the layers above.
+    fn merged(this: Gc<Attrs>) -> Result<&'static [Attr], (&'static [Attr], Vec<&'static Attr>)> {
         let top = Attrs::layers(this);
         let Some(mut at) = top.under.get() else {
-            return Attrs::plain(top.own.get());
+            return Ok(Attrs::plain(top.own.get()));
         };
         let mut above = vec![Attrs::plain(top.own.get())];
         let base = loop {
@@ -144,18 +168,48 @@ impl Attrs {
             above.push(own);
             at = under;
         };
-        // The layers are few and small: merge them first, then once with the base.
         let mut small: Vec<&Attr> = Vec::new();
         for own in above.into_iter().rev() {
-            small = merge(&small, own);
+            let mut both = Vec::with_capacity(small.len() + own.len());
+            merge(small.into_iter(), own.iter(), |attr| both.push(attr));
+            small = both;
         }
+        Err((base, small))
+    }
+
+    /// Makes one layer of all, for good.
+    fn flatten(this: Gc<Attrs>, heap: &mut Heap) -> &'static [Attr] {
+        let (base, small) = match Attrs::merged(this) {
+            Ok(plain) => return plain,
+            Err(layers) => layers,
+        };
         let mut row = AttrsRow::new(heap, base.len() + small.len());
-        merge_into(&mut row, base, small.into_iter());
+        merge(base.iter(), small.into_iter(), |attr| row.push(attr.copy()));
         let flat = row.finish(heap);
+        let top = Attrs::layers(this);
         top.own.set(flat);
         top.under.set(None);
         top.head.depth.set(1);
         Attrs::plain(flat)
+    }
+
+    /// Merges `own` with the layers of `under` that are no larger than what is merged already:
+    /// those left grow towards the bottom, so a long chain of `//` copies each attribute only
+    /// so often.
+    fn gather(heap: &mut Heap, own: Gc<Attrs>, under: Gc<Attrs>) -> (Gc<Attrs>, Gc<Attrs>) {
+        let (mut own, mut under) = (own, under);
+        while under.depth.get() != 0 {
+            let layers = Attrs::layers(under);
+            let Some(next) = layers.under.get().filter(|_| layers.own.get().len <= own.len) else {
+                break;
+            };
+            let (left, right) = (Attrs::plain(layers.own.get()), Attrs::plain(own));
+            let mut row = AttrsRow::new(heap, left.len() + right.len());
+            merge(left.iter(), right.iter(), |attr| row.push(attr.copy()));
+            own = row.finish(heap);
+            under = next;
+        }
+        (own, under)
     }
 
     /// `left // right`
@@ -166,20 +220,66 @@ impl Attrs {
         if right.len == 0 {
             return left;
         }
-        if right.depth.get() == 0
-            && right.len() <= LAYER_MAX_OWN
-            && left.len() >= right.len() * 4
-            && left.depth.get() < LAYER_MAX_DEPTH
-        {
+        if right.depth.get() == 0 && right.len() <= LAYER_MAX_OWN && left.len() >= right.len() * 4 {
             let own = Attrs::plain(right);
             let new = own.iter().filter(|attr| Attrs::find(left, attr.name).is_none()).count();
-            return Attrs::layer(heap, right, left, left.len() + new);
+            let len = left.len() + new;
+            let (right, left) = match left.depth.get() {
+                LAYER_MAX_DEPTH.. => Attrs::gather(heap, right, left),
+                _ => (right, left),
+            };
+            return Attrs::layer(heap, right, left, len);
         }
-        let left = Attrs::all(left, heap);
-        let right = Attrs::all(right, heap);
         let mut row = AttrsRow::new(heap, left.len() + right.len());
-        merge_into(&mut row, left, right.iter());
+        merge(Attrs::once(left), Attrs::once(right), |attr| row.push(attr.copy()));
         row.finish(heap)
+    }
+
+    /// `first // (second // (third ...))`, without a set for each step on the way.
+    pub(crate) fn update_all(heap: &mut Heap, sets: &[Gc<Attrs>]) -> Gc<Attrs> {
+        let [rest @ .., last] = sets else {
+            unreachable!("an update has operands");
+        };
+        let mut some = rest.iter().filter(|set| set.len != 0);
+        let (Some(&first), middle) = (some.next(), some) else { return *last };
+        let mut above: Vec<&Attr> = Vec::new();
+        let mut any = false;
+        for set in middle {
+            any = true;
+            let mut both = Vec::with_capacity(above.len() + set.len());
+            merge(above.into_iter(), Attrs::once(*set), |attr| both.push(attr));
+            above = both;
+        }
+        if !any {
+            return Attrs::update(heap, first, *last);
+        }
+        let mut both = Vec::with_capacity(above.len() + last.len());
+        merge(above.into_iter(), Attrs::once(*last), |attr| both.push(attr));
+        if both.len() <= LAYER_MAX_OWN {
+            let above = Attrs::from_sorted(heap, both.into_iter().map(Attr::copy));
+            return Attrs::update(heap, first, above);
+        }
+        let mut row = AttrsRow::new(heap, first.len() + both.len());
+        merge(Attrs::once(first), both.into_iter(), |attr| row.push(attr.copy()));
+        row.finish(heap)
+    }
+}
+
+/// The attributes of a set, sorted by symbol.
+pub(crate) enum Once {
+    Plain(std::slice::Iter<'static, Attr>),
+    Merged(std::vec::IntoIter<&'static Attr>),
+}
+
+impl Iterator for Once {
+    type Item = &'static Attr;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'static Attr> {
+        match self {
+            Once::Plain(attrs) => attrs.next(),
+            Once::Merged(attrs) => attrs.next(),
+        }
     }
 }
 
@@ -191,41 +291,22 @@ fn find(attrs: &'static [Attr], name: Symbol) -> Option<&'static Attr> {
     attrs.binary_search_by_key(&name, |attr| attr.name).ok().map(|at| &attrs[at])
 }
 
-/// `right` over `left`, into a row with room for both.
-fn merge_into<'a>(row: &mut AttrsRow, left: &[Attr], right: impl Iterator<Item = &'a Attr>) {
-    let mut rest = left;
+/// `right` over `left`, both sorted.
+#[inline]
+fn merge<'a>(
+    left: impl Iterator<Item = &'a Attr>,
+    right: impl Iterator<Item = &'a Attr>,
+    mut take: impl FnMut(&'a Attr),
+) {
+    let mut left = left.peekable();
     for attr in right {
-        while let [first, behind @ ..] = rest
-            && first.name < attr.name
-        {
-            row.push(first.copy());
-            rest = behind;
+        while let Some(first) = left.next_if(|first| first.name < attr.name) {
+            take(first);
         }
-        if let [first, behind @ ..] = rest
-            && first.name == attr.name
-        {
-            rest = behind;
-        }
-        row.push(attr.copy());
+        left.next_if(|first| first.name == attr.name);
+        take(attr);
     }
-    rest.iter().for_each(|attr| row.push(attr.copy()));
-}
-
-fn merge<'a>(left: &[&'a Attr], right: &'a [Attr]) -> Vec<&'a Attr> {
-    let mut out = Vec::with_capacity(left.len() + right.len());
-    let mut i = 0;
-    for attr in right {
-        while i < left.len() && left[i].name < attr.name {
-            out.push(left[i]);
-            i += 1;
-        }
-        if i < left.len() && left[i].name == attr.name {
-            i += 1;
-        }
-        out.push(attr);
-    }
-    out.extend_from_slice(&left[i..]);
-    out
+    left.for_each(take);
 }
 
 /// A plain set that is being filled, sorted by symbol, while other things are allocated.

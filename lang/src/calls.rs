@@ -14,22 +14,28 @@ impl Machine {
     /// are known already is computed at once: it costs less than the promise and cannot fail.
     #[inline]
     pub(crate) fn argument(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
-        let pair = match lazy.code.get() {
-            Code::Add(pair) | Code::Arith(Arith::Sub, pair) => pair,
-            _ => return self.delay(lazy, env),
-        };
-        if let (Some(Value::Int(a)), Some(Value::Int(b))) =
-            (Self::settled_operand(pair.left, env), Self::settled_operand(pair.right, env))
-        {
-            let sum = match *lazy.code {
-                Code::Add(_) => a.checked_add(b),
-                _ => a.checked_sub(b),
-            };
-            if let Some(sum) = sum {
-                return Value::Int(sum);
-            }
+        match Self::known_sum(lazy.code, env) {
+            Some(sum) => sum,
+            None => self.delay(lazy, env),
         }
-        self.delay(lazy, env)
+    }
+
+    #[inline]
+    fn known_sum(code: Gc<Code>, env: Gc<Env>) -> Option<Value> {
+        let pair = match code.get() {
+            Code::Add(pair) | Code::Arith(Arith::Sub, pair) => pair,
+            _ => return None,
+        };
+        let (Some(Value::Int(a)), Some(Value::Int(b))) =
+            (Self::settled_operand(pair.left, env), Self::settled_operand(pair.right, env))
+        else {
+            return None;
+        };
+        let sum = match *code {
+            Code::Add(_) => a.checked_add(b),
+            _ => a.checked_sub(b),
+        };
+        sum.map(Value::Int)
     }
 
     pub(crate) fn eval_call(

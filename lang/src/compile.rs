@@ -60,7 +60,13 @@ struct Compiler<'a> {
     tables: &'a mut Tables,
     around: &'a Surroundings<'a>,
     scopes: Vec<Scope>,
+    /// Whether any scope binds one of [`BEHIND_OPERATORS`].
+    rebinds: bool,
 }
+
+/// Names that operators and `<path>` stand for.
+const BEHIND_OPERATORS: [Symbol; 6] =
+    [Symbol::SUB, Symbol::MUL, Symbol::DIV, Symbol::LESS_THAN, Symbol::FIND_FILE, Symbol::NIX_PATH];
 
 /// Compiles a whole tree.
 pub(crate) fn compile(
@@ -74,7 +80,10 @@ pub(crate) fn compile(
         scopes
             .push(Scope::Frame(names.iter().zip(0..).map(|(name, slot)| (*name, slot)).collect()));
     }
-    let mut compiler = Compiler { ast, heap, tables, around, scopes };
+    let mut compiler = Compiler { ast, heap, tables, around, scopes, rebinds: false };
+    for name in around.frame.iter().flatten() {
+        compiler.note(*name);
+    }
     compiler.expr(ast.root())
 }
 
@@ -198,7 +207,7 @@ impl Compiler<'_> {
                 let inner = self.expr(inner)?;
                 Code::Not(inner, inner.pos())
             }
-            Expr::Neg(inner) => match self.rebound("__sub") {
+            Expr::Neg(inner) => match self.rebound(Symbol::SUB) {
                 Some(func) => {
                     let zero = self.put(Code::Const(Value::Int(0)));
                     let zero = self.lazy_of(zero);
@@ -290,13 +299,19 @@ impl Compiler<'_> {
         crate::suggest::did_you_mean_half(name.as_bytes(), names)
     }
 
+    /// Takes note of a name that is bound.
+    fn note(&mut self, name: Symbol) {
+        self.rebinds |= BEHIND_OPERATORS.contains(&name);
+    }
+
     /// Whether the program binds a name that an operator stands for.
-    fn rebound(&mut self, name: &str) -> Option<Symbol> {
-        let name = Symbol::intern(name);
-        self.scopes
-            .iter()
-            .any(|scope| matches!(scope, Scope::Frame(names) if names.contains_key(&name)))
-            .then_some(name)
+    fn rebound(&mut self, name: Symbol) -> Option<Symbol> {
+        (self.rebinds
+            && self
+                .scopes
+                .iter()
+                .any(|scope| matches!(scope, Scope::Frame(names) if names.contains_key(&name))))
+        .then_some(name)
     }
 
     fn call(&mut self, func: Symbol, args: &[Lazy], loc: Loc) -> Res<Code> {
@@ -313,10 +328,10 @@ impl Compiler<'_> {
         (right, right_loc): (ExprId, Loc),
     ) -> Res<Code> {
         let named = match op {
-            BinaryOp::Sub => Some("__sub"),
-            BinaryOp::Mul => Some("__mul"),
-            BinaryOp::Div => Some("__div"),
-            BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => Some("__lessThan"),
+            BinaryOp::Sub => Some(Symbol::SUB),
+            BinaryOp::Mul => Some(Symbol::MUL),
+            BinaryOp::Div => Some(Symbol::DIV),
+            BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => Some(Symbol::LESS_THAN),
             _ => None,
         };
         if let Some(func) = named.and_then(|name| self.rebound(name)) {
@@ -388,7 +403,7 @@ impl Compiler<'_> {
 
     fn search_path(&mut self, name: &[u8], loc: Loc) -> Res<Gc<Code>> {
         let name_value = self.string(name);
-        if self.rebound("__findFile").or_else(|| self.rebound("__nixPath")).is_some() {
+        if self.rebound(Symbol::FIND_FILE).or_else(|| self.rebound(Symbol::NIX_PATH)).is_some() {
             let entries = self.variable(Symbol::NIX_PATH, loc)?;
             let entries = self.lazy_of(entries);
             let name = self.put(Code::Const(name_value));
@@ -441,12 +456,14 @@ impl Compiler<'_> {
         let mut next = taken;
         if let Some(arg) = lambda.arg {
             names.insert(arg, next);
+            self.rebinds |= BEHIND_OPERATORS.contains(&arg);
         }
         if lambda.arg.is_some() || lambda.formals.is_none() {
             next += 1;
         }
         for formal in &sorted {
             names.insert(formal.name, next);
+            self.rebinds |= BEHIND_OPERATORS.contains(&formal.name);
             next += 1;
         }
         let frame_len = next;
@@ -541,6 +558,7 @@ impl Compiler<'_> {
         sorted.sort_unstable_by_key(|attr| attr.name);
         let mut around = FxHashMap::default();
         for attr in &sorted {
+            self.note(attr.name);
             if let AttrValue::Inherit(expr) = attr.value {
                 around.insert(attr.name, self.lazy(expr)?);
             }

@@ -110,16 +110,22 @@ impl Machine {
                 ),
             )
         })?;
+        let (draft, contexts) = self.draft(name, attrs, loc)?;
+        self.derivation_made(draft, &contexts, name_loc, loc)
+    }
+
+    /// Reads the attributes. Evaluating them evaluates other derivations, so what else happens
+    /// to this one is done elsewhere, with its own share of the stack.
+    #[inline(never)]
+    fn draft(&mut self, name: &str, attrs: Gc<Attrs>, loc: Loc) -> Res<(Box<Draft>, Vec<Ctx>)> {
         let structured = self.flag(attrs, "__structuredAttrs", loc)?;
         let ignore_nulls = self.flag(attrs, "__ignoreNulls", loc)?;
-        let mut draft = Draft { name: name.to_owned(), ..Draft::default() };
+        let mut draft = Box::new(Draft { name: name.to_owned(), ..Draft::default() });
         if structured {
             draft.json = Some(BTreeMap::new());
         }
         let mut contexts = Vec::new();
-        let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut self.heap).iter().collect();
-        all.sort_unstable_by_key(|attr| attr.name.as_bytes());
-        for attr in all {
+        for attr in Attrs::by_text(attrs) {
             let mut own = Ctx::EMPTY;
             self.derivation_attr(&mut draft, attr, ignore_nulls, &mut own, loc).map_err(
                 |error| {
@@ -138,6 +144,17 @@ impl Machine {
             let text = self.segments(&crate::json::object(&json));
             draft.env.push((Symbol::intern("__json"), text));
         }
+        Ok((draft, contexts))
+    }
+
+    #[inline(never)]
+    fn derivation_made(
+        &mut self,
+        draft: Box<Draft>,
+        contexts: &[Ctx],
+        name_loc: Loc,
+        loc: Loc,
+    ) -> Res<Value> {
         if draft.builder.is_empty() {
             return Err(Error::eval(loc, "required attribute 'builder' missing"));
         }
@@ -145,10 +162,11 @@ impl Machine {
             return Err(Error::eval(loc, "required attribute 'system' missing"));
         }
         let outputs = self.outputs(&draft, loc)?;
-        let id = self.add_derivation(draft, outputs, &contexts, name_loc);
+        let id = self.add_derivation(*draft, outputs, contexts, name_loc);
         Ok(self.derivation_result(id))
     }
 
+    #[inline(never)]
     fn derivation_attr(
         &mut self,
         draft: &mut Draft,
@@ -210,6 +228,7 @@ impl Machine {
 
     /// A value as it stands in a derivation. Equal texts share their memory where that is cheap
     /// to find: short ones by their bytes, long ones by where they lie in the heap.
+    #[inline(never)]
     fn env_text(
         &mut self,
         value: Value,

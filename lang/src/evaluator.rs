@@ -13,6 +13,7 @@ use crate::context::Ctx;
 use crate::diagnostic::SourceLines;
 use crate::error::{EvalError, Res};
 use crate::graph::DrvGraph;
+use crate::heap::prefer_huge_pages;
 use crate::host::Host;
 use crate::machine::Machine;
 use crate::settings::Settings;
@@ -29,6 +30,10 @@ pub struct Handle {
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// The part of the stack that most evaluations get by with. What is deeper asks for huge pages:
+/// page faults were a fifth of the time of a chain of two thousand derivations.
+const SHALLOW_BYTES: usize = 256 << 10;
 
 /// Left free below the limit for what does not check.
 const STACK_MARGIN_BYTES: usize = 512 << 10;
@@ -67,6 +72,8 @@ impl Evaluator {
                 .addr()
                 .saturating_sub(size - STACK_MARGIN_BYTES.min(size / 2));
             machine.depth = 0;
+            let shallow = std::ptr::from_ref(&here).addr() - SHALLOW_BYTES.min(size / 2);
+            prefer_huge_pages(machine.stack_limit..shallow);
             work(machine)
         });
         result.map_err(|error| error.resolve(&self.machine.sources))

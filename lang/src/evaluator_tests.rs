@@ -78,6 +78,32 @@ fn functions_outlive_their_calls() {
 }
 
 #[test]
+fn sets_in_layers_are_sets() {
+    for (text, expect) in [
+        ("{ a = 1; } // { a = 2; b = 2; } // { b = 3; c = 3; } // { }", "{ a = 2; b = 3; c = 3; }"),
+        ("{ } // { } // { }", "{ }"),
+        ("{ } // { a = 1; } // { } // { b = 2; }", "{ a = 1; b = 2; }"),
+        ("{ a = 1; } // { b = 2; } // 3", "expected a set but found an integer: 3"),
+        ("1 // throw \"x\" // 3", "expected a set but found an integer: 3"),
+        ("{ a = 1; } // 2 // throw \"x\"", "x"),
+        (
+            "let f = n: if n == 0 then { } else f (n - 1) // { \"k${toString n}\" = n; a = n; };
+            s = f 500; in [ s.a s.k2 s.k500 (builtins.length (builtins.attrNames s))
+            (builtins.length (builtins.attrValues s)) (s == s // { }) (s ? k3) (s ? k501)
+            (builtins.removeAttrs s (builtins.tail (builtins.attrNames s)))
+            (builtins.intersectAttrs { k7 = 0; x = 0; } s) ]",
+            "[ 500 2 500 501 501 true true false { a = 500; } { k7 = 7; } ]",
+        ),
+        (
+            "builtins.listToAttrs [ { name = \"b\"; value = 1; } { name = \"a\"; value = 2; } { name = \"b\"; } ]",
+            "{ a = 2; b = 1; }",
+        ),
+    ] {
+        check_eval(text, expect);
+    }
+}
+
+#[test]
 fn calls_leave_no_frames() {
     let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
     let text = "let f = n: if n < 2 then n else f (n - 1) + f (n - 2); in f 20";

@@ -71,6 +71,17 @@ impl<T> Deref for Gc<T> {
     }
 }
 
+/// Asks for huge pages where a range of addresses has room for them. Whether the system gives
+/// any does not matter.
+pub(crate) fn prefer_huge_pages(range: std::ops::Range<usize>) {
+    let from = range.start.next_multiple_of(HUGE_PAGE_BYTES);
+    let bytes = range.end.saturating_sub(from);
+    // SAFETY: the advice changes no content, and ranges that are not mapped are refused.
+    unsafe {
+        libc::madvise(std::ptr::without_provenance_mut(from), bytes, libc::MADV_HUGEPAGE);
+    }
+}
+
 /// A bump arena.
 pub(crate) struct Heap {
     next: usize,
@@ -133,9 +144,8 @@ impl Heap {
         let memory = unsafe { alloc(layout) };
         let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
         if huge {
-            // SAFETY: the range was just allocated, and the advice changes no content. Whether
-            // the system takes it does not matter.
-            unsafe { libc::madvise(memory.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
+            let start = memory.as_ptr().addr();
+            prefer_huge_pages(start..start + bytes);
         }
         self.refills += 1;
         self.chunks.push((memory, layout));

@@ -12,7 +12,7 @@ use crate::marker;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::json;
-use crate::value::{Attr, Attrs, Str, Value};
+use crate::value::{Attrs, Str, Value};
 
 /// An object from members that are JSON already.
 pub(crate) fn object(members: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
@@ -113,9 +113,7 @@ impl Machine {
                     return self.write_json(path.value.get(), path.loc, out, ctx);
                 }
                 out.push(b'{');
-                let mut all: Vec<&'static Attr> =
-                    Attrs::all(attrs, &mut self.heap).iter().collect();
-                all.sort_unstable_by_key(|attr| attr.name.as_bytes());
+                let all = Attrs::by_text(attrs);
                 for (index, attr) in all.into_iter().enumerate() {
                     if index > 0 {
                         out.push(b',');

@@ -51,6 +51,8 @@ pub(crate) struct Machine {
     pub(crate) texts: crate::drv::Texts,
     /// What values rest on, if that is kept.
     pub(crate) tracking: Option<Tracking>,
+    /// Strings that are names, by the number of the name.
+    names: Vec<Option<Gc<Str>>>,
     /// Calls in progress.
     pub(crate) depth: u32,
     /// The address below which the stack must not grow.
@@ -190,7 +192,7 @@ impl Machine {
             State::MappedAttr(part) => {
                 let (func, all) = *part.whole();
                 let attr = &all[part.index()];
-                let name = self.string(attr.name.as_bytes());
+                let name = self.name_string(attr.name);
                 self.call(func, &[name, attr.value.get()], loc)
             }
             State::Black => return Err(Error::infinite_recursion(thunk.as_ptr().addr())),
@@ -364,14 +366,7 @@ impl Machine {
                 .eval(*inner, env)
                 .and_then(|value| self.arith(Arith::Sub, Value::Int(0), value, *loc))
                 .map_err(|error| in_builtin(error, Arith::Sub.builtin(), *loc)),
-            Code::Update(pair) => {
-                // C++ Nix looks at the right operand first: its attributes win.
-                let what = "in the right operand of the update (//) operator";
-                let right = self.update_operand(pair.right, env, what)?;
-                let what = "in the left operand of the update (//) operator";
-                let left = self.update_operand(pair.left, env, what)?;
-                Ok(Value::Attrs(Attrs::update(&mut self.heap, left, right)))
-            }
+            Code::Update(pair) => self.update(pair, env).map(Value::Attrs),
             Code::Concat(pair) => {
                 let left = self.eval(pair.left, env)?;
                 let right = self.eval(pair.right, env)?;
@@ -400,6 +395,31 @@ impl Machine {
             }
             _ => unreachable!("`eval` handles the other nodes"),
         }
+    }
+
+    /// `a // (b // c)`: all operands, and then one set. C++ Nix looks at the right operand
+    /// first: its attributes win.
+    #[inline(never)]
+    fn update(&mut self, pair: &'static Pair, env: Gc<Env>) -> Res<Gc<Attrs>> {
+        let left_of = "in the left operand of the update (//) operator";
+        let right_of = "in the right operand of the update (//) operator";
+        let Code::Update(second) = pair.right.get() else {
+            let right = self.update_operand(pair.right, env, right_of)?;
+            let left = self.update_operand(pair.left, env, left_of)?;
+            return Ok(Attrs::update(&mut self.heap, left, right));
+        };
+        let mut lefts = vec![pair.left, second.left];
+        let mut last = second.right;
+        while let Code::Update(next) = last.get() {
+            lefts.push(next.left);
+            last = next.right;
+        }
+        let mut sets = vec![self.update_operand(last, env, right_of)?];
+        for left in lefts.into_iter().rev() {
+            sets.push(self.update_operand(left, env, left_of)?);
+        }
+        sets.reverse();
+        Ok(Attrs::update_all(&mut self.heap, &sets))
     }
 
     fn condition(&mut self, cond: Gc<Code>, env: Gc<Env>, loc: Loc) -> Res<bool> {
@@ -436,9 +456,41 @@ impl Machine {
     }
 
     /// A string value as the name of an attribute.
+    #[inline]
     pub(crate) fn attr_name(&mut self, value: Value, loc: Loc) -> Res<Symbol> {
-        let text = self.as_text(value, loc)?;
-        Ok(Symbol::intern(text))
+        if let Value::Str(text) = value
+            && let Some(name) = text.name.get()
+        {
+            return Ok(name);
+        }
+        self.new_attr_name(value, loc)
+    }
+
+    fn new_attr_name(&mut self, value: Value, loc: Loc) -> Res<Symbol> {
+        let string = self.as_str(value, loc)?;
+        if let Some(name) = string.name.get() {
+            return Ok(name);
+        }
+        // Only a string without context is a name.
+        let text = self.as_text(Value::Str(string), loc)?;
+        let name = Symbol::intern(text);
+        string.name.set(Some(name));
+        Ok(name)
+    }
+
+    /// A name as a string, the same one each time.
+    pub(crate) fn name_string(&mut self, name: Symbol) -> Value {
+        let at = name.index();
+        if at >= self.names.len() {
+            self.names.resize((at + 1).next_power_of_two(), None);
+        }
+        if let Some(known) = self.names[at] {
+            return Value::Str(known);
+        }
+        let text = Str::alloc(&mut self.heap, name.as_bytes(), Ctx::EMPTY);
+        text.name.set(Some(name));
+        self.names[at] = Some(text);
+        Value::Str(text)
     }
 
     pub(crate) fn name(&mut self, name: &Name, env: Gc<Env>) -> Res<Symbol> {
@@ -586,6 +638,7 @@ impl Machine {
             patterns: builtins::json::Patterns::default(),
             texts: crate::drv::Texts::default(),
             tracking: None,
+            names: Vec::new(),
             depth: 0,
             stack_limit: 0,
         };

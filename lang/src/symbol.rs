@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, OnceLock, RwLock};
 
@@ -15,7 +16,7 @@ use rustc_hash::FxHasher;
 ///
 /// The derived order is that of interning; use [`Symbol::as_bytes`] for Nix's order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Symbol(u32);
+pub struct Symbol(NonZeroU32);
 
 const SHARDS: usize = 16;
 /// The first chunk of the id table holds this many names; each further one twice as many.
@@ -104,12 +105,24 @@ impl Interner {
 impl Symbol {
     /// The symbol of `name`, made if it is new.
     pub fn intern(name: impl AsRef<[u8]>) -> Symbol {
-        Symbol(INTERNER.intern(name.as_ref()))
+        Symbol::numbered(INTERNER.intern(name.as_ref()))
+    }
+
+    const fn numbered(number: u32) -> Symbol {
+        // One more, so that an optional symbol takes no more room.
+        match NonZeroU32::new(number + 1) {
+            Some(one_more) => Symbol(one_more),
+            None => unreachable!(),
+        }
+    }
+
+    const fn number(self) -> u32 {
+        self.0.get() - 1
     }
 
     /// The name.
     pub fn as_bytes(self) -> &'static [u8] {
-        INTERNER.text(self.0)
+        INTERNER.text(self.number())
     }
 
     /// The name for messages; bytes that are no UTF-8 are replaced.
@@ -119,7 +132,7 @@ impl Symbol {
 
     /// A dense number, for tables indexed by symbol.
     pub fn index(self) -> usize {
-        self.0 as usize
+        self.number() as usize
     }
 }
 
@@ -157,7 +170,7 @@ macro_rules! well_known {
         const WELL_KNOWN: &[&str] = &[$($name),*];
         /// Names that the language itself knows.
         impl Symbol {
-            $(#[doc = concat!("`", $name, "`")] pub const $constant: Symbol = Symbol(well_known_index($name));)*
+            $(#[doc = concat!("`", $name, "`")] pub const $constant: Symbol = Symbol::numbered(well_known_index($name));)*
         }
     };
 }

@@ -8,6 +8,7 @@ pub(crate) use crate::attrs::{Attr, Attrs};
 use crate::context::Ctx;
 pub(crate) use crate::frames::Env;
 use crate::heap::{Gc, Heap};
+use crate::symbol::Symbol;
 use crate::track::Kept;
 
 /// A place that holds a value, possibly still a thunk.
@@ -120,6 +121,7 @@ impl<T> Part<T> {
 }
 
 const _: () = assert!(size_of::<Value>() == 16 && size_of::<State>() == 16);
+const _: () = assert!(size_of::<Str>() == 12);
 
 impl LambdaRef {
     #[inline(always)]
@@ -156,6 +158,8 @@ impl List {
 pub(crate) struct Str {
     pub(crate) ctx: Ctx,
     len: u32,
+    /// The same bytes as a name, once they were one.
+    pub(crate) name: Cell<Option<Symbol>>,
     first: [u8; 0],
 }
 
@@ -176,7 +180,7 @@ impl Str {
         let at = heap.raw(size_of::<Str>() + len).cast::<Str>();
         // SAFETY: fresh memory for the header and `len` bytes; the pieces sum up to `len`.
         unsafe {
-            at.write(Str { ctx, len: len32, first: [] });
+            at.write(Str { ctx, len: len32, name: Cell::new(None), first: [] });
             let mut to = std::ptr::addr_of_mut!((*at.as_ptr()).first).cast::<u8>();
             for piece in pieces {
                 std::ptr::copy_nonoverlapping(piece.as_ptr(), to, piece.len());

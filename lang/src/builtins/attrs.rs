@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::Prim;
 use crate::attrs::AttrsRow;
@@ -45,18 +45,11 @@ pub(crate) fn missing(name: Symbol) -> Error {
     Error::new(ErrorKind::MissingAttribute, Loc::NONE, message)
 }
 
-/// Attributes in the order of their names' text.
-pub(super) fn by_text(machine: &mut Machine, attrs: Gc<Attrs>) -> Vec<&'static Attr> {
-    let mut all: Vec<&'static Attr> = Attrs::all(attrs, &mut machine.heap).iter().collect();
-    all.sort_unstable_by_key(|attr| attr.name.as_bytes());
-    all
-}
-
 fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = only_set_arg(machine, args[0], loc, "attrNames")?;
     let mut names = machine.heap.row(attrs.len());
-    for attr in by_text(machine, attrs) {
-        names.push(Cell::new(machine.string(attr.name.as_bytes())));
+    for attr in Attrs::by_text(attrs) {
+        names.push(Cell::new(machine.name_string(attr.name)));
     }
     Ok(Value::List(List::from_slots(names.finish())))
 }
@@ -64,7 +57,7 @@ fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn attr_values(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = only_set_arg(machine, args[0], loc, "attrValues")?;
     let values: Vec<Value> =
-        by_text(machine, attrs).into_iter().map(|attr| attr.value.get()).collect();
+        Attrs::by_text(attrs).into_iter().map(|attr| attr.value.get()).collect();
     Ok(machine.list(values.into_iter()))
 }
 
@@ -100,7 +93,6 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.listToAttrs";
     let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
-    let mut seen = FxHashSet::default();
     let mut attrs = Vec::with_capacity(list.len());
     for item in list.slots() {
         let item = machine.force_slot(item)?;
@@ -114,31 +106,33 @@ fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
         let what_name = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
         let symbol =
             machine.attr_name(value, name.loc).map_err(|e| e.frame(name.loc, what_name))?;
-        if seen.insert(symbol) {
-            let Some(value) = Attrs::find(set, Symbol::VALUE) else {
+        match Attrs::find(set, Symbol::VALUE) {
+            Some(value) => attrs.push(Attr::new(symbol, value.loc, value.value.get())),
+            // Of equal names, the first counts.
+            None if attrs.iter().any(|attr| attr.name == symbol) => {}
+            None => {
                 return Err(missing(Symbol::VALUE).frame(Loc::NONE, what));
-            };
-            attrs.push(Attr::new(symbol, value.loc, value.value.get()));
+            }
         }
     }
-    Ok(machine.attrs(attrs))
+    attrs.sort_by_key(|attr| attr.name);
+    attrs.dedup_by(|later, first| later.name == first.name);
+    Ok(Value::Attrs(Attrs::from_sorted(&mut machine.heap, attrs.into_iter())))
 }
 
 fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let left = set_arg(machine, args[0], loc, "first", "intersectAttrs")?;
     let right = set_arg(machine, args[1], loc, "second", "intersectAttrs")?;
-    let smaller = if left.len() < right.len() { left } else { right };
-    let all = Attrs::all(smaller, &mut machine.heap);
     let mut out = AttrsRow::new(&mut machine.heap, left.len().min(right.len()));
     // The room for the result is cut to size at the end, so nothing is allocated meanwhile.
     if left.len() < right.len() {
-        for attr in all {
+        for attr in Attrs::once(left) {
             if let Some(attr) = Attrs::find(right, attr.name) {
                 out.push(attr.copy());
             }
         }
     } else {
-        for attr in all.iter().filter(|attr| Attrs::find(left, attr.name).is_some()) {
+        for attr in Attrs::once(right).filter(|attr| Attrs::find(left, attr.name).is_some()) {
             out.push(attr.copy());
         }
     }
@@ -157,16 +151,15 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         names.push(machine.attr_name(item, loc).map_err(|e| e.frame(loc, what))?);
     }
     names.sort_unstable();
-    let all = Attrs::all(attrs, &mut machine.heap);
-    let mut kept = AttrsRow::new(&mut machine.heap, all.len());
+    let mut kept = AttrsRow::new(&mut machine.heap, attrs.len());
     let mut names = names.into_iter().peekable();
-    for attr in all {
+    for attr in Attrs::once(attrs) {
         while names.next_if(|name| *name < attr.name).is_some() {}
         if names.peek() != Some(&attr.name) {
             kept.push(attr.copy());
         }
     }
-    if kept.len() == all.len() {
+    if kept.len() == attrs.len() {
         kept.abandon(&mut machine.heap);
         return Ok(Value::Attrs(attrs));
     }
@@ -221,14 +214,14 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
         let item = machine.force_slot(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
-        for attr in Attrs::all(set, &mut machine.heap) {
+        for attr in Attrs::once(set) {
             values.entry(attr.name).or_default().push(attr.value.clone());
         }
     }
     let mut attrs = Vec::with_capacity(values.len());
     for (name, items) in values {
         let items = Value::List(List::from_slots(machine.heap.alloc_slice(items.into_iter())));
-        let text = machine.string(name.as_bytes());
+        let text = machine.name_string(name);
         let named = machine.delay_call(func, text);
         let value = machine.delay_call(named, items);
         attrs.push(Attr::new(name, Loc::NONE, value));

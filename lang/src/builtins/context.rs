@@ -162,7 +162,7 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     let what = "while evaluating the second argument passed to builtins.appendContext";
     let set = machine.as_attrs(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut elems = machine.contexts.elems(text.ctx).to_vec();
-    for attr in super::attrs::by_text(machine, set) {
+    for attr in Attrs::by_text(set) {
         let name = attr.name.to_text();
         let path = StorePath::parse(&name).map_err(|_| {
             Error::eval(attr.loc, format!("context key '{name}' is not a store path"))

@@ -35,7 +35,7 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
     let mut attrs = Vec::new();
     match machine.force(arg)? {
         Value::Attrs(set) => {
-            for attr in super::attrs::by_text(machine, set) {
+            for attr in Attrs::by_text(set) {
                 let key = attr.name.to_text();
                 if !matches!(&*key, "url" | "sha256" | "name") {
                     let message = format!("unsupported argument '{key}' to '{who}'");
@@ -125,7 +125,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
                 let message = format!("argument 'type' is missing in call to '{who}'");
                 return Err(Error::eval(loc, message));
             }
-            for attr in super::attrs::by_text(machine, set) {
+            for attr in Attrs::by_text(set) {
                 let key = attr.name.to_text().into_owned();
                 if key == "name" && who == "fetchTree" {
                     let message = format!("argument 'name' isn’t supported in call to '{who}'");

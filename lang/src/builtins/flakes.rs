@@ -33,7 +33,7 @@ fn flake_ref_to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<V
     let what = "while evaluating the argument passed to builtins.flakeRefToString";
     let set = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let mut attrs = Attrs::new();
-    for attr in super::attrs::by_text(machine, set) {
+    for attr in crate::value::Attrs::by_text(set) {
         let name = attr.name.to_text().into_owned();
         let value = match machine.force_slot(&attr.value)? {
             Value::Int(n) if n < 0 => {

@@ -41,7 +41,8 @@ fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let all = machine.heap.alloc((func, list));
     let mut out = machine.heap.row(list.len());
     for index in 0..list.len() {
-        out.push(Cell::new(machine.thunk(State::Mapped(Part::new(all, index)))));
+        let value = machine.thunk(State::Mapped(Part::new(all, index)));
+        out.push(Cell::new(value));
     }
     Ok(Value::List(List::from_slots(out.finish())))
 }
@@ -244,10 +245,11 @@ fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "genList")?;
-    let func = machine.heap.alloc(func);
+    let shared = machine.heap.alloc(func);
     let mut out = machine.heap.row(len as usize);
     for index in 0..len as usize {
-        out.push(Cell::new(machine.thunk(State::Generated(Part::new(func, index)))));
+        let value = machine.thunk(State::Generated(Part::new(shared, index)));
+        out.push(Cell::new(value));
     }
     Ok(Value::List(List::from_slots(out.finish())))
 }
@@ -300,8 +302,8 @@ fn group_by(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let name = machine.call(func, &[item.get()], loc)?;
         let what =
             "while evaluating the return value of the grouping function passed to builtins.groupBy";
-        let name = machine.as_text(name, loc).map_err(|e| e.frame(loc, what))?;
-        groups.entry(Symbol::intern(name)).or_default().push(item.clone());
+        let name = machine.attr_name(name, loc).map_err(|e| e.frame(loc, what))?;
+        groups.entry(name).or_default().push(item.clone());
     }
     let mut attrs = Vec::with_capacity(groups.len());
     for (name, group) in groups {

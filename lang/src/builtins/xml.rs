@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::source::{Loc, SourceName};
 use crate::symbol::Symbol;
 use crate::text::{float, xml};
-use crate::value::{Attr, Attrs, LambdaRef, Str, Value};
+use crate::value::{Attrs, LambdaRef, Str, Value};
 
 /// How to write.
 #[derive(Clone, Copy)]
@@ -146,8 +146,7 @@ impl Machine {
     }
 
     fn xml_attrs(&mut self, attrs: Gc<Attrs>, writer: &mut Writer) -> Res<()> {
-        let all: Vec<&'static Attr> = super::attrs::by_text(self, attrs);
-        for attr in all {
+        for attr in Attrs::by_text(attrs) {
             let mut fields = self.xml_place(attr.loc, writer);
             fields.push(("name", attr.name.as_bytes().to_vec()));
             writer.open("attr", fields);
