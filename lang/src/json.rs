@@ -14,6 +14,9 @@ use crate::symbol::Symbol;
 use crate::text::json;
 use crate::value::{Attrs, Str, Value};
 
+/// So many contexts are gathered before they become one.
+const MAX_PARTS: usize = 256;
+
 /// An object from members that are JSON already.
 pub(crate) fn object(members: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
     let mut out = vec![b'{'];
@@ -64,9 +67,28 @@ impl Machine {
         out: &mut Vec<u8>,
         ctx: &mut Ctx,
     ) -> Res<()> {
+        let mut parts = Vec::new();
+        ctx.add_to(&mut parts);
+        self.json_into(value, loc, out, &mut parts)?;
+        *ctx = self.contexts.union_all(&parts);
+        Ok(())
+    }
+
+    /// Contexts are gathered in `parts`: a union for each string would be quadratic.
+    fn json_into(
+        &mut self,
+        value: Value,
+        loc: Loc,
+        out: &mut Vec<u8>,
+        parts: &mut Vec<Ctx>,
+    ) -> Res<()> {
+        if parts.len() > MAX_PARTS {
+            let all = self.contexts.union_all(parts);
+            *parts = vec![all];
+        }
         self.nested(loc, |machine| {
             let forced = machine.force_at(value, loc)?;
-            machine.write_forced(forced, loc, out, ctx)
+            machine.write_forced(forced, loc, out, parts)
         })
     }
 
@@ -75,7 +97,7 @@ impl Machine {
         value: Value,
         loc: Loc,
         out: &mut Vec<u8>,
-        ctx: &mut Ctx,
+        parts: &mut Vec<Ctx>,
     ) -> Res<()> {
         match value {
             Value::Null => out.extend_from_slice(b"null"),
@@ -83,12 +105,14 @@ impl Machine {
             Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
             Value::Float(x) => json::write_float(out, x),
             Value::Str(text) => {
-                *ctx = self.contexts.union(*ctx, text.ctx);
+                text.ctx.add_to(parts);
                 self.json_string(Str::bytes(text), out)?;
             }
             path @ Value::Path(_) => {
                 let mut text = Vec::new();
-                self.coerce(path, Coerce::INTERPOLATE, (loc, ""), &mut text, ctx)?;
+                let mut own = Ctx::EMPTY;
+                self.coerce(path, Coerce::INTERPOLATE, (loc, ""), &mut text, &mut own)?;
+                own.add_to(parts);
                 self.json_string(&text, out)?;
             }
             Value::List(list) => {
@@ -97,7 +121,7 @@ impl Machine {
                     if index > 0 {
                         out.push(b',');
                     }
-                    self.write_json(item.get(), loc, out, ctx).map_err(|e| {
+                    self.json_into(item.get(), loc, out, parts).map_err(|e| {
                         e.frame(loc, format!("while evaluating list element at index {index}"))
                     })?;
                 }
@@ -106,11 +130,13 @@ impl Machine {
             set @ Value::Attrs(attrs) => {
                 if Attrs::find(attrs, Symbol::TO_STRING).is_some() {
                     let mut text = Vec::new();
-                    self.coerce(set, Coerce::PLAIN, (loc, ""), &mut text, ctx)?;
+                    let mut own = Ctx::EMPTY;
+                    self.coerce(set, Coerce::PLAIN, (loc, ""), &mut text, &mut own)?;
+                    own.add_to(parts);
                     return self.json_string(&text, out);
                 }
                 if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
-                    return self.write_json(path.value.get(), path.loc, out, ctx);
+                    return self.json_into(path.value.get(), path.loc, out, parts);
                 }
                 out.push(b'{');
                 let all = Attrs::by_text(attrs);
@@ -120,7 +146,7 @@ impl Machine {
                     }
                     json::write_string(out, attr.name.as_bytes());
                     out.push(b':');
-                    self.write_json(attr.value.get(), attr.loc, out, ctx).map_err(|e| {
+                    self.json_into(attr.value.get(), attr.loc, out, parts).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name))
                     })?;
                 }
