@@ -353,8 +353,12 @@ impl DrvGraph {
     /// The derivation's paths, as C++ Nix would compute them. Computed once, with those of
     /// everything below; does not recurse, however deep the graph.
     pub fn derivation(&self, id: DrvId) -> Result<Arc<Instantiated>, GraphError> {
+        self.computed_of(id).cloned()
+    }
+
+    fn computed_of(&self, id: DrvId) -> Result<&Arc<Instantiated>, GraphError> {
         if let Some(done) = self.entry(id).done.get() {
-            return Ok(done.clone());
+            return Ok(done);
         }
         let mut stack = vec![id];
         while let Some(&at) = stack.last() {
@@ -382,7 +386,7 @@ impl DrvGraph {
                 stack.pop();
             }
         }
-        Ok(self.entry(id).done.get().expect("just computed").clone())
+        Ok(self.entry(id).done.get().expect("just computed"))
     }
 
     /// The derivation as C++ Nix would write it, made anew each time.
@@ -415,8 +419,7 @@ impl DrvGraph {
         let modulo_of = |path: &StorePath| {
             Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred))
         };
-        drv.fill_outputs(modulo_of)?;
-        let modulo = drv.modulo(modulo_of)?;
+        let modulo = drv.complete(modulo_of)?;
         let path = drv.drv_path()?;
         let outputs = self.node(id).outputs.iter();
         let outputs = outputs.map(|spec| drv.outputs[&spec.name].path().cloned()).collect();
@@ -459,10 +462,10 @@ impl DrvGraph {
                 InputSrc::DrvFile(drv) => self.done(*drv).path.clone(),
             });
         }
-        let mut env = BTreeMap::new();
-        for (name, value) in &node.env {
-            env.insert(name.as_bytes().to_vec(), self.text(value)?);
-        }
+        let variable = |(name, value): &(Symbol, SymStr)| {
+            Ok::<_, GraphError>((name.as_bytes().to_vec(), self.text(value)?))
+        };
+        let env = node.env.iter().map(variable).collect::<Result<_, _>>()?;
         Ok(Derivation {
             name: node.name.clone(),
             outputs,
@@ -477,7 +480,7 @@ impl DrvGraph {
 
     /// The path of a derivation's file.
     pub fn drv_path(&self, id: DrvId) -> Result<StorePath, GraphError> {
-        Ok(self.derivation(id)?.path.clone())
+        Ok(self.computed_of(id)?.path.clone())
     }
 
     /// An output's path, where it is known before building.
@@ -501,10 +504,15 @@ impl DrvGraph {
         match segment {
             Segment::Text(bytes) => out.extend_from_slice(bytes),
             Segment::Output(id, output) => {
-                out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes())
+                match &self.computed_of(*id)?.outputs[*output as usize] {
+                    Some(path) => out.extend_from_slice(path.as_str().as_bytes()),
+                    None => {
+                        out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes())
+                    }
+                }
             }
             Segment::DrvPath(id) => {
-                out.extend_from_slice(self.derivation(*id)?.path.as_str().as_bytes())
+                out.extend_from_slice(self.computed_of(*id)?.path.as_str().as_bytes())
             }
             Segment::Source(id) => {
                 out.extend_from_slice(self.source_path(*id)?.as_str().as_bytes())
@@ -515,6 +523,9 @@ impl DrvGraph {
 
     /// The text of a string, as C++ Nix would have it.
     pub fn text(&self, string: &SymStr) -> Result<Vec<u8>, GraphError> {
+        if let Some(text) = string.as_text() {
+            return Ok(text.to_vec());
+        }
         let mut out = Vec::new();
         for segment in &*string.0 {
             self.segment_text(segment, &mut out)?;

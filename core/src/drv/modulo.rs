@@ -21,6 +21,9 @@ pub enum Modulo {
     Deferred,
 }
 
+/// The outputs needed of each input, by what it counts as.
+type Inputs = BTreeMap<String, BTreeSet<OutputName>>;
+
 /// What has been computed already, by derivation path.
 pub type ModuloMemo = HashMap<StorePath, Modulo>;
 
@@ -73,29 +76,57 @@ impl Derivation {
         &mut self,
         input: impl FnMut(&StorePath) -> Result<Modulo, E>,
     ) -> Result<(), E> {
+        self.fill(input).map(drop)
+    }
+
+    /// [`Derivation::fill_outputs`] and then [`Derivation::modulo`], with one look at the inputs.
+    pub fn complete<E: From<ModuloError>>(
+        &mut self,
+        input: impl FnMut(&StorePath) -> Result<Modulo, E>,
+    ) -> Result<Modulo, E> {
+        let inputs = self.fill(input)?;
+        Ok(match self.kind().map_err(ModuloError::from)? {
+            Kind::Floating | Kind::Deferred => Modulo::Deferred,
+            Kind::Fixed => self.fixed_modulo(),
+            Kind::InputAddressed => match inputs {
+                Some(inputs) => Modulo::InputAddressed(self.hash_with(&inputs, Mask::None)),
+                None => Modulo::Deferred,
+            },
+        })
+    }
+
+    /// Fills the outputs in, and tells what the inputs count as where that mattered.
+    fn fill<E: From<ModuloError>>(
+        &mut self,
+        input: impl FnMut(&StorePath) -> Result<Modulo, E>,
+    ) -> Result<Option<Inputs>, E> {
         match self.kind().map_err(ModuloError::from)? {
             Kind::Floating => {
                 for name in self.outputs.keys() {
                     let value = placeholder::output(name.as_str());
                     self.env.insert(name.as_str().into(), value.into());
                 }
+                Ok(None)
             }
             Kind::Fixed => {
                 for (name, output) in &self.outputs {
                     let value = output.path().map_or("", StorePath::as_str);
                     self.env.insert(name.as_str().into(), value.into());
                 }
+                Ok(None)
             }
             Kind::InputAddressed | Kind::Deferred => {
                 for name in self.outputs.keys() {
                     self.env.insert(name.as_str().into(), Vec::new());
                 }
-                if let Some(hash) = self.hash_text(Mask::Outputs, input)? {
+                let inputs = self.inputs(input)?;
+                if let Some(inputs) = &inputs {
+                    let hash = self.hash_with(inputs, Mask::Outputs);
                     self.set_output_paths(&hash).map_err(ModuloError::from)?;
                 }
+                Ok(inputs)
             }
         }
-        Ok(())
     }
 
     /// Names every output by the masked hash, in the outputs and in the environment.
@@ -112,9 +143,22 @@ impl Derivation {
     pub(super) fn hash_text<E: From<ModuloError>>(
         &self,
         mask: Mask,
-        mut input: impl FnMut(&StorePath) -> Result<Modulo, E>,
+        input: impl FnMut(&StorePath) -> Result<Modulo, E>,
     ) -> Result<Option<Hash>, E> {
-        let mut inputs: BTreeMap<String, BTreeSet<OutputName>> = BTreeMap::new();
+        Ok(self.inputs(input)?.map(|inputs| self.hash_with(&inputs, mask)))
+    }
+
+    fn hash_with(&self, inputs: &Inputs, mask: Mask) -> Hash {
+        let inputs = inputs.iter().map(|(hash, outputs)| (hash.as_str(), outputs));
+        Hash::of(HashAlgo::Sha256, &write(self, inputs, mask))
+    }
+
+    /// What the inputs count as; `None` when one is deferred.
+    fn inputs<E: From<ModuloError>>(
+        &self,
+        mut input: impl FnMut(&StorePath) -> Result<Modulo, E>,
+    ) -> Result<Option<Inputs>, E> {
+        let mut inputs = Inputs::new();
         for (path, outputs) in &self.input_drvs {
             match input(path)? {
                 Modulo::Deferred => return Ok(None),
@@ -131,8 +175,7 @@ impl Derivation {
                 }
             }
         }
-        let inputs = inputs.iter().map(|(hash, outputs)| (hash.as_str(), outputs));
-        Ok(Some(Hash::of(HashAlgo::Sha256, &write(self, inputs, mask))))
+        Ok(Some(inputs))
     }
 
     fn fixed_modulo(&self) -> Modulo {
