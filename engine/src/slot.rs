@@ -24,8 +24,7 @@ impl Slot {
     /// When it exists and cannot be read.
     pub fn open(root: &Path, wait: bool, events: Events) -> Result<Slot, StoreError> {
         let slot = Slot { root: root.to_path_buf(), wait, events, store: Mutex::new(None) };
-        // The database is made last when a root is created.
-        if root.join("db").is_dir() {
+        if Store::exists(root) {
             *slot.lock() = Some(slot.open_as(Mode::ReadOnly)?);
         }
         Ok(slot)

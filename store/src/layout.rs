@@ -17,8 +17,10 @@ pub(crate) struct Layout {
     pub(crate) store: PathBuf,
     /// One name for each distinct file content, hard-linked by objects.
     pub(crate) links: PathBuf,
-    /// RocksDB.
+    /// RocksDB; the owner puts it here once it is whole.
     pub(crate) db: PathBuf,
+    /// RocksDB in the making.
+    pub(crate) new_db: PathBuf,
     /// Builds in progress; whatever a dead owner left here is removed.
     pub(crate) builds: PathBuf,
     /// Directories of failed builds that were kept on purpose; nobody but their user removes them.
@@ -49,6 +51,7 @@ impl Layout {
             store: root.join("store"),
             links: root.join("links"),
             db: root.join("db"),
+            new_db: root.join("db.new"),
             builds: root.join("builds"),
             kept: root.join("kept"),
             log: root.join("log"),
@@ -85,7 +88,6 @@ impl Layout {
         for (dir, mode) in [
             (&layout.store, 0o755),
             (&layout.links, 0o700),
-            (&layout.db, 0o700),
             (&layout.builds, 0o700),
             (&layout.kept, 0o700),
             (&layout.log, 0o755),
@@ -101,7 +103,19 @@ impl Layout {
                 _ => secure(dir, mode)?,
             }
         }
+        if layout.db.exists() {
+            secure(&layout.db, 0o700)?;
+        }
         Ok(layout)
+    }
+
+    /// Whether the database has yet to be made.
+    pub(crate) fn lacks_db(&self) -> Result<bool> {
+        match fs::read_dir(&self.db) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(StoreError::io("read the directory", &self.db, e)),
+        }
     }
 }
 

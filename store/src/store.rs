@@ -2,7 +2,9 @@
 //! the modules beside: registration, queries, roots, collection, verification.
 
 use std::fs;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -82,14 +84,40 @@ impl Store {
         }
     }
 
+    /// Whether there is a store at `root`, in whatever state.
+    pub fn exists(root: &Path) -> bool {
+        Layout::of(root).is_ok_and(|layout| !matches!(layout.lacks_db(), Ok(true)))
+    }
+
     fn open_owned(root: &Path, patience: Patience<'_>) -> Result<Self> {
         let layout = Layout::create(root)?;
         let owner = FileLock::exclusive(&layout.lock, WaitingFor::Owner, patience)?;
+        if layout.lacks_db()? {
+            Self::create_db(&layout)?;
+        }
         let db = Db::open_owned(&layout.db).map_err(|e| schema::explain(e, &layout))?;
         schema::migrate(&db, &layout)?;
         let mut store = Self::assemble(db, layout, Mode::ReadWrite, None, Some(owner))?;
         store.recovered = store.recover()?;
         Ok(store)
+    }
+
+    /// Makes an empty database, which is whole from the moment it stands in its place: readers do
+    /// not wait for the owner's lock, and would read a part of it.
+    fn create_db(layout: &Layout) -> Result<()> {
+        let making = &layout.new_db;
+        match fs::remove_dir_all(making) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove the unfinished database", making, e));
+            }
+            _ => {}
+        }
+        fs::DirBuilder::new().mode(0o700).create(making).at("create the directory", making)?;
+        let db = Db::open_owned(making)?;
+        schema::migrate(&db, layout)?;
+        db.settle()?;
+        drop(db);
+        fs::rename(making, &layout.db).at("put the new database in its place", &layout.db)
     }
 
     fn open_snapshot(root: &Path, patience: Patience<'_>) -> Result<Self> {

@@ -37,6 +37,33 @@ fn readers_work_beside_the_owner() {
 }
 
 #[test]
+fn a_store_in_the_making_is_not_there_yet() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    for round in 0..10 {
+        let root = dir.path().join(format!("root-{round}"));
+        // as whoever made it before and was killed may have left it
+        if round % 2 == 1 {
+            fs::create_dir_all(root.join("db.new")).expect("create");
+            fs::write(root.join("db.new/CURRENT"), "half").expect("write");
+        }
+        std::thread::scope(|scope| {
+            let maker = scope.spawn(|| Store::open(&root, Open::READ_WRITE).map(drop));
+            let mut seen = false;
+            while !seen {
+                let ended = maker.is_finished();
+                match Store::open(&root, Open::READ_ONLY) {
+                    Ok(_) => seen = true,
+                    Err(StoreError::NoStore { .. }) => assert!(!ended, "it was made"),
+                    Err(error) => panic!("a reader sees a part of the store: {error}"),
+                }
+            }
+            maker.join().expect("no panic").expect("is made");
+        });
+        assert!(!root.join("db.new").exists());
+    }
+}
+
+#[test]
 fn a_second_owner_waits_or_fails() {
     let world = World::new();
     let open = Open { mode: Mode::ReadWrite, wait: false, on_wait: None };
