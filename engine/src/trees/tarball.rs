@@ -58,7 +58,9 @@ impl Trees {
             let fault =
                 |text: &str| Err(TreeError::Call(format!("tarball '{}' {text}", place.display())));
             if !place.is_absolute() {
-                return fault("must use an absolute path");
+                return Err(TreeError::Call(format!(
+                    "tarball '{url}' must use an absolute path. The 'file' scheme does not support relative paths."
+                )));
             }
             if !place.exists() {
                 return fault("does not exist");
