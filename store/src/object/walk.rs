@@ -156,7 +156,7 @@ pub(super) fn walk(
         shown: shown.to_owned(),
         base: shown.len(),
         files: Vec::new(),
-        buffer: vec![0; CHUNK],
+        buffer: Vec::new(),
     };
     let tree = walk.node(dir, name, plan.copy)?;
     let Walk { nar, flat, files, .. } = walk;
@@ -211,6 +211,7 @@ struct Walk<'a> {
     /// Length of the part of it that is the object.
     base: usize,
     files: Vec<StagedFile>,
+    /// As large as the largest file so far, up to [`CHUNK`].
     buffer: Vec<u8>,
 }
 
@@ -292,6 +293,11 @@ impl Walk<'_> {
         };
 
         let size = stat.st_size as u64;
+        // Most sources are small: no more is cleared than is filled.
+        let room = CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).max(1));
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
         let hits = self.nar.get_ref().scanner.hits();
         let begun = self.nar.begin_file(executable, size);
         self.nar(begun)?;
