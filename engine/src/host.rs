@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,7 +16,7 @@ use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::{
     FetchRequest, Fetched, FileKind, Host, HostError, MessageKind, Origin, Source,
 };
-use floe_lang::os_host::read_whole;
+use floe_lang::os_host::{kind_of, read_whole};
 use floe_store::object::tree::{BoxError, Source as TreeSource};
 use floe_store::object::walk::FileKind as TreeFileKind;
 use floe_store::{Store, StoreError, TempRoots};
@@ -133,13 +132,14 @@ impl StoreHost {
             }
             Origin::Tree(path) => {
                 let path = self.physical(path);
-                self.remembered(source, "tree", &path, Snapshot::of_tree(&path), || {
+                let snapshot = || Snapshot::of_tree(&path);
+                self.remembered(source, "tree", &path, snapshot, || {
                     floe_store::source_path(tree_source(&path, source)).map_err(failed)
                 })
             }
             Origin::Filtered(path, kept) => {
                 let path = self.physical(path);
-                let snapshot = Snapshot::of_entries(&path, kept);
+                let snapshot = || Snapshot::of_entries(&path, kept);
                 self.remembered(source, "filtered", &path, snapshot, || {
                     let mut filter = kept_only(&path, kept);
                     let tree =
@@ -156,12 +156,16 @@ impl StoreHost {
         source: &Source,
         kind: &str,
         path: &Path,
-        snapshot: std::io::Result<Option<Snapshot>>,
+        snapshot: impl FnOnce() -> std::io::Result<Option<Snapshot>>,
         compute: impl FnOnce() -> Result<StorePath, HostError>,
     ) -> Result<StorePath, HostError> {
+        // Without a store there is no memory.
+        if self.slot.get().is_none() {
+            return compute();
+        }
         let algo = source_algo(source);
         let purpose = format!("{kind} {:?} {algo:?} {}", source.method, source.name);
-        let snapshot = snapshot.map_err(io("reading file", path))?;
+        let snapshot = snapshot().map_err(io("reading file", path))?;
         let compute = || compute().map(|path| path.base_name().as_bytes().to_vec());
         let base = self.digests.of(&purpose, path, snapshot, compute)?;
         StorePath::from_base_name(&String::from_utf8_lossy(&base))
@@ -213,15 +217,15 @@ impl Host for StoreHost {
         let mut entries = Vec::new();
         for entry in fs::read_dir(self.physical(path)).map_err(&fault)? {
             let entry = entry.map_err(&fault)?;
-            let kind = kind(&entry.metadata().map_err(&fault)?);
-            entries.push((entry.file_name().into_vec(), kind));
+            let kind = entry.file_type().map_err(&fault)?;
+            entries.push((entry.file_name().into_vec(), kind_of(kind)));
         }
         Ok(entries)
     }
 
     fn file_kind(&self, path: &Path) -> Result<Option<FileKind>, HostError> {
         match fs::symlink_metadata(self.physical(path)) {
-            Ok(meta) => Ok(Some(kind(&meta))),
+            Ok(meta) => Ok(Some(kind_of(meta.file_type()))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(io("getting status of", path)(error)),
         }
@@ -372,19 +376,6 @@ fn kept_only(
 
 fn failed(error: StoreError) -> HostError {
     HostError::Failed(error.to_string())
-}
-
-fn kind(meta: &fs::Metadata) -> FileKind {
-    let kind = meta.file_type();
-    if kind.is_file() {
-        FileKind::Regular { executable: meta.permissions().mode() & 0o100 != 0 }
-    } else if kind.is_dir() {
-        FileKind::Directory
-    } else if kind.is_symlink() {
-        FileKind::Symlink
-    } else {
-        FileKind::Unknown
-    }
 }
 
 fn is_absent(error: &std::io::Error) -> bool {

@@ -120,8 +120,8 @@ impl Machine {
                 b.len()
             )));
         }
-        for (index, (x, y)) in a.slots().iter().zip(b.slots()).enumerate() {
-            if self.equal_slots(x, y, Loc::NONE)? {
+        for (index, (x, y)) in a.places().iter().zip(b.places()).enumerate() {
+            if self.equal_places(x, y, Loc::NONE)? {
                 continue;
             }
             self.assert_equal(x.get(), y.get())
@@ -157,7 +157,7 @@ impl Machine {
                     x.name
                 )));
             };
-            if self.equal_slots(&x.value, &y.value, Loc::NONE)? {
+            if self.equal_places(&x.value, &y.value, Loc::NONE)? {
                 continue;
             }
             self.assert_equal(x.value.get(), y.value.get()).map_err(|e| {

@@ -5,24 +5,26 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use crate::heap::{Gc, Heap};
+use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Slot, Value};
+use crate::value::Value;
 
 /// One attribute.
 pub(crate) struct Attr {
     pub(crate) name: Symbol,
     pub(crate) loc: Loc,
-    pub(crate) value: Slot,
+    pub(crate) value: Place,
 }
 
 impl Attr {
     #[inline]
-    pub(crate) fn new(name: Symbol, loc: Loc, value: Value) -> Attr {
-        Attr { name, loc, value: Cell::new(value) }
+    pub(crate) fn new(name: Symbol, loc: Loc, value: Value, heap: &mut Heap) -> Attr {
+        Attr { name, loc, value: Place::new(value, heap) }
     }
+    #[inline(always)]
     pub(crate) fn copy(&self) -> Attr {
-        Attr { name: self.name, loc: self.loc, value: Cell::new(self.value.get()) }
+        Attr { name: self.name, loc: self.loc, value: self.value.clone() }
     }
 }
 
@@ -82,6 +84,12 @@ impl Attrs {
             let first = std::ptr::addr_of!((*this.as_ptr()).first).cast::<Attr>();
             std::slice::from_raw_parts(first, this.len as usize)
         }
+    }
+
+    /// The attributes, sorted by symbol, of a set that is in one row already.
+    #[inline(always)]
+    pub(crate) fn plain_row(this: Gc<Attrs>) -> Option<&'static [Attr]> {
+        (this.depth.get() == 0).then(|| Attrs::plain(this))
     }
 
     /// The layers of a set that is not plain.

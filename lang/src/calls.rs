@@ -7,7 +7,11 @@ use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, Env, LambdaRef, PrimApp, Value};
+use crate::value::{Attrs, Env, LambdaRef, PrimApp, Value};
+
+/// A set at most so many times as large as a pattern is matched with it side by side; in a larger
+/// one each name is searched for.
+const MERGE_MAX_RATIO: usize = 4;
 
 impl Machine {
     /// The value of a call's argument, computed when needed. A sum or difference of integers that
@@ -47,8 +51,12 @@ impl Machine {
     ) -> Res<Value> {
         let func = self.operand_value(func, env)?;
         if let ([arg], Value::Lambda(lambda)) = (args, func) {
-            let arg = self.argument(arg, env);
             let code = self.tables.lambdas[lambda.code as usize].get();
+            // A set pattern looks at its argument first of all.
+            let arg = match code.formals {
+                Some(_) => self.operand_value(arg.code, env)?,
+                None => self.argument(arg, env),
+            };
             return self.call_lambda(lambda, code, &[arg], loc);
         }
         if let Value::Prim(prim) = func {
@@ -139,7 +147,7 @@ impl Machine {
                         return Err(self.not_a_function(func, loc));
                     };
                     self.check_stack(loc)?;
-                    let functor = self.force_slot(&functor.value)?;
+                    let functor = self.force_place(&functor.value)?;
                     func = self
                         .call(functor, &[func], loc)
                         .map_err(|e| e.frame(loc, "while calling a functor (an attribute set with a '__functor' attribute)"))?;
@@ -237,15 +245,29 @@ impl Machine {
             first += 1;
         }
         let mut matched = 0;
-        let mut missing = false;
-        for (formal, at) in formals.list.iter().zip(first..) {
-            if let Some(attr) = Attrs::find(attrs, formal.name) {
-                Env::slot(env, at).set(attr.value.get());
-                matched += 1;
-            } else {
-                missing = true;
+        let slots = formals.list.iter().zip(first..);
+        match Attrs::plain_row(attrs) {
+            // Both are sorted by symbol.
+            Some(given) if given.len() <= formals.list.len() * MERGE_MAX_RATIO => {
+                let mut given = given.iter().peekable();
+                for (formal, at) in slots {
+                    while given.next_if(|attr| attr.name < formal.name).is_some() {}
+                    if let Some(attr) = given.next_if(|attr| attr.name == formal.name) {
+                        Env::slot(env, at).set(attr.value.unread());
+                        matched += 1;
+                    }
+                }
+            }
+            _ => {
+                for (formal, at) in slots {
+                    if let Some(attr) = Attrs::find(attrs, formal.name) {
+                        Env::slot(env, at).set(attr.value.unread());
+                        matched += 1;
+                    }
+                }
             }
         }
+        let missing = matched < formals.list.len();
         if missing {
             for (formal, at) in formals.list.iter().zip(first..) {
                 let slot = Env::slot(env, at);
@@ -308,7 +330,7 @@ impl Machine {
             let Some(functor) = Attrs::find(attrs, Symbol::FUNCTOR) else {
                 return Ok(func);
             };
-            let functor = self.force_slot(&functor.value)?;
+            let functor = self.force_place(&functor.value)?;
             let inner = self.call(functor, &[func], Loc::NONE)?;
             return self.auto_call(inner, args);
         }
@@ -321,11 +343,11 @@ impl Machine {
         };
         let mut attrs = Vec::new();
         if formals.ellipsis {
-            attrs.extend(args.iter().map(|(name, value)| Attr::new(*name, Loc::NONE, *value)));
+            attrs.extend_from_slice(args);
         } else {
             for formal in formals.list {
                 if let Some((_, value)) = args.iter().find(|(name, _)| *name == formal.name) {
-                    attrs.push(Attr::new(formal.name, Loc::NONE, *value));
+                    attrs.push((formal.name, *value));
                 } else if formal.default.is_none() {
                     let message = format!(
                         "cannot evaluate a function that has an argument without a value ('{}')\nNix attempted to evaluate a function as a top level expression; in\nthis case it must have its arguments supplied either by default\nvalues, or passed explicitly with '--arg' or '--argstr'. See\nhttps://nix.dev/manual/nix/stable/language/syntax.html#functions.",

@@ -93,18 +93,19 @@ impl Machine {
                         );
                         return Err(Error::new(ErrorKind::MissingAttribute, Loc::NONE, message));
                     };
-                    self.force_slot(&attr.value).map_err(|e| {
+                    self.force_place(&attr.value).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating the attribute '{part}'"))
                     })?
                 }
                 Value::List(list) => {
-                    let item = part.parse::<usize>().ok().and_then(|index| list.slots().get(index));
+                    let item =
+                        part.parse::<usize>().ok().and_then(|index| list.places().get(index));
                     let Some(item) = item else {
                         let message =
                             format!("list index {part} in selection path '{path}' is out of range");
                         return Err(Error::new(ErrorKind::MissingAttribute, Loc::NONE, message));
                     };
-                    self.force_slot(item)?
+                    self.force_place(item)?
                 }
                 other => {
                     let message = format!(
@@ -150,7 +151,7 @@ impl Machine {
                 all.sort_unstable_by_key(|attr| attr.name.as_bytes());
                 for attr in all {
                     let name = attr.name.to_text();
-                    let value = self.force_slot(&attr.value).map_err(|e| {
+                    let value = self.force_place(&attr.value).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))
                     })?;
                     // Functions and lists in a set are no packages.
@@ -161,8 +162,8 @@ impl Machine {
                 Ok(())
             }
             Value::List(list) => {
-                for (index, item) in list.slots().iter().enumerate() {
-                    let item = self.force_slot(item)?;
+                for (index, item) in list.places().iter().enumerate() {
+                    let item = self.force_place(item)?;
                     self.collect_into(item, &join(path, &index.to_string()), args, found, true)?;
                 }
                 Ok(())
@@ -180,7 +181,7 @@ impl Machine {
         let Some(attr) = Attrs::find(attrs, Symbol::intern("recurseForDerivations")) else {
             return Ok(false);
         };
-        let value = self.force_slot(&attr.value)?;
+        let value = self.force_place(&attr.value)?;
         self.as_bool(value, attr.loc)
     }
 
@@ -189,7 +190,7 @@ impl Machine {
         let Some(attr) = Attrs::find(attrs, Symbol::DRV_PATH) else {
             return Err(not_one("does not contain a 'drvPath' attribute"));
         };
-        let value = self.force_slot(&attr.value)?;
+        let value = self.force_place(&attr.value)?;
         let text = self.as_str(value, attr.loc)?;
         let drvs: Vec<DrvId> = self
             .contexts
@@ -219,7 +220,7 @@ impl Machine {
         let mut outputs = Vec::new();
         let name = match Attrs::find(attrs, Symbol::intern("outputName")) {
             Some(attr) => {
-                let value = self.force_slot(&attr.value)?;
+                let value = self.force_place(&attr.value)?;
                 Some(self.as_text_any(value, attr.loc)?)
             }
             None => None,
@@ -238,13 +239,13 @@ impl Machine {
         let Some(meta) = Attrs::find(attrs, Symbol::intern("meta")) else {
             return Ok(None);
         };
-        let Value::Attrs(meta) = self.force_slot(&meta.value)? else {
+        let Value::Attrs(meta) = self.force_place(&meta.value)? else {
             return Ok(None);
         };
         let Some(main) = Attrs::find(meta, Symbol::intern("mainProgram")) else {
             return Ok(None);
         };
-        match self.force_slot(&main.value)? {
+        match self.force_place(&main.value)? {
             Value::Str(text) => Ok(Some(String::from_utf8_lossy(self.text(text)?).into_owned())),
             _ => Ok(None),
         }

@@ -422,11 +422,12 @@ impl Compiler<'_> {
         let before = &self.around.text[..self.ast.span(id).start as usize];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        let attrs = vec![
-            Attr::new(Symbol::FILE, Loc::NONE, file),
-            Attr::new(Symbol::LINE, Loc::NONE, Value::Int(line as i64)),
-            Attr::new(Symbol::COLUMN, Loc::NONE, Value::Int(column as i64)),
+        let fields = [
+            (Symbol::FILE, file),
+            (Symbol::LINE, Value::Int(line as i64)),
+            (Symbol::COLUMN, Value::Int(column as i64)),
         ];
+        let attrs = fields.map(|(name, value)| Attr::new(name, Loc::NONE, value, self.heap)).into();
         Value::Attrs(Attrs::from_vec(self.heap, attrs))
     }
 

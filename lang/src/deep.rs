@@ -32,10 +32,10 @@ impl Machine {
                     }
                 }
                 Value::List(list) => {
-                    if list.len() > 0 && !seen.insert(list.slots().as_ptr().addr()) {
+                    if list.len() > 0 && !seen.insert(list.places().as_ptr().addr()) {
                         return Ok(forced);
                     }
-                    for (index, item) in list.slots().iter().enumerate() {
+                    for (index, item) in list.places().iter().enumerate() {
                         machine.deepen(item.get(), seen).map_err(|error| {
                             let what = format!("while evaluating list element at index {index}");
                             error.frame(Loc::NONE, what)

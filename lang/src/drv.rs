@@ -60,7 +60,7 @@ impl Machine {
             return Err(crate::builtins::missing(Symbol::NAME).frame(Loc::NONE, what));
         };
         let name = self
-            .force_slot(&name_attr.value)
+            .force_place(&name_attr.value)
             .and_then(|name| self.as_text(name, loc))
             .map_err(|e| {
                 e.frame(
@@ -83,7 +83,7 @@ impl Machine {
         let Some(attr) = Attrs::find(attrs, Symbol::intern(name)) else {
             return Ok(false);
         };
-        let value = self.force_slot(&attr.value)?;
+        let value = self.force_place(&attr.value)?;
         self.as_bool(value, loc).map_err(|e| {
             e.frame(
                 loc,
@@ -179,7 +179,7 @@ impl Machine {
         if key == b"__ignoreNulls" {
             return Ok(());
         }
-        let value = self.force_slot(&attr.value)?;
+        let value = self.force_place(&attr.value)?;
         if ignore_nulls && matches!(value, Value::Null) {
             return Ok(());
         }
@@ -194,8 +194,8 @@ impl Machine {
             }
             b"__contentAddressed" | b"__impure" => return Ok(()),
             b"args" => {
-                for item in self.as_list(value, loc)?.slots() {
-                    let item = self.force_slot(item)?;
+                for item in self.as_list(value, loc)?.places() {
+                    let item = self.force_place(item)?;
                     let what = "while evaluating an element of the argument list";
                     let (_, arg) = self.env_text(item, ctx, (loc, what))?;
                     draft.args.push(arg);
@@ -298,8 +298,8 @@ impl Machine {
             b"outputHashMode" => draft.method = Some(hash_mode(self.as_text(value, loc)?, loc)?),
             b"outputs" => {
                 let mut names = Vec::new();
-                for item in self.as_list(value, loc)?.slots() {
-                    let item = self.force_slot(item)?;
+                for item in self.as_list(value, loc)?.places() {
+                    let item = self.force_place(item)?;
                     names.push(self.as_text(item, loc)?.to_vec());
                 }
                 draft.outputs = Some(output_names(names.into_iter(), loc)?);
@@ -476,15 +476,15 @@ impl Machine {
     }
 
     /// The paths of a derivation's file and outputs, as attributes.
-    pub(crate) fn derivation_attrs(&mut self, id: DrvId) -> Vec<Attr> {
+    pub(crate) fn derivation_attrs(&mut self, id: DrvId) -> Vec<(Symbol, Value)> {
         let graph = self.graph.clone();
         let node = graph.node(id);
         let ctx = self.contexts.intern(vec![CtxElem::DrvDeep(id)]);
         let path = self.string_with(&marker::drv_path(id, &node.name), ctx);
-        let mut attrs = vec![Attr::new(Symbol::DRV_PATH, Loc::NONE, path)];
+        let mut attrs = vec![(Symbol::DRV_PATH, path)];
         for (output, index) in node.outputs.iter().zip(0..) {
             let value = self.output_string(id, index);
-            attrs.push(Attr::new(Symbol::intern(output.name.as_str()), Loc::NONE, value));
+            attrs.push((Symbol::intern(output.name.as_str()), value));
         }
         attrs
     }

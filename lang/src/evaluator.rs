@@ -66,6 +66,8 @@ impl Evaluator {
     fn run<T>(&mut self, work: impl FnOnce(&mut Machine) -> Res<T>) -> Result<T, EvalError> {
         let machine = &mut self.machine;
         let size = machine.settings.stack_bytes;
+        // What is asked for later, of a session say, sees the directories as they are then.
+        machine.listings.clear();
         let result = stacker::grow(size, || {
             let here = 0u8;
             machine.stack_limit = std::ptr::from_ref(&here)

@@ -247,6 +247,11 @@ pub(crate) struct Row<T: 'static> {
 }
 
 impl<T> Row<T> {
+    /// How many values it is made for.
+    pub(crate) fn room(&self) -> usize {
+        self.len
+    }
+
     /// Adds a value; there must be room.
     #[inline(always)]
     pub(crate) fn push(&mut self, value: T) {

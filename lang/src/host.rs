@@ -15,11 +15,8 @@ use crate::graph::{DrvGraph, DrvId};
 /// What kind of thing a path names, without following symbolic links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A plain file; whether its owner may execute it.
-    Regular {
-        /// The owner's execute bit.
-        executable: bool,
-    },
+    /// A plain file.
+    Regular,
     /// A directory.
     Directory,
     /// A symbolic link.

@@ -144,7 +144,7 @@ impl Machine {
         let all = Attrs::all(scope, &mut self.heap);
         let env = Env::alloc(&mut self.heap, Some(self.root), all.len());
         for (attr, slot) in all.iter().zip(0..) {
-            Env::slot(env, slot).set(attr.value.get());
+            Env::slot(env, slot).set(attr.value.unread());
         }
         let names = all.iter().map(|attr| attr.name).collect();
         let code = self.load(&target, Some(names), loc)?;

@@ -117,7 +117,7 @@ impl Machine {
             }
             Value::List(list) => {
                 out.push(b'[');
-                for (index, item) in list.slots().iter().enumerate() {
+                for (index, item) in list.places().iter().enumerate() {
                     if index > 0 {
                         out.push(b',');
                     }

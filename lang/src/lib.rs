@@ -32,6 +32,7 @@ mod marker;
 mod ops;
 pub mod os_host;
 mod paths;
+mod place;
 mod print;
 mod realise;
 mod select;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use floe_core::path::StorePath;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::attrs::AttrsRow;
 use crate::builtins::{self, Prim};
 use crate::calls::{in_builtin, stack_overflow};
 use crate::code::*;
@@ -18,6 +19,7 @@ use crate::failures::Failures;
 use crate::graph::{DrvGraph, DrvId, InputSrc, SourceId};
 use crate::heap::{Gc, Heap};
 use crate::host::Host;
+use crate::place::Place;
 use crate::settings::Settings;
 use crate::source::{Loc, Sources};
 use crate::symbol::Symbol;
@@ -38,6 +40,8 @@ pub(crate) struct Machine {
     pub(crate) root: Gc<Env>,
     pub(crate) imports: FxHashMap<Vec<u8>, Import>,
     pub(crate) copied: FxHashMap<Vec<u8>, (SourceId, Option<u32>)>,
+    /// Directories that were read since the evaluator was last entered.
+    pub(crate) listings: FxHashMap<Vec<u8>, Value>,
     /// What evaluation put into the store, or found there.
     pub(crate) stored: FxHashSet<InputSrc>,
     /// Outputs that were built to be read, and where.
@@ -90,12 +94,21 @@ impl Machine {
 
     /// A list value.
     pub(crate) fn list(&mut self, items: impl ExactSizeIterator<Item = Value>) -> Value {
-        Value::List(List::from_slots(self.heap.alloc_slice(items.map(Cell::new))))
+        let mut places = self.heap.row(items.len());
+        for item in items.take(places.room()) {
+            places.push(Place::new(item, &mut self.heap));
+        }
+        Value::List(List::from_places(places.finish()))
     }
 
-    /// A set from attributes in any order, each name once.
-    pub(crate) fn attrs(&mut self, attrs: Vec<Attr>) -> Value {
-        Value::Attrs(Attrs::from_vec(&mut self.heap, attrs))
+    /// A set from names in any order, each once, and their values; none is defined anywhere.
+    pub(crate) fn attrs(&mut self, mut attrs: Vec<(Symbol, Value)>) -> Value {
+        attrs.sort_unstable_by_key(|(name, _)| *name);
+        let mut row = AttrsRow::new(&mut self.heap, attrs.len());
+        for (name, value) in attrs {
+            row.push(Attr::new(name, Loc::NONE, value, &mut self.heap));
+        }
+        Value::Attrs(row.finish(&mut self.heap))
     }
 
     pub(crate) fn thunk(&mut self, state: State) -> Value {
@@ -159,6 +172,24 @@ impl Machine {
         }
     }
 
+    /// Forces what a place holds and leaves the result there, if it fits.
+    #[inline(always)]
+    pub(crate) fn force_place(&mut self, place: &Place) -> Res<Value> {
+        let Some(thunk) = place.thunk() else {
+            return Ok(place.immediate());
+        };
+        if let State::Done(value) = thunk.0.get() {
+            place.shorten(value);
+            return Ok(value);
+        }
+        let value = self.run(thunk, Loc::NONE)?;
+        // A value that rests on what may change stays behind its thunk.
+        if let State::Done(_) = thunk.0.get() {
+            place.shorten(value);
+        }
+        Ok(value)
+    }
+
     /// Computes what a thunk promises; a call that was put off happens at `loc`.
     #[inline(never)]
     pub(crate) fn run(&mut self, thunk: Gc<Thunk>, loc: Loc) -> Res<Value> {
@@ -187,13 +218,13 @@ impl Machine {
             }
             State::Mapped(part) => {
                 let (func, list) = *part.whole();
-                self.call(func, &[list.slots()[part.index()].get()], loc)
+                self.call(func, &[list.places()[part.index()].unread()], loc)
             }
             State::MappedAttr(part) => {
                 let (func, all) = *part.whole();
                 let attr = &all[part.index()];
                 let name = self.name_string(attr.name);
-                self.call(func, &[name, attr.value.get()], loc)
+                self.call(func, &[name, attr.value.unread()], loc)
             }
             State::Black => return Err(Error::infinite_recursion(thunk.as_ptr().addr())),
             State::Failed(index) => {
@@ -378,11 +409,12 @@ impl Machine {
             }
             Code::HasAttr { base, path } => self.has_attr(*base, path, env),
             Code::List(items) => {
-                let mut slots = self.heap.row(items.len());
+                let mut places = self.heap.row(items.len());
                 for item in *items {
-                    slots.push(Cell::new(self.delay(item, env)));
+                    let value = self.delay(item, env);
+                    places.push(Place::new(value, &mut self.heap));
                 }
-                Ok(Value::List(List::from_slots(slots.finish())))
+                Ok(Value::List(List::from_places(places.finish())))
             }
             Code::Set(set) => self.plain_set(*set, env),
             Code::RecSet(set) => self.recursive_set(*set, env),
@@ -536,7 +568,7 @@ impl Machine {
                 return Err(self.selecting(error, found, loc, path, env));
             };
             found = attr.loc;
-            value = match self.force_slot(&attr.value) {
+            value = match self.force_place(&attr.value) {
                 Ok(value) => value,
                 Err(error) => return Err(self.selecting(error, found, loc, path, env)),
             };
@@ -555,7 +587,7 @@ impl Machine {
             let Some(attr) = Attrs::find(attrs, symbol) else {
                 return Ok(Value::Bool(false));
             };
-            value = self.force_slot(&attr.value)?;
+            value = self.force_place(&attr.value)?;
         }
         let symbol = self.name(last, env)?;
         let Value::Attrs(attrs) = value else {
@@ -586,7 +618,7 @@ impl Machine {
             let what = "while evaluating the first subexpression of a with expression";
             let set = self.as_attrs(set, loc).map_err(|e| e.frame(loc, what))?;
             if let Some(attr) = Attrs::find(set, name) {
-                return self.force_slot(&attr.value).map_err(|error| error.at(loc));
+                return self.force_place(&attr.value).map_err(|error| error.at(loc));
             }
         }
         Err(Error::new(ErrorKind::UndefinedVariable, loc, format!("undefined variable '{name}'")))
@@ -630,6 +662,7 @@ impl Machine {
             root,
             imports: FxHashMap::default(),
             copied: FxHashMap::default(),
+            listings: FxHashMap::default(),
             stored: FxHashSet::default(),
             built: FxHashMap::default(),
             derivation: None,

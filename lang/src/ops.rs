@@ -7,9 +7,10 @@ use crate::code::{Arith, Pair};
 use crate::error::{Error, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attrs, List, Slot, Str, Value};
+use crate::value::{Attrs, List, Str, Value};
 
 /// The name that `typeOf` gives.
 pub(crate) fn type_name(value: Value) -> &'static str {
@@ -238,13 +239,13 @@ impl Machine {
             (Value::Path(a), Value::Path(b)) => Ok(Str::bytes(a) < Str::bytes(b)),
             (Value::List(a), Value::List(b)) => {
                 self.check_stack(loc)?;
-                let (a, b) = (a.slots(), b.slots());
+                let (a, b) = (a.places(), b.places());
                 for (index, right) in b.iter().enumerate() {
                     let Some(left) = a.get(index) else {
                         return Ok(true);
                     };
-                    let left = self.force_slot(left)?;
-                    let right = self.force_slot(right)?;
+                    let left = self.force_place(left)?;
+                    let right = self.force_place(right)?;
                     if !self.equal(left, right, loc)? {
                         let nested = matches!(left, Value::List(_));
                         let what = "while comparing two list elements";
@@ -289,15 +290,15 @@ impl Machine {
         Ok(self.text(a)? == self.text(b)?)
     }
 
-    pub(crate) fn equal_slots(&mut self, a: &Slot, b: &Slot, loc: Loc) -> Res<bool> {
+    pub(crate) fn equal_places(&mut self, a: &Place, b: &Place, loc: Loc) -> Res<bool> {
         // C++ Nix compares addresses first: the same function is equal to itself inside sets.
-        if let (Value::Thunk(x), Value::Thunk(y)) = (a.get(), b.get())
+        if let (Value::Thunk(x), Value::Thunk(y)) = (a.unread(), b.unread())
             && x == y
         {
             return Ok(true);
         }
-        let left = self.force_slot(a)?;
-        let right = self.force_slot(b)?;
+        let left = self.force_place(a)?;
+        let right = self.force_place(b)?;
         match (left, right) {
             (Value::Lambda(x), Value::Lambda(y)) => Ok(x.code == y.code && x.env() == y.env()),
             (Value::Prim(x), Value::Prim(y)) => Ok(x == y),
@@ -322,8 +323,8 @@ impl Machine {
                     return Ok(false);
                 }
                 self.nested(loc, |machine| {
-                    for (a, b) in a.slots().iter().zip(b.slots()) {
-                        if !machine.equal_slots(a, b, loc)? {
+                    for (a, b) in a.places().iter().zip(b.places()) {
+                        if !machine.equal_places(a, b, loc)? {
                             return Ok(false);
                         }
                     }
@@ -344,7 +345,7 @@ impl Machine {
         if self.is_derivation(a)? && self.is_derivation(b)? {
             let (x, y) = (Attrs::find(a, Symbol::OUT_PATH), Attrs::find(b, Symbol::OUT_PATH));
             if let (Some(x), Some(y)) = (x, y) {
-                return self.equal_slots(&x.value, &y.value, loc);
+                return self.equal_places(&x.value, &y.value, loc);
             }
         }
         if a.len() != b.len() {
@@ -355,7 +356,7 @@ impl Machine {
             return Ok(false);
         }
         for (a, b) in a.iter().zip(b) {
-            if !self.equal_slots(&a.value, &b.value, loc)? {
+            if !self.equal_places(&a.value, &b.value, loc)? {
                 return Ok(false);
             }
         }
@@ -367,7 +368,7 @@ impl Machine {
         let Some(kind) = Attrs::find(attrs, Symbol::TYPE) else {
             return Ok(false);
         };
-        match self.force_slot(&kind.value)? {
+        match self.force_place(&kind.value)? {
             Value::Str(text) => Ok(Str::bytes(text) == b"derivation"),
             _ => Ok(false),
         }
@@ -381,8 +382,8 @@ impl Machine {
             return left;
         }
         let mut all = self.heap.row(left.len() + right.len());
-        left.slots().iter().chain(right.slots()).for_each(|slot| all.push(slot.clone()));
-        List::from_slots(all.finish())
+        left.places().iter().chain(right.places()).for_each(|slot| all.push(slot.clone()));
+        List::from_places(all.finish())
     }
 }
 

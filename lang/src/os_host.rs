@@ -93,14 +93,14 @@ fn io<T>(action: &'static str, path: &Path, result: std::io::Result<T>) -> Resul
     result.map_err(|source| HostError::Io { action, path: path.to_path_buf(), source })
 }
 
-fn kind_of(metadata: &fs::Metadata) -> FileKind {
-    let kind = metadata.file_type();
+/// What kind of thing the system says that something is.
+pub fn kind_of(kind: fs::FileType) -> FileKind {
     if kind.is_dir() {
         FileKind::Directory
     } else if kind.is_symlink() {
         FileKind::Symlink
     } else if kind.is_file() {
-        FileKind::Regular { executable: metadata.permissions().mode() & 0o100 != 0 }
+        FileKind::Regular
     } else {
         FileKind::Unknown
     }
@@ -120,15 +120,15 @@ impl Host for OsHost {
         let mut entries = Vec::new();
         for entry in io("reading directory", path, fs::read_dir(path))? {
             let entry = io("reading directory", path, entry)?;
-            let metadata = io("getting status of", &entry.path(), entry.metadata())?;
-            entries.push((entry.file_name().into_vec(), kind_of(&metadata)));
+            let kind = io("getting status of", path, entry.file_type())?;
+            entries.push((entry.file_name().into_vec(), kind_of(kind)));
         }
         Ok(entries)
     }
 
     fn file_kind(&self, path: &Path) -> Result<Option<FileKind>, HostError> {
         match fs::symlink_metadata(path) {
-            Ok(metadata) => Ok(Some(kind_of(&metadata))),
+            Ok(metadata) => Ok(Some(kind_of(metadata.file_type()))),
             Err(error) => match error.kind() {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Ok(None),
                 _ => io("getting status of", path, Err(error)),
@@ -249,9 +249,10 @@ impl OsHost {
         text(out, b"(");
         text(out, b"type");
         match self.file_kind(path)? {
-            Some(FileKind::Regular { executable }) => {
+            Some(FileKind::Regular) => {
                 text(out, b"regular");
-                if executable {
+                let metadata = io("getting status of", path, fs::metadata(path))?;
+                if metadata.permissions().mode() & 0o100 != 0 {
                     text(out, b"executable");
                     text(out, b"");
                 }

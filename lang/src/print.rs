@@ -42,7 +42,7 @@ impl Shown {
 /// Whether a list was seen before. C++ Nix goes by the variable that holds a list: the promise, if
 /// there is one, else the row of slots.
 fn is_repeated(holder: Value, list: List, seen: &mut FxHashSet<usize>) -> bool {
-    let slots = list.slots().as_ptr().addr();
+    let slots = list.places().as_ptr().addr();
     match holder {
         Value::Thunk(thunk) => {
             seen.insert(slots);
@@ -120,7 +120,7 @@ impl Machine {
                     return Ok(());
                 }
                 out.extend_from_slice(b"[ ");
-                for item in list.slots() {
+                for item in list.places() {
                     self.print_into(item.get(), depth + 1, out, seen)?;
                     out.push(b' ');
                 }
@@ -186,7 +186,7 @@ impl Machine {
                     shown.put("[ ... ]");
                 } else {
                     shown.put("[");
-                    for (index, item) in list.slots().iter().enumerate() {
+                    for (index, item) in list.places().iter().enumerate() {
                         shown.put(" ");
                         if shown.items == 0 {
                             shown.elided(list.len() - index, "item");

@@ -46,7 +46,7 @@ impl Machine {
         let delayed = |machine: &mut Self, binding: &Binding| {
             let scope = if binding.scope == BindingScope::Sources { inner } else { env };
             let value = machine.delay(&binding.value, scope);
-            Attr::new(binding.name, binding.loc, value)
+            Attr::new(binding.name, binding.loc, value, &mut machine.heap)
         };
         if set.dynamic.is_empty() {
             let mut row = AttrsRow::new(&mut self.heap, set.bindings.len());
@@ -65,14 +65,19 @@ impl Machine {
     pub(crate) fn recursive_set(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Res<Value> {
         let env = self.frame(set, around);
         let set = set.get();
-        let bound = |(at, binding): (usize, &Binding)| {
-            Attr::new(binding.name, binding.loc, Env::slot(env, at as u32).get())
+        let bound = |machine: &mut Self, binding: &Binding, at: u32| {
+            let value = Env::slot(env, at).get();
+            Attr::new(binding.name, binding.loc, value, &mut machine.heap)
         };
-        let bindings = set.bindings.iter().enumerate().map(bound);
+        let bindings = set.bindings.iter().zip(0..);
         if set.dynamic.is_empty() && set.overrides.is_none() {
-            return Ok(Value::Attrs(Attrs::from_sorted(&mut self.heap, bindings)));
+            let mut row = AttrsRow::new(&mut self.heap, set.bindings.len());
+            for (binding, at) in bindings {
+                row.push(bound(self, binding, at));
+            }
+            return Ok(Value::Attrs(row.finish(&mut self.heap)));
         }
-        let mut attrs: Vec<Attr> = bindings.collect();
+        let mut attrs: Vec<Attr> = bindings.map(|(binding, at)| bound(self, binding, at)).collect();
         if let Some(at) = set.overrides {
             let overrides = self.force_slot(Env::slot(env, at))?;
             let overrides = self
@@ -82,7 +87,7 @@ impl Machine {
                 if let Ok(at) =
                     set.bindings.binary_search_by_key(&attr.name, |binding| binding.name)
                 {
-                    Env::slot(env, at as u32).set(attr.value.get());
+                    Env::slot(env, at as u32).set(attr.value.unread());
                     attrs[at] = attr.copy();
                 } else {
                     attrs.push(attr.copy());
@@ -112,8 +117,8 @@ impl Machine {
                 return Err(Error::eval(dynamic.loc, message));
             }
             let value = self.delay(&dynamic.value, env);
-            attrs.push(Attr::new(name, dynamic.loc, value));
+            attrs.push(Attr::new(name, dynamic.loc, value, &mut self.heap));
         }
-        Ok(self.attrs(attrs))
+        Ok(Value::Attrs(Attrs::from_vec(&mut self.heap, attrs)))
     }
 }

@@ -86,10 +86,9 @@ pub(crate) fn kind_answer(answer: &Answer<Option<FileKind>>) -> Digest {
     answered(answer, |kind| Digest::of(kind.map_or("nothing", kind_word).as_bytes()))
 }
 
-/// Whether a file may be executed is no part of what expressions can ask for.
 fn kind_word(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Regular { .. } => "regular",
+        FileKind::Regular => "regular",
         FileKind::Directory => "directory",
         FileKind::Symlink => "symlink",
         FileKind::Unknown => "unknown",

@@ -8,10 +8,11 @@ pub(crate) use crate::attrs::{Attr, Attrs};
 use crate::context::Ctx;
 pub(crate) use crate::frames::Env;
 use crate::heap::{Gc, Heap};
+use crate::place::Place;
 use crate::symbol::Symbol;
 use crate::track::Kept;
 
-/// A place that holds a value, possibly still a thunk.
+/// A variable of a frame: a value, possibly still a thunk.
 pub(crate) type Slot = Cell<Value>;
 
 /// A value. `Thunk` and `Unset` never leave `force`.
@@ -41,12 +42,12 @@ pub(crate) enum Value {
     Thunk(Gc<Thunk>),
 }
 
-/// A list: a part of a row of slots.
+/// A list: a part of a row of places.
 #[derive(Clone, Copy)]
 #[repr(C, packed(4))]
 pub(crate) struct List {
     len: u32,
-    at: NonNull<Slot>,
+    at: NonNull<Place>,
 }
 
 /// A function's code and environment.
@@ -138,17 +139,17 @@ impl List {
     pub(crate) const EMPTY: List = List { len: 0, at: NonNull::dangling() };
 
     #[inline(always)]
-    pub(crate) fn from_slots(slots: &'static [Slot]) -> List {
-        let len = u32::try_from(slots.len()).expect("lists are shorter than 2^32");
-        List { len, at: NonNull::from(slots).cast() }
+    pub(crate) fn from_places(places: &'static [Place]) -> List {
+        let len = u32::try_from(places.len()).expect("lists are shorter than 2^32");
+        List { len, at: NonNull::from(places).cast() }
     }
     #[inline(always)]
     pub(crate) fn len(self) -> usize {
         self.len as usize
     }
     #[inline(always)]
-    pub(crate) fn slots(self) -> &'static [Slot] {
-        // SAFETY: made by `from_slots` from a slice of the heap, or empty.
+    pub(crate) fn places(self) -> &'static [Place] {
+        // SAFETY: made by `from_places` from a slice of the heap, or empty.
         unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len as usize) }
     }
 }

@@ -23,10 +23,11 @@ const ARROWS: [(&str, &[&str]); 7] = [
 const LONGEST: usize = 900;
 
 /// Where `unsafe` may be written.
-const UNSAFE: [&str; 8] = [
+const UNSAFE: [&str; 9] = [
     "lang/src/attrs.rs",
     "lang/src/frames.rs",
     "lang/src/heap.rs",
+    "lang/src/place.rs",
     "lang/src/value.rs",
     "sandbox/src/child.rs",
     "sandbox/src/plan.rs",

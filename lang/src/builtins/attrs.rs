@@ -1,18 +1,16 @@
 //! Builtins on sets.
 
-use std::cell::Cell;
-
 use rustc_hash::FxHashMap;
 
 use super::Prim;
 use crate::attrs::AttrsRow;
-use crate::code::FormalCode;
 use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, List, Part, Slot, State, Value};
+use crate::value::{Attr, Attrs, List, Part, State, Value};
 
 fn set_arg(
     machine: &mut Machine,
@@ -49,16 +47,16 @@ fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = only_set_arg(machine, args[0], loc, "attrNames")?;
     let mut names = machine.heap.row(attrs.len());
     for attr in Attrs::by_text(attrs) {
-        names.push(Cell::new(machine.name_string(attr.name)));
+        let name = machine.name_string(attr.name);
+        names.push(Place::new(name, &mut machine.heap));
     }
-    Ok(Value::List(List::from_slots(names.finish())))
+    Ok(Value::List(List::from_places(names.finish())))
 }
 
 fn attr_values(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = only_set_arg(machine, args[0], loc, "attrValues")?;
-    let values: Vec<Value> =
-        Attrs::by_text(attrs).into_iter().map(|attr| attr.value.get()).collect();
-    Ok(machine.list(values.into_iter()))
+    let values = Attrs::by_text(attrs).into_iter().map(|attr| attr.value.clone());
+    Ok(Value::List(List::from_places(machine.heap.alloc_slice(values))))
 }
 
 fn get_attr(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -66,7 +64,7 @@ fn get_attr(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[1], loc, "second", "getAttr")?;
     match Attrs::find(attrs, name) {
         Some(attr) => machine
-            .force_slot(&attr.value)
+            .force_place(&attr.value)
             .map_err(|e| e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))),
         None => Err(missing(name).frame(Loc::NONE, "in the attribute set under consideration")),
     }
@@ -85,7 +83,7 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let mut mapped = AttrsRow::new(&mut machine.heap, all.len());
     for (index, attr) in all.iter().enumerate() {
         let value = machine.thunk(State::MappedAttr(Part::new(whole, index)));
-        mapped.push(Attr::new(attr.name, Loc::NONE, value));
+        mapped.push(Attr::new(attr.name, Loc::NONE, value, &mut machine.heap));
     }
     Ok(Value::Attrs(mapped.finish(&mut machine.heap)))
 }
@@ -94,20 +92,20 @@ fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
     let what = "while evaluating the argument passed to builtins.listToAttrs";
     let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let mut attrs = Vec::with_capacity(list.len());
-    for item in list.slots() {
-        let item = machine.force_slot(item)?;
+    for item in list.places() {
+        let item = machine.force_place(item)?;
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         let what = "in a {name=...; value=...;} pair";
         let Some(name) = Attrs::find(set, Symbol::NAME) else {
             return Err(missing(Symbol::NAME).frame(Loc::NONE, what));
         };
-        let value = machine.force_slot(&name.value)?;
+        let value = machine.force_place(&name.value)?;
         let what_name = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
         let symbol =
             machine.attr_name(value, name.loc).map_err(|e| e.frame(name.loc, what_name))?;
         match Attrs::find(set, Symbol::VALUE) {
-            Some(value) => attrs.push(Attr::new(symbol, value.loc, value.value.get())),
+            Some(value) => attrs.push(Attr { name: symbol, ..value.copy() }),
             // Of equal names, the first counts.
             None if attrs.iter().any(|attr| attr.name == symbol) => {}
             None => {
@@ -144,8 +142,8 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument passed to builtins.removeAttrs";
     let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut names = Vec::with_capacity(list.len());
-    for item in list.slots() {
-        let item = machine.force_slot(item)?;
+    for item in list.places() {
+        let item = machine.force_place(item)?;
         let what =
             "while evaluating the values of the second argument passed to builtins.removeAttrs";
         names.push(machine.attr_name(item, loc).map_err(|e| e.frame(loc, what))?);
@@ -171,13 +169,13 @@ fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument passed to builtins.catAttrs";
     let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut out = Vec::new();
-    for item in list.slots() {
-        let item = machine.force_slot(item)?;
+    for item in list.places() {
+        let item = machine.force_place(item)?;
         let what = "while evaluating an element in the list passed as second argument to builtins.catAttrs";
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
-        out.extend(Attrs::find(set, name).map(|attr| attr.value.get()));
+        out.extend(Attrs::find(set, name).map(|attr| attr.value.clone()));
     }
-    Ok(machine.list(out.into_iter()))
+    Ok(Value::List(List::from_places(machine.heap.alloc_slice(out.into_iter()))))
 }
 
 fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -190,11 +188,12 @@ fn function_args(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
             if let Some(known) = formals.args.get() {
                 return Ok(Value::Attrs(known));
             }
-            let heap = &mut machine.heap;
-            let attr = |formal: &FormalCode| {
-                Attr::new(formal.name, formal.loc, Value::Bool(formal.default.is_some()))
-            };
-            let all = Attrs::from_sorted(heap, formals.list.iter().map(attr));
+            let mut row = AttrsRow::new(&mut machine.heap, formals.list.len());
+            for formal in formals.list {
+                let value = Value::Bool(formal.default.is_some());
+                row.push(Attr::new(formal.name, formal.loc, value, &mut machine.heap));
+            }
+            let all = row.finish(&mut machine.heap);
             formals.args.set(Some(all));
             Ok(Value::Attrs(all))
         }
@@ -209,9 +208,9 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     })?;
     let what = "while evaluating the second argument passed to builtins.zipAttrsWith";
     let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    let mut values: FxHashMap<Symbol, Vec<Slot>> = FxHashMap::default();
-    for item in list.slots() {
-        let item = machine.force_slot(item)?;
+    let mut values: FxHashMap<Symbol, Vec<Place>> = FxHashMap::default();
+    for item in list.places() {
+        let item = machine.force_place(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         for attr in Attrs::once(set) {
@@ -220,11 +219,11 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     }
     let mut attrs = Vec::with_capacity(values.len());
     for (name, items) in values {
-        let items = Value::List(List::from_slots(machine.heap.alloc_slice(items.into_iter())));
+        let items = Value::List(List::from_places(machine.heap.alloc_slice(items.into_iter())));
         let text = machine.name_string(name);
         let named = machine.delay_call(func, text);
         let value = machine.delay_call(named, items);
-        attrs.push(Attr::new(name, Loc::NONE, value));
+        attrs.push((name, value));
     }
     Ok(machine.attrs(attrs))
 }
@@ -250,15 +249,15 @@ impl Machine {
         let file = std::os::unix::ffi::OsStrExt::as_bytes(file.as_os_str()).to_vec();
         let file = self.string(&file);
         self.attrs(vec![
-            Attr::new(Symbol::FILE, Loc::NONE, file),
-            Attr::new(Symbol::LINE, Loc::NONE, Value::Int(i64::from(line))),
-            Attr::new(Symbol::COLUMN, Loc::NONE, Value::Int(i64::from(column))),
+            (Symbol::FILE, file),
+            (Symbol::LINE, Value::Int(i64::from(line))),
+            (Symbol::COLUMN, Value::Int(i64::from(column))),
         ])
     }
 
     /// The elements of a list, for callers outside.
     pub(crate) fn items(list: List) -> impl Iterator<Item = Value> {
-        list.slots().iter().map(Cell::get)
+        list.places().iter().map(Place::get)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Res};
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, Str, Value};
+use crate::value::{Attrs, Str, Value};
 
 fn discard(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.unsafeDiscardStringContext";
@@ -138,20 +138,20 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for (path, mut info) in infos {
         let mut fields = Vec::new();
         if info.path {
-            fields.push(Attr::new(Symbol::PATH, Loc::NONE, Value::Bool(true)));
+            fields.push((Symbol::PATH, Value::Bool(true)));
         }
         if info.all_outputs {
-            fields.push(Attr::new(Symbol::intern("allOutputs"), Loc::NONE, Value::Bool(true)));
+            fields.push((Symbol::intern("allOutputs"), Value::Bool(true)));
         }
         if !info.outputs.is_empty() {
             info.outputs.sort();
             let names: Vec<Value> =
                 info.outputs.iter().map(|name| machine.string(name.as_bytes())).collect();
             let names = machine.list(names.into_iter());
-            fields.push(Attr::new(Symbol::OUTPUTS, Loc::NONE, names));
+            fields.push((Symbol::OUTPUTS, names));
         }
         let fields = machine.attrs(fields);
-        attrs.push(Attr::new(Symbol::intern(path), Loc::NONE, fields));
+        attrs.push((Symbol::intern(path), fields));
     }
     Ok(machine.attrs(attrs))
 }
@@ -167,7 +167,7 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
         let path = StorePath::parse(&name).map_err(|_| {
             Error::eval(attr.loc, format!("context key '{name}' is not a store path"))
         })?;
-        let value = machine.force_slot(&attr.value)?;
+        let value = machine.force_place(&attr.value)?;
         let info = machine
             .as_attrs(value, attr.loc)
             .map_err(|e| e.frame(attr.loc, "while evaluating the value of a string context"))?;
@@ -176,7 +176,7 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
             let Some(attr) = Attrs::find(info, Symbol::intern(name)) else {
                 return Ok(false);
             };
-            let value = machine.force_slot(&attr.value)?;
+            let value = machine.force_place(&attr.value)?;
             let what = format!("while evaluating the `{name}` attribute of a string context");
             machine.as_bool(value, attr.loc).map_err(|e| e.frame(attr.loc, what))
         };
@@ -196,13 +196,13 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
             elems.push(CtxElem::DrvDeep(drv.ok_or_else(|| needs_drv("all-outputs"))?));
         }
         if let Some(outputs) = Attrs::find(info, Symbol::OUTPUTS) {
-            let list = machine.force_slot(&outputs.value)?;
+            let list = machine.force_place(&outputs.value)?;
             let what = "while evaluating the `outputs` attribute of a string context";
             let list =
                 machine.as_list(list, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;
-            for item in list.slots() {
+            for item in list.places() {
                 let id = drv.ok_or_else(|| needs_drv("derivation output"))?;
-                let item = machine.force_slot(item)?;
+                let item = machine.force_place(item)?;
                 let what = "while evaluating an output name within a string context";
                 let output =
                     machine.as_text(item, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;

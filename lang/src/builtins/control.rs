@@ -8,7 +8,7 @@ use crate::host::MessageKind;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Str, Value};
+use crate::value::{Str, Value};
 
 fn message(machine: &mut Machine, value: Value, loc: Loc, what: &str) -> Res<Vec<u8>> {
     let (text, _) = machine.coerced(value, Coerce::INTERPOLATE, (loc, what))?;
@@ -45,10 +45,7 @@ fn try_eval(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
         Err(error) => return Err(error),
     };
     machine.depth = depth;
-    Ok(machine.attrs(vec![
-        Attr::new(Symbol::SUCCESS, Loc::NONE, Value::Bool(success)),
-        Attr::new(Symbol::VALUE, Loc::NONE, value),
-    ]))
+    Ok(machine.attrs(vec![(Symbol::SUCCESS, Value::Bool(success)), (Symbol::VALUE, value)]))
 }
 
 fn add_error_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -131,10 +128,9 @@ pub(super) fn nix_path(machine: &mut Machine) -> Value {
             let path = std::os::unix::ffi::OsStrExt::as_bytes(entry.path.as_os_str()).to_vec();
             let path = machine.string(&path);
             let prefix = machine.string(entry.prefix.as_bytes());
-            entries.push(machine.attrs(vec![
-                Attr::new(Symbol::PATH, Loc::NONE, path),
-                Attr::new(Symbol::intern("prefix"), Loc::NONE, prefix),
-            ]));
+            entries.push(
+                machine.attrs(vec![(Symbol::PATH, path), (Symbol::intern("prefix"), prefix)]),
+            );
         }
     }
     machine.list(entries.into_iter())
@@ -170,7 +166,7 @@ fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
         let mut prefix = String::new();
         if let Some(attr) = crate::value::Attrs::find(set, Symbol::intern("prefix")) {
-            let value = machine.force_slot(&attr.value)?;
+            let value = machine.force_place(&attr.value)?;
             let text = machine.as_text(value, loc)?;
             prefix = String::from_utf8_lossy(text).into_owned();
         }

@@ -9,7 +9,7 @@ use crate::host::{FetchAttr, FetchRequest, Fetched};
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, Value};
+use crate::value::{Attrs, Value};
 
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -41,7 +41,7 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
                     let message = format!("unsupported argument '{key}' to '{who}'");
                     return Err(Error::eval(loc, message));
                 }
-                let value = machine.force_slot(&attr.value)?;
+                let value = machine.force_place(&attr.value)?;
                 let what = format!("while evaluating the `{key}` argument passed to '{who}'");
                 let text = machine.as_text(value, attr.loc).map_err(|e| e.frame(attr.loc, what))?;
                 let text = text_of(text);
@@ -134,7 +134,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
                 if key == "type" && who != "fetchTree" {
                     return Err(Error::eval(loc, "unexpected argument 'type'"));
                 }
-                let value = machine.force_slot(&attr.value)?;
+                let value = machine.force_place(&attr.value)?;
                 let scalar = match value {
                     Value::Bool(b) => FetchAttr::Bool(b),
                     Value::Int(n) if n < 0 => {
@@ -174,7 +174,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
         return Err(Error::new(ErrorKind::Restricted, loc, message));
     }
     let fetched = fetch(machine, who, attrs, loc)?;
-    let mut out = vec![Attr::new(Symbol::OUT_PATH, Loc::NONE, path_string(machine, &fetched))];
+    let mut out = vec![(Symbol::OUT_PATH, path_string(machine, &fetched))];
     for (name, value) in &fetched.attrs {
         let value = match value {
             FetchAttr::Str(text) => {
@@ -184,7 +184,7 @@ fn tree(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<V
             FetchAttr::Int(n) => Value::Int(*n),
             FetchAttr::Bool(b) => Value::Bool(*b),
         };
-        out.push(Attr::new(Symbol::intern(name), Loc::NONE, value));
+        out.push((Symbol::intern(name), value));
     }
     Ok(machine.attrs(out))
 }

@@ -14,7 +14,7 @@ use crate::host::{FileKind, Origin, Source};
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, Str, Value};
+use crate::value::{Attrs, Str, Value};
 use crate::{marker, paths};
 
 const REALISING: &str = "while realising the context of a path";
@@ -57,11 +57,11 @@ fn imported_derivation(machine: &mut Machine, id: DrvId, loc: Loc) -> Res<Value>
     let node = graph.node(id);
     let mut attrs = machine.derivation_attrs(id);
     let name = machine.string(node.name.as_bytes());
-    attrs.push(Attr::new(Symbol::NAME, Loc::NONE, name));
+    attrs.push((Symbol::NAME, name));
     let names: Vec<Value> =
         node.outputs.iter().map(|output| machine.string(output.name.as_str().as_bytes())).collect();
     let names = machine.list(names.into_iter());
-    attrs.push(Attr::new(Symbol::OUTPUTS, Loc::NONE, names));
+    attrs.push((Symbol::OUTPUTS, names));
     let made = machine.attrs(attrs);
     let function = machine.eval_builtin_text("imported-drv-to-derivation.nix", IMPORTED)?;
     machine.call(function, &[made], loc)
@@ -112,7 +112,7 @@ fn read_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn kind_name(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Regular { .. } => "regular",
+        FileKind::Regular => "regular",
         FileKind::Directory => "directory",
         FileKind::Symlink => "symlink",
         FileKind::Unknown => "unknown",
@@ -121,14 +121,30 @@ fn kind_name(kind: FileKind) -> &'static str {
 
 fn read_dir(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let path = path_arg(machine, args[0], loc)?;
-    let path = machine.resolve_symlinks(&path, loc)?;
-    let entries = machine.entries(&path, loc)?;
+    if let Some(known) = machine.listings.get(&path) {
+        return Ok(*known);
+    }
+    let real = machine.resolve_symlinks(&path, loc)?;
+    let entries = machine.entries(&real, loc)?;
+    let mut kinds: Vec<(FileKind, Value)> = Vec::new();
     let mut attrs = Vec::with_capacity(entries.len());
     for (name, kind) in entries {
-        let value = machine.string(kind_name(kind).as_bytes());
-        attrs.push(Attr::new(Symbol::intern(&name), Loc::NONE, value));
+        let value = match kinds.iter().find(|(known, _)| *known == kind) {
+            Some((_, value)) => *value,
+            None => {
+                let value = machine.string(kind_name(kind).as_bytes());
+                kinds.push((kind, value));
+                value
+            }
+        };
+        attrs.push((Symbol::intern(&name), value));
     }
-    Ok(machine.attrs(attrs))
+    let listing = machine.attrs(attrs);
+    // Where it is kept what values rest on, each reader is to be noted.
+    if machine.tracking.is_none() {
+        machine.listings.insert(path, listing);
+    }
+    Ok(listing)
 }
 
 fn read_file_type(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -285,7 +301,7 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         expected: None,
     };
     for attr in Attrs::all(attrs, &mut machine.heap) {
-        let value = machine.force_slot(&attr.value)?;
+        let value = machine.force_place(&attr.value)?;
         let what =
             format!("while evaluating the '{}' attribute passed to builtins.path", attr.name);
         let framed = |e: Error| e.frame(attr.loc, &*what);

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::flakeref::{self, Attrs};
-use crate::value::{Attr, Value};
+use crate::value::Value;
 
 fn parse_flake_ref(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.parseFlakeRef";
@@ -24,7 +24,7 @@ fn parse_flake_ref(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             FetchAttr::Int(n) => Value::Int(n),
             FetchAttr::Bool(b) => Value::Bool(b),
         };
-        attrs.push(Attr::new(Symbol::intern(name), Loc::NONE, value));
+        attrs.push((Symbol::intern(name), value));
     }
     Ok(machine.attrs(attrs))
 }
@@ -35,7 +35,7 @@ fn flake_ref_to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<V
     let mut attrs = Attrs::new();
     for attr in crate::value::Attrs::by_text(set) {
         let name = attr.name.to_text().into_owned();
-        let value = match machine.force_slot(&attr.value)? {
+        let value = match machine.force_place(&attr.value)? {
             Value::Int(n) if n < 0 => {
                 let message = format!("negative value given for flake ref attr {name}: {n}");
                 return Err(Error::eval(loc, message));

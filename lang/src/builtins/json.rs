@@ -12,7 +12,7 @@ use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::json::{self, Json};
 use crate::text::regex::{Part, Piece, RegexError, Whole};
-use crate::value::{Attr, Value};
+use crate::value::Value;
 
 fn to_json(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let mut out = Vec::new();
@@ -58,8 +58,7 @@ impl Machine {
                     let value = self.value_of_json(value, loc)?;
                     last.insert(Symbol::intern(name), value);
                 }
-                let attrs = last.into_iter().map(|(name, value)| Attr::new(name, Loc::NONE, value));
-                self.attrs(attrs.collect())
+                self.attrs(last.into_iter().collect())
             }
         })
     }

@@ -1,14 +1,13 @@
 //! Builtins on lists.
 
-use std::cell::Cell;
-
 use super::Prim;
 use crate::error::{Error, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, List, Part, Slot, State, Str, Value};
+use crate::value::{Attrs, List, Part, State, Str, Value};
 
 fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
     machine.as_list(value, loc).map_err(|e| {
@@ -28,8 +27,8 @@ fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Va
     })
 }
 
-fn slots(machine: &mut Machine, slots: Vec<Slot>) -> Value {
-    Value::List(List::from_slots(machine.heap.alloc_slice(slots.into_iter())))
+fn placed(machine: &mut Machine, places: Vec<Place>) -> Value {
+    Value::List(List::from_places(machine.heap.alloc_slice(places.into_iter())))
 }
 
 fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -42,13 +41,13 @@ fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let mut out = machine.heap.row(list.len());
     for index in 0..list.len() {
         let value = machine.thunk(State::Mapped(Part::new(all, index)));
-        out.push(Cell::new(value));
+        out.push(Place::new(value, &mut machine.heap));
     }
-    Ok(Value::List(List::from_slots(out.finish())))
+    Ok(Value::List(List::from_places(out.finish())))
 }
 
-fn truth(machine: &mut Machine, func: Value, item: &Slot, loc: Loc, name: &str) -> Res<bool> {
-    let result = machine.call(func, &[item.get()], loc)?;
+fn truth(machine: &mut Machine, func: Value, item: &Place, loc: Loc, name: &str) -> Res<bool> {
+    let result = machine.call(func, &[item.unread()], loc)?;
     machine.as_bool(result, loc).map_err(|e| {
         let function = match name {
             "filter" => "filtering function",
@@ -67,7 +66,7 @@ fn filter(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     let func = func_arg(machine, args[0], loc, "filter")?;
     let mut out = Vec::new();
-    for item in list.slots() {
+    for item in list.places() {
         if truth(machine, func, item, loc, "filter")? {
             out.push(item.clone());
         }
@@ -75,15 +74,15 @@ fn filter(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     if out.len() == list.len() {
         return Ok(Value::List(list));
     }
-    Ok(slots(machine, out))
+    Ok(placed(machine, out))
 }
 
 fn foldl(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = func_arg(machine, args[0], loc, "foldlStrict")?;
     let list = list_arg(machine, args[2], loc, "third", "foldlStrict")?;
     let mut acc = args[1];
-    for item in list.slots() {
-        acc = machine.call(func, &[acc, item.get()], loc)?;
+    for item in list.places() {
+        acc = machine.call(func, &[acc, item.unread()], loc)?;
     }
     machine.force(acc)
 }
@@ -94,10 +93,10 @@ fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "sort")?;
-    for item in list.slots() {
-        machine.force_slot(item)?;
+    for item in list.places() {
+        machine.force_place(item)?;
     }
-    let mut items: Vec<Value> = list.slots().iter().map(Cell::get).collect();
+    let mut items: Vec<Value> = list.places().iter().map(Place::get).collect();
     let natural =
         matches!(func, Value::Prim(prim) if machine.prims[prim as usize].name == "lessThan");
     if natural && items.iter().all(|item| matches!(item, Value::Int(_))) {
@@ -160,9 +159,9 @@ fn merge_sort(
 
 fn elem(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let list = list_arg(machine, args[1], loc, "second", "elem")?;
-    let wanted = Cell::new(args[0]);
-    for item in list.slots() {
-        if machine.equal_slots(&wanted, item, loc)? {
+    let wanted = Place::new(args[0], &mut machine.heap);
+    for item in list.places() {
+        if machine.equal_places(&wanted, item, loc)? {
             return Ok(Value::Bool(true));
         }
     }
@@ -173,8 +172,8 @@ fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let list = quoted_list_arg(machine, args[0], loc, "elemAt")?;
     let what = "while evaluating the second argument passed to 'builtins.elemAt'";
     let index = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    match usize::try_from(index).ok().and_then(|index| list.slots().get(index)) {
-        Some(item) => machine.force_slot(item),
+    match usize::try_from(index).ok().and_then(|index| list.places().get(index)) {
+        Some(item) => machine.force_place(item),
         None => {
             let message = format!(
                 "'builtins.elemAt' called with index {index} on a list of size {}",
@@ -187,17 +186,17 @@ fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn head(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let list = quoted_list_arg(machine, args[0], loc, "head")?;
-    match list.slots().first() {
-        Some(item) => machine.force_slot(item),
+    match list.places().first() {
+        Some(item) => machine.force_place(item),
         None => Err(Error::eval(loc, "'builtins.head' called on an empty list")),
     }
 }
 
 fn tail(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let list = quoted_list_arg(machine, args[0], loc, "tail")?;
-    match list.slots() {
+    match list.places() {
         [] => Err(Error::eval(loc, "'builtins.tail' called on an empty list")),
-        [_, rest @ ..] => Ok(Value::List(List::from_slots(rest))),
+        [_, rest @ ..] => Ok(Value::List(List::from_places(rest))),
     }
 }
 
@@ -209,27 +208,27 @@ fn length(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn concat_lists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let lists = list_arg(machine, args[0], loc, "first", "concatLists")?;
     let mut out = Vec::new();
-    for list in lists.slots() {
-        let list = machine.force_slot(list)?;
+    for list in lists.places() {
+        let list = machine.force_place(list)?;
         let what = "while evaluating a value of the list passed to builtins.concatLists";
         let list = machine.as_list(list, loc).map_err(|e| e.frame(loc, what))?;
-        out.extend_from_slice(list.slots());
+        out.extend_from_slice(list.places());
     }
-    Ok(slots(machine, out))
+    Ok(placed(machine, out))
 }
 
 fn concat_map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = func_arg(machine, args[0], loc, "concatMap")?;
     let list = list_arg(machine, args[1], loc, "second", "concatMap")?;
     let mut out = Vec::new();
-    for item in list.slots() {
-        let part = machine.call(func, &[item.get()], loc)?;
+    for item in list.places() {
+        let part = machine.call(func, &[item.unread()], loc)?;
         let what = "while evaluating the return value of the function passed to builtins.concatMap";
         let part = machine.as_list(part, loc).map_err(|e| e.frame(machine.value_pos(func), what));
         let part = part?;
-        out.extend_from_slice(part.slots());
+        out.extend_from_slice(part.places());
     }
-    Ok(slots(machine, out))
+    Ok(placed(machine, out))
 }
 
 /// More elements than this cannot be meant: 2 GiB of slots and promises.
@@ -249,14 +248,14 @@ fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let mut out = machine.heap.row(len as usize);
     for index in 0..len as usize {
         let value = machine.thunk(State::Generated(Part::new(shared, index)));
-        out.push(Cell::new(value));
+        out.push(Place::new(value, &mut machine.heap));
     }
-    Ok(Value::List(List::from_slots(out.finish())))
+    Ok(Value::List(List::from_places(out.finish())))
 }
 
 fn all(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = func_arg(machine, args[0], loc, "all")?;
-    for item in list_arg(machine, args[1], loc, "second", "all")?.slots() {
+    for item in list_arg(machine, args[1], loc, "second", "all")?.places() {
         if !truth(machine, func, item, loc, "all")? {
             return Ok(Value::Bool(false));
         }
@@ -266,7 +265,7 @@ fn all(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn any(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = func_arg(machine, args[0], loc, "any")?;
-    for item in list_arg(machine, args[1], loc, "second", "any")?.slots() {
+    for item in list_arg(machine, args[1], loc, "second", "any")?.places() {
         if truth(machine, func, item, loc, "any")? {
             return Ok(Value::Bool(true));
         }
@@ -278,28 +277,25 @@ fn partition(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = func_arg(machine, args[0], loc, "partition")?;
     let list = list_arg(machine, args[1], loc, "second", "partition")?;
     let (mut right, mut wrong) = (Vec::new(), Vec::new());
-    for item in list.slots() {
-        machine.force_slot(item)?;
+    for item in list.places() {
+        machine.force_place(item)?;
         if truth(machine, func, item, loc, "partition")? {
             right.push(item.clone());
         } else {
             wrong.push(item.clone());
         }
     }
-    let right = slots(machine, right);
-    let wrong = slots(machine, wrong);
-    Ok(machine.attrs(vec![
-        Attr::new(Symbol::RIGHT, Loc::NONE, right),
-        Attr::new(Symbol::intern("wrong"), Loc::NONE, wrong),
-    ]))
+    let right = placed(machine, right);
+    let wrong = placed(machine, wrong);
+    Ok(machine.attrs(vec![(Symbol::RIGHT, right), (Symbol::intern("wrong"), wrong)]))
 }
 
 fn group_by(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let func = func_arg(machine, args[0], loc, "groupBy")?;
     let list = list_arg(machine, args[1], loc, "second", "groupBy")?;
-    let mut groups: rustc_hash::FxHashMap<Symbol, Vec<Slot>> = rustc_hash::FxHashMap::default();
-    for item in list.slots() {
-        let name = machine.call(func, &[item.get()], loc)?;
+    let mut groups: rustc_hash::FxHashMap<Symbol, Vec<Place>> = rustc_hash::FxHashMap::default();
+    for item in list.places() {
+        let name = machine.call(func, &[item.unread()], loc)?;
         let what =
             "while evaluating the return value of the grouping function passed to builtins.groupBy";
         let name = machine.attr_name(name, loc).map_err(|e| e.frame(loc, what))?;
@@ -307,8 +303,8 @@ fn group_by(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     let mut attrs = Vec::with_capacity(groups.len());
     for (name, group) in groups {
-        let group = slots(machine, group);
-        attrs.push(Attr::new(name, Loc::NONE, group));
+        let group = placed(machine, group);
+        attrs.push((name, group));
     }
     Ok(machine.attrs(attrs))
 }
@@ -335,7 +331,8 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     let what =
         "while evaluating the 'operator' attribute passed as argument to builtins.genericClosure";
     let operator = machine.as_function(operator, loc).map_err(|e| e.frame(loc, what))?;
-    let mut work: std::collections::VecDeque<Value> = start.slots().iter().map(Cell::get).collect();
+    let mut work: std::collections::VecDeque<Value> =
+        start.places().iter().map(Place::get).collect();
     let mut done: std::collections::HashSet<Key, rustc_hash::FxBuildHasher> = Default::default();
     // Keys of other types are compared one by one, in order.
     let mut others: Vec<Value> = Vec::new();
@@ -351,7 +348,7 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             let what = format!("in genericClosure element {}", machine.show_error(item));
             return Err(super::attrs::missing(Symbol::KEY).frame(Loc::NONE, what));
         };
-        let key = machine.force_slot(&key.value)?;
+        let key = machine.force_place(&key.value)?;
         // Keys must be comparable with one another.
         let (first, with) = *first_key.get_or_insert((key, item));
         if let Err(error) = machine.less_than(key, first, loc) {
@@ -391,7 +388,7 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             );
             error.frame(Loc::NONE, what)
         })?;
-        work.extend(more.slots().iter().map(Cell::get));
+        work.extend(more.places().iter().map(Place::get));
     }
     Ok(machine.list(out.into_iter()))
 }
@@ -402,8 +399,8 @@ fn next_elements(machine: &mut Machine, operator: Value, item: Value, loc: Loc) 
     let what =
         "while evaluating the return value of the `operator` passed to builtins.genericClosure";
     let more = machine.as_list(more, loc).map_err(|e| e.frame(loc, what))?;
-    for element in more.slots() {
-        machine.force_slot(element)?;
+    for element in more.places() {
+        machine.force_place(element)?;
     }
     Ok(more)
 }
@@ -417,7 +414,7 @@ pub(super) fn required(
     builtin: &str,
 ) -> Res<Value> {
     match Attrs::find(attrs, name) {
-        Some(attr) => machine.force_slot(&attr.value).map_err(|error| error.looped_at(loc)),
+        Some(attr) => machine.force_place(&attr.value).map_err(|error| error.looped_at(loc)),
         None => {
             let what = format!("in the attrset passed as argument to builtins.{builtin}");
             Err(super::attrs::missing(name).frame(Loc::NONE, what))

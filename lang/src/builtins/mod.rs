@@ -24,7 +24,7 @@ use crate::error::Res;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Value};
+use crate::value::Value;
 
 /// What a builtin does: its arguments are not forced, except those marked strict.
 pub(crate) type Run = fn(&mut Machine, &[Value], Loc) -> Res<Value>;
@@ -142,7 +142,7 @@ pub(crate) fn register(machine: &mut Machine) {
     all.push(("builtins", own));
     let mut attrs = Vec::with_capacity(all.len());
     for &(name, value) in &all {
-        attrs.push(Attr::new(Symbol::intern(name), Loc::NONE, value));
+        attrs.push((Symbol::intern(name), value));
         let global = if UNPREFIXED.contains(&name) || name == "builtins" {
             name.to_owned()
         } else {

@@ -22,8 +22,12 @@ fn to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn string_length(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let value = machine.force(args[0]).map_err(|error| error.looped_at(loc))?;
+    if let Value::Str(text) = value {
+        return Ok(Value::Int(Str::bytes(text).len() as i64));
+    }
     let what = "while evaluating the argument passed to builtins.stringLength";
-    let (text, _) = machine.coerced(args[0], Coerce::INTERPOLATE, (loc, what))?;
+    let (text, _) = machine.coerced(value, Coerce::INTERPOLATE, (loc, what))?;
     Ok(Value::Int(text.len() as i64))
 }
 
@@ -39,10 +43,19 @@ fn substring(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let len = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     let value = machine.force(args[2])?;
-    if len == 0
-        && let Value::Str(text) = value
-    {
-        return Ok(machine.string_with(b"", text.ctx));
+    if let Value::Str(text) = value {
+        let bytes = Str::bytes(text);
+        if len == 0 {
+            return Ok(machine.string_with(b"", text.ctx));
+        }
+        if text.ctx.is_empty() {
+            let start = usize::try_from(start).unwrap_or(usize::MAX);
+            let (from, to) = (start.min(bytes.len()), start.saturating_add(len).min(bytes.len()));
+            if to - from == bytes.len() {
+                return Ok(value);
+            }
+            return Ok(machine.string(&bytes[from..to]));
+        }
     }
     let what = "while evaluating the third argument (the string) passed to builtins.substring";
     let (mut text, ctx) = machine.coerced(value, Coerce::INTERPOLATE, (loc, what))?;
@@ -74,11 +87,11 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
     let mut out = Vec::new();
     let mut parts = Vec::new();
     separator.ctx.add_to(&mut parts);
-    for (index, item) in list.slots().iter().enumerate() {
+    for (index, item) in list.places().iter().enumerate() {
         if index > 0 {
             out.extend_from_slice(Str::bytes(separator));
         }
-        let item = machine.force_slot(item)?;
+        let item = machine.force_place(item)?;
         let what = "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
         let mut own = Ctx::EMPTY;
         machine.coerce(item, Coerce::INTERPOLATE, (loc, what), &mut out, &mut own)?;
@@ -101,8 +114,8 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
         ));
     }
     let mut patterns = Vec::with_capacity(from.len());
-    for item in from.slots() {
-        let item = machine.force_slot(item)?;
+    for item in from.places() {
+        let item = machine.force_place(item)?;
         let what =
             "while evaluating one of the strings to replace passed to builtins.replaceStrings";
         patterns.push(machine.as_text_any(item, loc).map_err(|e| e.frame(loc, what))?);
@@ -123,7 +136,7 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
         let replacement = match replacements[index] {
             Some(bytes) => bytes,
             None => {
-                let item = machine.force_slot(&to.slots()[index])?;
+                let item = machine.force_place(&to.places()[index])?;
                 let what = "while evaluating one of the replacement strings passed to builtins.replaceStrings";
                 let item = machine.as_str(item, loc).map_err(|e| e.frame(loc, what))?;
                 ctx = machine.contexts.union(ctx, item.ctx);
@@ -201,7 +214,7 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let algo = crate::value::Attrs::find(attrs, crate::symbol::Symbol::intern("hashAlgo"));
     let algo = match algo {
         Some(attr) => {
-            let value = machine.force_slot(&attr.value)?;
+            let value = machine.force_place(&attr.value)?;
             Some(algorithm(machine, value, loc, "convertHash")?)
         }
         None => None,

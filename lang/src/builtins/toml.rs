@@ -7,7 +7,7 @@ use crate::error::{Error, Res};
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Value};
+use crate::value::Value;
 
 fn from_toml(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.fromTOML";
@@ -61,10 +61,7 @@ impl Machine {
                 }
                 let (kind, text) = (self.string(b"timestamp"), timestamp(&when));
                 let text = self.string(text.as_bytes());
-                self.attrs(vec![
-                    Attr::new(Symbol::intern("_type"), Loc::NONE, kind),
-                    Attr::new(Symbol::VALUE, Loc::NONE, text),
-                ])
+                self.attrs(vec![(Symbol::intern("_type"), kind), (Symbol::VALUE, text)])
             }
             Toml::Array(items) => {
                 let items: Result<Vec<Value>, String> =
@@ -75,7 +72,7 @@ impl Machine {
                 let mut attrs = Vec::with_capacity(members.len());
                 for (name, value) in members {
                     let name = Symbol::intern(checked(&name)?);
-                    attrs.push(Attr::new(name, Loc::NONE, self.value_of_toml(value)?));
+                    attrs.push((name, self.value_of_toml(value)?));
                 }
                 self.attrs(attrs)
             }

@@ -6,7 +6,7 @@ use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::version;
-use crate::value::{Attr, Value};
+use crate::value::Value;
 
 fn text(
     machine: &mut Machine,
@@ -31,10 +31,7 @@ fn parse_drv_name(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     let (name, version) = version::parse_drv_name(all);
     let name = machine.string(name);
     let version = machine.string(version);
-    Ok(machine.attrs(vec![
-        Attr::new(Symbol::NAME, Loc::NONE, name),
-        Attr::new(Symbol::VERSION, Loc::NONE, version),
-    ]))
+    Ok(machine.attrs(vec![(Symbol::NAME, name), (Symbol::VERSION, version)]))
 }
 
 fn split_version(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {

@@ -102,7 +102,7 @@ impl Machine {
             Value::Path(path) => writer.value("path", Str::bytes(path)),
             Value::List(list) => {
                 writer.open("list", Fields::new());
-                for item in list.slots() {
+                for item in list.places() {
                     self.xml_value(item.get(), writer)?;
                 }
                 writer.close("list");
