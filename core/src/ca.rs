@@ -186,8 +186,16 @@ pub fn text_path(
     bytes: &[u8],
     refs: &BTreeSet<StorePath>,
 ) -> Result<StorePath, PathError> {
-    let hash = Hash::of(HashAlgo::Sha256, bytes);
-    make_store_path(&kind_with_refs("text", refs, false), &hash, name)
+    text_path_of(name, &Hash::of(HashAlgo::Sha256, bytes), refs)
+}
+
+/// The same for a text whose SHA-256 is known.
+pub fn text_path_of(
+    name: &str,
+    hash: &Hash,
+    refs: &BTreeSet<StorePath>,
+) -> Result<StorePath, PathError> {
+    make_store_path(&kind_with_refs("text", refs, false), hash, name)
 }
 
 /// The path of an object whose content address is known.

@@ -261,13 +261,14 @@ impl Host for StoreHost {
         Ok(path)
     }
 
-    fn add_source(&self, source: &Source) -> Result<StorePath, HostError> {
+    fn add_source(&self, source: &Source, path: &StorePath) -> Result<StorePath, HostError> {
         let store = self.writable()?;
-        let known = self.hash_source(source)?;
-        if let Some(hold) = store.protect_valid([&known]).map_err(failed)? {
+        // What was hashed on the way need not be read by the next evaluation.
+        self.digests.keep(&store).map_err(failed)?;
+        if let Some(hold) = store.protect_valid([path]).map_err(failed)? {
             self.hold(hold);
-            self.check_expected(source, &known)?;
-            return Ok(known);
+            self.check_expected(source, path)?;
+            return Ok(path.clone());
         }
         self.store_source(&store, source)
     }

@@ -150,10 +150,20 @@ impl Attrs {
 
     /// All attributes, in the order of their names' text.
     pub(crate) fn by_text(this: Gc<Attrs>) -> Vec<&'static Attr> {
-        let mut texts: Vec<_> =
-            Attrs::once(this).map(|attr| (attr.name.as_bytes(), attr)).collect();
-        texts.sort_unstable_by_key(|(text, _)| *text);
-        texts.into_iter().map(|(_, attr)| attr).collect()
+        // The first letters mostly decide, and comparing them is comparing numbers.
+        let first = |text: &[u8]| {
+            let mut letters = [0; 8];
+            let len = text.len().min(8);
+            letters[..len].copy_from_slice(&text[..len]);
+            u64::from_be_bytes(letters)
+        };
+        let mut texts = Vec::with_capacity(this.len());
+        texts.extend(Attrs::once(this).map(|attr| {
+            let text = attr.name.as_bytes();
+            (first(text), text, attr)
+        }));
+        texts.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
+        texts.into_iter().map(|(_, _, attr)| attr).collect()
     }
 
     /// The attributes of a layered set, if they lie in one row; else those of the lowest layer

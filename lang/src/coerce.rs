@@ -293,19 +293,25 @@ impl Machine {
         env: Gc<Env>,
         whole: Loc,
     ) -> Res<Value> {
-        let mut out = Vec::new();
+        let mut out = self.room();
         let mut ctx = Ctx::EMPTY;
         for part in parts {
             match *part {
                 PartCode::Text(text) => out.extend_from_slice(text),
-                PartCode::Expr(code, loc) => {
-                    let value = self.eval(code, env)?;
-                    self.coerce(value, Coerce::INTERPOLATE, (loc, SEGMENT), &mut out, &mut ctx)?;
-                }
+                PartCode::Expr(code, loc) => match self.operand_value(code, env)? {
+                    Value::Str(text) => {
+                        ctx = self.contexts.union(ctx, text.ctx);
+                        out.extend_from_slice(Str::bytes(text));
+                    }
+                    other => {
+                        let at = (loc, SEGMENT);
+                        self.coerce(other, Coerce::INTERPOLATE, at, &mut out, &mut ctx)?;
+                    }
+                },
             }
         }
         check_length(out.len(), whole)?;
-        Ok(self.string_with(&out, ctx))
+        Ok(self.string_from(out, ctx))
     }
 
     pub(crate) fn interpolate_path(
@@ -353,12 +359,12 @@ impl Machine {
 
     pub(crate) fn add_strings(&mut self, left: Value, right: Value, pair: &Pair) -> Res<Value> {
         let mode = if matches!(left, Value::Str(_)) { Coerce::INTERPOLATE } else { Coerce::PLAIN };
-        let mut out = Vec::new();
+        let mut out = self.room();
         let mut ctx = Ctx::EMPTY;
         self.coerce(left, mode, (pair.left_loc, SEGMENT), &mut out, &mut ctx)?;
         self.coerce(right, mode, (pair.right_loc, SEGMENT), &mut out, &mut ctx)?;
         check_length(out.len(), pair.loc)?;
-        Ok(self.string_with(&out, ctx))
+        Ok(self.string_from(out, ctx))
     }
 
     /// A value as the text of an absolute path, with its context.

@@ -419,8 +419,7 @@ impl DrvGraph {
         let modulo_of = |path: &StorePath| {
             Ok::<_, GraphError>(modulos.get(path).copied().unwrap_or(Modulo::Deferred))
         };
-        let modulo = drv.complete(modulo_of)?;
-        let path = drv.drv_path()?;
+        let (modulo, path) = drv.complete(modulo_of)?;
         let outputs = self.node(id).outputs.iter();
         let outputs = outputs.map(|spec| drv.outputs[&spec.name].path().cloned()).collect();
         Ok(Instantiated { outputs, path, modulo })

@@ -154,8 +154,8 @@ pub trait Host: Send + Sync {
     fn search_path(&self, name: &str) -> Result<Option<PathBuf>, HostError>;
     /// The store path a source has or would have; stores nothing.
     fn source_path(&self, source: &Source) -> Result<StorePath, HostError>;
-    /// Puts a source into the store.
-    fn add_source(&self, source: &Source) -> Result<StorePath, HostError>;
+    /// Puts a source into the store, whose path [`Host::source_path`] gave already.
+    fn add_source(&self, source: &Source, path: &StorePath) -> Result<StorePath, HostError>;
     /// Writes a derivation's file to the store; called only for those whose path evaluation
     /// observed in a way that needs the file (`readFile drv.drvPath`, `import drv.drvPath`).
     fn write_derivation(&self, path: &StorePath, drv: &Derivation) -> Result<(), HostError>;

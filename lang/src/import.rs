@@ -54,6 +54,11 @@ impl Machine {
         if self.kind(path, loc)?.is_none() {
             return Err(self.no_such_path(path, loc));
         }
+        self.read_found(path, loc)
+    }
+
+    /// The content of a file that is there.
+    fn read_found(&mut self, path: &[u8], loc: Loc) -> Res<Vec<u8>> {
         let bytes = self.host.read_file(&self.physical(path));
         self.note(path, Read::File, || track::file_answer(&bytes));
         bytes.map_err(|e| Error::from(e).at(loc))
@@ -68,10 +73,16 @@ impl Machine {
 
     /// A path whose last component is no symbolic link.
     pub(crate) fn resolve_symlinks(&mut self, path: &[u8], loc: Loc) -> Res<Vec<u8>> {
+        Ok(self.resolve(path, loc)?.0)
+    }
+
+    /// The same, and what is there.
+    fn resolve(&mut self, path: &[u8], loc: Loc) -> Res<(Vec<u8>, Option<FileKind>)> {
         let mut path = path.to_vec();
         for _ in 0..MAX_LINKS {
-            if self.kind(&path, loc)? != Some(FileKind::Symlink) {
-                return Ok(path);
+            let kind = self.kind(&path, loc)?;
+            if kind != Some(FileKind::Symlink) {
+                return Ok((path, kind));
             }
             let target = self.host.read_link(&self.physical(&path));
             self.note(&path, Read::Link, || track::link_answer(&target));
@@ -87,13 +98,22 @@ impl Machine {
         Err(Error::new(ErrorKind::Host, loc, format!("too many symbolic links at '{text}'")))
     }
 
-    /// The file that an import of a path reads.
+    /// The file that an import of a path reads, which is there.
     fn import_target(&mut self, path: &[u8], loc: Loc) -> Res<Vec<u8>> {
-        let path = self.resolve_symlinks(path, loc)?;
-        if self.kind(&path, loc)? == Some(FileKind::Directory) {
-            return self.resolve_symlinks(&[&path, &b"/default.nix"[..]].concat(), loc);
+        let (path, kind) = self.resolve(path, loc)?;
+        let (path, kind) = match kind {
+            Some(FileKind::Directory) => {
+                self.resolve(&[&path, &b"/default.nix"[..]].concat(), loc)?
+            }
+            _ => (path, kind),
+        };
+        match kind {
+            Some(_) => Ok(path),
+            None => {
+                self.check_allowed(&path, loc)?;
+                Err(self.no_such_path(&path, loc))
+            }
         }
-        Ok(path)
     }
 
     /// Evaluates a file, once.
@@ -158,7 +178,7 @@ impl Machine {
         loc: Loc,
     ) -> Res<Gc<crate::code::Code>> {
         self.check_allowed(path, loc)?;
-        let text = self.read(path, loc)?;
+        let text = self.read_found(path, loc)?;
         let base = paths::parent(path).to_vec();
         self.compile(SourceName::File(coerce::os_path(path)), text, &base, frame)
     }

@@ -55,6 +55,8 @@ pub(crate) struct Machine {
     pub(crate) texts: crate::drv::Texts,
     /// What values rest on, if that is kept.
     pub(crate) tracking: Option<Tracking>,
+    /// Room that strings were put together in.
+    rooms: Vec<Vec<u8>>,
     /// Strings that are names, by the number of the name.
     names: Vec<Option<Gc<Str>>>,
     /// Calls in progress.
@@ -62,6 +64,9 @@ pub(crate) struct Machine {
     /// The address below which the stack must not grow.
     pub(crate) stack_limit: usize,
 }
+
+/// Larger room is freed.
+const LARGEST_ROOM_BYTES: usize = 64 << 10;
 
 /// A file that was imported.
 #[derive(Clone, Copy)]
@@ -90,6 +95,22 @@ impl Machine {
     /// A string value with context.
     pub(crate) fn string_with(&mut self, bytes: &[u8], ctx: Ctx) -> Value {
         Value::Str(Str::alloc(&mut self.heap, bytes, ctx))
+    }
+
+    /// Empty room to put a string together in.
+    #[inline]
+    pub(crate) fn room(&mut self) -> Vec<u8> {
+        self.rooms.pop().unwrap_or_default()
+    }
+
+    /// A string value from such room, which is used again.
+    pub(crate) fn string_from(&mut self, mut room: Vec<u8>, ctx: Ctx) -> Value {
+        let value = self.string_with(&room, ctx);
+        if room.capacity() <= LARGEST_ROOM_BYTES {
+            room.clear();
+            self.rooms.push(room);
+        }
+        value
     }
 
     /// A list value.
@@ -671,6 +692,7 @@ impl Machine {
             patterns: builtins::json::Patterns::default(),
             texts: crate::drv::Texts::default(),
             tracking: None,
+            rooms: Vec::new(),
             names: Vec::new(),
             depth: 0,
             stack_limit: 0,

@@ -13,18 +13,23 @@ const DIGEST_LEN: usize = 32;
 const PLACEHOLDER_LEN: usize = 52;
 const FILL: u8 = b'?';
 
-fn marker(kind: u8, id: u32, output: u32, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0, kind];
-    bytes.extend_from_slice(format!("{id:08x}{output:08x}").as_bytes());
-    bytes.resize(len, FILL);
-    bytes
+/// Adds a marker of `len` bytes.
+fn marker(bytes: &mut Vec<u8>, kind: u8, id: u32, output: u32, len: usize) {
+    let end = bytes.len() + len;
+    bytes.extend_from_slice(&[0, kind]);
+    for number in [id, output] {
+        for digit in (0..u32::BITS).step_by(4).rev() {
+            bytes.push(b"0123456789abcdef"[(number >> digit & 15) as usize]);
+        }
+    }
+    bytes.resize(end, FILL);
 }
 
 fn path_token(kind: u8, id: u32, output: u32, name: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(STORE_DIR.len() + DIGEST_LEN + name.len() + 2);
     bytes.extend_from_slice(STORE_DIR.as_bytes());
     bytes.push(b'/');
-    bytes.extend_from_slice(&marker(kind, id, output, DIGEST_LEN));
+    marker(&mut bytes, kind, id, output, DIGEST_LEN);
     bytes.push(b'-');
     bytes.extend_from_slice(name.as_bytes());
     bytes
@@ -48,7 +53,7 @@ pub(crate) fn output(id: DrvId, index: u32, name: &str) -> Vec<u8> {
 /// The placeholder of an output that is known only after building.
 pub(crate) fn unknown_output(id: DrvId, index: u32) -> Vec<u8> {
     let mut bytes = vec![b'/'];
-    bytes.extend_from_slice(&marker(b'p', id.0, index, PLACEHOLDER_LEN));
+    marker(&mut bytes, b'p', id.0, index, PLACEHOLDER_LEN);
     bytes
 }
 

@@ -51,7 +51,8 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
     let refuse = |reason: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
     // Looked at before it is opened: opening a pipe can wait for ever, and some devices act on it.
-    let kind = fs::metadata(path)?.file_type();
+    let found = fs::metadata(path)?;
+    let kind = found.file_type();
     if kind.is_char_device() || kind.is_block_device() {
         // Which is empty, and so means what it says.
         return match path.as_os_str().as_bytes() {
@@ -75,14 +76,17 @@ pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
     }
     let too_large =
         || refuse(format!("it is larger than {} MiB, the most that is read", MAX_FILE_BYTES >> 20));
-    let file = fs::File::open(path)?;
-    let size = file.metadata()?.len();
+    let mut file = fs::File::open(path)?;
+    let size = found.len();
     if size > MAX_FILE_BYTES {
         return Err(too_large());
     }
-    // Files of /proc have more than their size says, and others may grow.
     let mut content = Vec::with_capacity(size as usize + 1);
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    // A file that is as long as was said has been read; those of /proc have more.
+    let read = file.by_ref().take(size + 1).read_to_end(&mut content)?;
+    if read as u64 > size || size == 0 {
+        file.take(MAX_FILE_BYTES + 1 - read as u64).read_to_end(&mut content)?;
+    }
     if content.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large());
     }
@@ -181,10 +185,10 @@ impl Host for OsHost {
         ca::fixed_path(&source.name, &ca, &Refs::default()).map_err(|error| failed(&error))
     }
 
-    fn add_source(&self, source: &Source) -> Result<StorePath, HostError> {
+    fn add_source(&self, source: &Source, path: &StorePath) -> Result<StorePath, HostError> {
         match source.origin {
             // What lies under its own path can be read from there.
-            Origin::Tree(_) => self.source_path(source),
+            Origin::Tree(_) => Ok(path.clone()),
             _ => Err(no_store("adding a file to the store")),
         }
     }

@@ -112,7 +112,8 @@ impl Machine {
             }
             match &item {
                 InputSrc::Source(id) => {
-                    let stored = self.host.add_source(self.graph.source(*id));
+                    let path = self.graph.source_path(*id).map_err(|e| Error::from(e).at(loc))?;
+                    let stored = self.host.add_source(self.graph.source(*id), path);
                     stored.map_err(|e| Error::from(e).at(loc))?;
                 }
                 InputSrc::Path(path) => {

@@ -8,7 +8,7 @@ use memchr::{memchr2_iter, memchr3};
 
 use super::{Derivation, Output};
 use crate::ca::{CaError, ContentAddress, Method};
-use crate::hash::Hash;
+use crate::hash::{Hash, HashAlgo, Hasher};
 use crate::path::{OutputName, PathError, StorePath};
 
 impl Derivation {
@@ -43,8 +43,22 @@ pub(super) fn write<'a>(
     mask: Mask,
 ) -> Vec<u8> {
     let env: usize = drv.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
-    let paths = (drv.input_drvs.len() + drv.input_srcs.len() + drv.outputs.len()) * 128;
-    let mut text = Vec::with_capacity(env + env / 16 + paths + 1024);
+    let mut text = head(drv, inputs, mask, env + env / 16 + drv.input_srcs.len() * 128);
+    tail(&mut text, drv, |text, _, value| {
+        escaped(text, if mask == Mask::Outputs { b"" } else { value });
+    });
+    text
+}
+
+/// The text as far as inputs are in it by a name of the caller's choice, with room for the rest.
+fn head<'a>(
+    drv: &'a Derivation,
+    inputs: impl Iterator<Item = (&'a str, &'a BTreeSet<OutputName>)>,
+    mask: Mask,
+    room: usize,
+) -> Vec<u8> {
+    let paths = (drv.input_drvs.len() + drv.outputs.len()) * 128;
+    let mut text = Vec::with_capacity(paths + room + 1024);
     text.extend_from_slice(b"Derive(");
     list(&mut text, &drv.outputs, |text, (name, output)| {
         let (path, algo, hash) = match output {
@@ -73,27 +87,81 @@ pub(super) fn write<'a>(
         list(text, outputs, |text, output| plain(text, output.as_str()));
         text.push(b')');
     });
+    text
+}
+
+/// The text from there on. What the environment has for the derivation's own outputs is written by
+/// `own`, which gets the text, the name and the value.
+fn tail<'a>(
+    text: &mut Vec<u8>,
+    drv: &'a Derivation,
+    mut own: impl FnMut(&mut Vec<u8>, &'a [u8], &'a [u8]),
+) {
     text.push(b',');
-    list(&mut text, &drv.input_srcs, |text, path| plain(text, path.as_str()));
+    list(text, &drv.input_srcs, |text, path| plain(text, path.as_str()));
     text.push(b',');
-    quoted(&mut text, &drv.system);
+    quoted(text, &drv.system);
     text.push(b',');
-    quoted(&mut text, &drv.builder);
+    quoted(text, &drv.builder);
     text.push(b',');
-    list(&mut text, &drv.args, |text, arg| quoted(text, arg));
+    list(text, &drv.args, |text, arg| quoted(text, arg));
     text.push(b',');
-    list(&mut text, &drv.env, |text, (name, value)| {
-        let own_output =
-            || std::str::from_utf8(name).is_ok_and(|name| drv.outputs.contains_key(name));
-        let blank = mask == Mask::Outputs && own_output();
+    list(text, &drv.env, |text, (name, value)| {
+        let is_output = std::str::from_utf8(name).is_ok_and(|name| drv.outputs.contains_key(name));
         text.push(b'(');
         quoted(text, name);
         text.push(b',');
-        quoted(text, if blank { b"" } else { value });
+        if is_output {
+            text.push(b'"');
+            own(text, name, value);
+            text.push(b'"');
+        } else {
+            quoted(text, value);
+        }
         text.push(b')');
     });
     text.push(b')');
-    text
+}
+
+/// The end of a derivation's text, written once for the hashes of several texts that differ in
+/// what comes before it, and in what the environment has for the derivation's own outputs.
+pub(super) struct Tail {
+    text: Vec<u8>,
+    /// Where the value of an own output belongs, and its name.
+    holes: Vec<(usize, Vec<u8>)>,
+}
+
+impl Tail {
+    pub(super) fn of(drv: &Derivation) -> Tail {
+        let env: usize = drv.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
+        let mut text = Vec::with_capacity(env + env / 16 + drv.input_srcs.len() * 128 + 1024);
+        let mut holes = Vec::with_capacity(drv.outputs.len());
+        tail(&mut text, drv, |text, name, _| holes.push((text.len(), name.to_owned())));
+        Tail { text, holes }
+    }
+
+    /// SHA-256 of what [`write`] gives, of a derivation that has changed in its outputs only.
+    pub(super) fn hash<'a>(
+        &self,
+        drv: &'a Derivation,
+        inputs: impl Iterator<Item = (&'a str, &'a BTreeSet<OutputName>)>,
+        mask: Mask,
+    ) -> Hash {
+        let mut hasher = Hasher::new(HashAlgo::Sha256);
+        hasher.update(&head(drv, inputs, mask, 0));
+        let mut done = 0;
+        for (at, name) in &self.holes {
+            hasher.update(&self.text[done..*at]);
+            done = *at;
+            if let (Mask::None, Some(value)) = (mask, drv.env.get(name)) {
+                let mut text = Vec::with_capacity(value.len());
+                escaped(&mut text, value);
+                hasher.update(&text);
+            }
+        }
+        hasher.update(&self.text[done..]);
+        hasher.finish()
+    }
 }
 
 fn list<T>(
@@ -119,8 +187,14 @@ fn plain(text: &mut Vec<u8>, part: &str) {
 }
 
 /// Any string.
-fn quoted(text: &mut Vec<u8>, mut part: &[u8]) {
+fn quoted(text: &mut Vec<u8>, part: &[u8]) {
     text.push(b'"');
+    escaped(text, part);
+    text.push(b'"');
+}
+
+/// Any string, without its quotes.
+fn escaped(text: &mut Vec<u8>, mut part: &[u8]) {
     while let Some(at) = memchr3(b'"', b'\\', b'\n', part) {
         blanks(text, &part[..at]);
         let letter = if part[at] == b'\n' { b'n' } else { part[at] };
@@ -128,7 +202,6 @@ fn quoted(text: &mut Vec<u8>, mut part: &[u8]) {
         part = &part[at + 1..];
     }
     blanks(text, part);
-    text.push(b'"');
 }
 
 /// A stretch in which only tabs and carriage returns need escapes.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::aterm::{Mask, write};
+use super::aterm::{Mask, Tail, write};
 use super::{Derivation, Kind, KindError, Output};
 use crate::ca;
 use crate::hash::{Hash, HashAlgo};
@@ -23,6 +23,11 @@ pub enum Modulo {
 
 /// The outputs needed of each input, by what it counts as.
 type Inputs = BTreeMap<String, BTreeSet<OutputName>>;
+
+/// The inputs as a text names them.
+fn names(inputs: &Inputs) -> impl Iterator<Item = (&str, &BTreeSet<OutputName>)> {
+    inputs.iter().map(|(hash, outputs)| (hash.as_str(), outputs))
+}
 
 /// What has been computed already, by derivation path.
 pub type ModuloMemo = HashMap<StorePath, Modulo>;
@@ -79,20 +84,43 @@ impl Derivation {
         self.fill(input).map(drop)
     }
 
-    /// [`Derivation::fill_outputs`] and then [`Derivation::modulo`], with one look at the inputs.
+    /// [`Derivation::fill_outputs`], [`Derivation::modulo`] and [`Derivation::drv_path`], with one
+    /// look at the inputs; what the three texts have in common is written once.
     pub fn complete<E: From<ModuloError>>(
         &mut self,
         input: impl FnMut(&StorePath) -> Result<Modulo, E>,
-    ) -> Result<Modulo, E> {
-        let inputs = self.fill(input)?;
-        Ok(match self.kind().map_err(ModuloError::from)? {
+    ) -> Result<(Modulo, StorePath), E> {
+        let inputs = match self.kind().map_err(ModuloError::from)? {
+            Kind::Floating | Kind::Fixed => self.fill(input)?,
+            Kind::InputAddressed | Kind::Deferred => {
+                self.blank_outputs();
+                self.inputs(input)?
+            }
+        };
+        let tail = Tail::of(self);
+        if let Some(inputs) = &inputs {
+            let hash = tail.hash(self, names(inputs), Mask::Outputs);
+            self.set_output_paths(&hash).map_err(ModuloError::from)?;
+        }
+        let modulo = match self.kind().map_err(ModuloError::from)? {
             Kind::Floating | Kind::Deferred => Modulo::Deferred,
             Kind::Fixed => self.fixed_modulo(),
-            Kind::InputAddressed => match inputs {
-                Some(inputs) => Modulo::InputAddressed(self.hash_with(&inputs, Mask::None)),
+            Kind::InputAddressed => match &inputs {
+                Some(inputs) => Modulo::InputAddressed(tail.hash(self, names(inputs), Mask::None)),
                 None => Modulo::Deferred,
             },
-        })
+        };
+        let own = self.input_drvs.iter().map(|(path, outputs)| (path.as_str(), outputs));
+        let hash = tail.hash(self, own, Mask::None);
+        let path = ca::text_path_of(&format!("{}.drv", self.name), &hash, &self.refs());
+        Ok((modulo, path.map_err(ModuloError::from)?))
+    }
+
+    /// Puts nothing into the environment under the outputs' names.
+    fn blank_outputs(&mut self) {
+        for name in self.outputs.keys() {
+            self.env.insert(name.as_str().into(), Vec::new());
+        }
     }
 
     /// Fills the outputs in, and tells what the inputs count as where that mattered.
@@ -116,9 +144,7 @@ impl Derivation {
                 Ok(None)
             }
             Kind::InputAddressed | Kind::Deferred => {
-                for name in self.outputs.keys() {
-                    self.env.insert(name.as_str().into(), Vec::new());
-                }
+                self.blank_outputs();
                 let inputs = self.inputs(input)?;
                 if let Some(inputs) = &inputs {
                     let hash = self.hash_with(inputs, Mask::Outputs);
@@ -149,8 +175,7 @@ impl Derivation {
     }
 
     fn hash_with(&self, inputs: &Inputs, mask: Mask) -> Hash {
-        let inputs = inputs.iter().map(|(hash, outputs)| (hash.as_str(), outputs));
-        Hash::of(HashAlgo::Sha256, &write(self, inputs, mask))
+        Hash::of(HashAlgo::Sha256, &write(self, names(inputs), mask))
     }
 
     /// What the inputs count as; `None` when one is deferred.

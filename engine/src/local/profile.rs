@@ -45,7 +45,11 @@ impl Profiles {
             Some(path) => {
                 // What a link leads to is what counts.
                 let path = path.canonicalize()?;
-                let read = || std::fs::read(&path).map(|bytes| Digest::of(&bytes).0.to_vec());
+                let read = || {
+                    let mut hasher = blake3::Hasher::new();
+                    hasher.update_reader(std::fs::File::open(&path)?)?;
+                    io::Result::Ok(hasher.finalize().as_bytes().to_vec())
+                };
                 digests.of("shell", &path, Snapshot::of_entries(&path, &[])?, read)?
             }
             None => Digest::of(b"no shell").0.to_vec(),

@@ -84,7 +84,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
     let separator = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
     let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    let mut out = Vec::new();
+    let mut out = machine.room();
     let mut parts = Vec::new();
     separator.ctx.add_to(&mut parts);
     for (index, item) in list.places().iter().enumerate() {
@@ -99,7 +99,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
     }
     let ctx = machine.contexts.union_all(&parts);
     crate::ops::check_length(out.len(), loc)?;
-    Ok(machine.string_with(&out, ctx))
+    Ok(machine.string_from(out, ctx))
 }
 
 fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
