@@ -51,7 +51,7 @@ pub enum Command {
     /// Print an expression as it was read: operators in parentheses, sugar resolved
     Parse(Source),
     /// Evaluate expressions as you type them, or as a pipe brings them
-    Repl(Source),
+    Repl(Repl),
     /// Look at derivations
     #[command(subcommand)]
     Derivation(Derivation),
@@ -102,9 +102,29 @@ pub struct Source {
     /// Show every frame of an evaluation error
     #[arg(long)]
     pub show_trace: bool,
+    /// Write where evaluation's time goes to a file, and say on standard error what took the most
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// The profile's form: folded stacks for flame graphs (speedscope, inferno), or Chrome's trace
+    /// (Perfetto) [default: chrome for a .json file, else folded]
+    #[arg(long, value_name = "FORM", requires = "profile")]
+    pub profile_format: Option<ProfileFormat>,
+    /// Print what evaluation made and did, as JSON on standard error (NIX_SHOW_STATS=1; calls one
+    /// by one with NIX_COUNT_CALLS=1)
+    #[arg(long)]
+    pub stats: bool,
     /// What only the faces of Nix's commands set
     #[arg(skip)]
     pub nix: Option<NixFace>,
+}
+
+/// A form of profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProfileFormat {
+    /// A line for each stack
+    Folded,
+    /// Trace events as JSON
+    Chrome,
 }
 
 /// How evaluation differs under the names of Nix's commands: errors have C++ Nix's layout.
@@ -292,6 +312,17 @@ pub struct Eval {
     /// Apply this function to the value first
     #[arg(long, value_name = "EXPR")]
     pub apply: Option<String>,
+}
+
+/// `floe repl`.
+#[derive(Debug, Args)]
+pub struct Repl {
+    /// Where the expression comes from whose attributes get names [default: none]
+    #[command(flatten)]
+    pub source: Source,
+    /// Files to load: the attributes of their values get names
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
 }
 
 /// `floe derivation`.

@@ -11,7 +11,7 @@ use floe_engine::rebuilder::Strategy;
 use floe_lang::syntax::Features;
 use floe_lang::syntax::lint::{Level, Lints};
 
-use crate::args::{Building, Global, NixFace, Source};
+use crate::args::{Building, Global, NixFace, ProfileFormat, Source};
 use crate::command;
 use crate::command::build::{begin, carry_out, evaluate, fail_if_failed, link, options, results};
 use crate::evaluate::Evaluation;
@@ -231,7 +231,9 @@ impl Common {
             argstr: self.argstr.clone(),
             option: self.options(),
             show_trace: conf.is_on("show-trace"),
+            profile_format: Some(ProfileFormat::Folded),
             nix: Some(face.clone()),
+            profile: profile(&conf)?,
             ..Source::default()
         };
         if self.files.is_empty() {
@@ -254,6 +256,17 @@ impl Common {
                 })
             })
             .collect()
+    }
+}
+
+/// Where a profile is to go: `eval-profiler` is `flamegraph`, whose form is folded stacks.
+fn profile(conf: &Conf) -> Result<Option<PathBuf>> {
+    match conf.get("eval-profiler") {
+        None | Some("disabled") => Ok(None),
+        Some("flamegraph") => {
+            Ok(Some(PathBuf::from(conf.get("eval-profile-file").unwrap_or("nix.profile"))))
+        }
+        Some(other) => bail!("option 'eval-profiler' has invalid value '{other}'"),
     }
 }
 
@@ -346,8 +359,7 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
                 }
                 out.write_all(&text)?;
             }
-            // The process ends soon: freeing every value one by one would only delay that.
-            std::mem::forget(evaluation);
+            evaluation.leave();
             continue;
         }
         for target in evaluation.targets(&args.common.attrs)? {

@@ -10,19 +10,29 @@ use floe_lang::diagnostic::{self, Diagnostic};
 use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
 use floe_lang::{
-    Argument, ErrorKind, EvalError, Evaluator, Handle, SearchEntry, Settings, SourceName,
+    Argument, Documentation, ErrorKind, EvalError, Evaluator, Handle, Interrupt, SearchEntry,
+    Settings, SourceName,
 };
 
 use crate::args::Source;
 use crate::fault;
+use crate::watching::Watching;
 
 /// An evaluation in progress and what it was started with.
 pub struct Evaluation {
     evaluator: Evaluator,
-    top: Handle,
+    /// The source's value, once there is one.
+    top: Option<Handle>,
     args: Vec<(String, Argument)>,
     base: PathBuf,
     style: Style,
+    watching: Watching,
+}
+
+impl Drop for Evaluation {
+    fn drop(&mut self) {
+        self.watching.end(&mut self.evaluator);
+    }
 }
 
 /// How errors look.
@@ -49,20 +59,20 @@ impl Evaluation {
             .chain(pairs(&source.argstr, Argument::Text))
             .collect::<Vec<_>>();
         let (mut evaluator, style) = evaluator(source, host, &base)?;
+        let watching = Watching::begin(source, &mut evaluator)?;
+        let mut this =
+            Evaluation { evaluator, top: None, args, base: base.clone(), style, watching };
         let stdin = source.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
-        let top = match (&source.expr, &source.file) {
+        let top = this.try_with(|evaluator| match (&source.expr, &source.file) {
             _ if stdin.is_some() => evaluator.eval_stdin(stdin.unwrap_or_default(), &base),
             (Some(text), _) => evaluator.eval_expr(text, &base),
             (None, file) => {
                 let file = base.join(file.as_deref().unwrap_or(Path::new(".")));
                 evaluator.eval_file(&file)
             }
-        };
-        let top = match top {
-            Ok(top) => top,
-            Err(error) => return Err(shown(&error, &evaluator, style)),
-        };
-        Ok(Evaluation { evaluator, top, args, base, style })
+        })?;
+        this.top = Some(top);
+        Ok(this)
     }
 
     /// The value of a text in which names stand for values, computed when needed.
@@ -72,12 +82,78 @@ impl Evaluation {
     }
 
     /// The value of a file; a function is called with the arguments given.
-    pub fn load(&mut self, file: &str) -> Result<Handle> {
+    pub fn load(&mut self, file: &Path) -> Result<Handle> {
         let (base, args) = (self.base.clone(), self.args.clone());
         self.try_with(|evaluator| {
             let value = evaluator.eval_file(&base.join(file))?;
             evaluator.auto_call(value, &args, &base)
         })
+    }
+
+    /// The names that a text of bindings binds, and their values.
+    pub fn bind(
+        &mut self,
+        text: &str,
+        scope: &[(String, Handle)],
+    ) -> Result<Vec<(String, Handle)>> {
+        let base = self.base.clone();
+        self.try_with(|evaluator| evaluator.bind(text, &base, scope))
+    }
+
+    /// The names that every program knows.
+    pub fn global_names(&self) -> Vec<String> {
+        self.evaluator.global_names()
+    }
+
+    /// Lets somebody interrupt the evaluation.
+    pub fn heed(&mut self, interrupt: Interrupt) {
+        self.evaluator.heed(interrupt);
+    }
+
+    /// Whether errors show every step.
+    pub fn shows_trace(&self) -> bool {
+        self.style.show_trace
+    }
+
+    /// Lets errors show every step, or the first ones only.
+    pub fn show_trace(&mut self, on: bool) {
+        self.style.show_trace = on;
+    }
+
+    /// The attributes by name of what must be a set.
+    pub fn set_attributes(&mut self, value: Handle) -> Result<Vec<(String, Handle)>> {
+        let found = self.attributes(value)?;
+        if found.is_empty() {
+            let what = self.describe(value)?;
+            if what != "a set" {
+                bail!("only the attributes of a set have names to give, and this is {what}");
+            }
+        }
+        Ok(found)
+    }
+
+    /// A value as a session shows it, so many levels deep.
+    pub fn show(&mut self, value: Handle, max_depth: usize) -> Result<Vec<u8>> {
+        self.try_with(|evaluator| evaluator.show(value, max_depth))
+    }
+
+    /// What is known of a function or builtin.
+    pub fn documentation(&mut self, value: Handle) -> Result<Option<Documentation>> {
+        self.try_with(|evaluator| evaluator.documentation(value))
+    }
+
+    /// What is known of a set's attribute.
+    pub fn attribute_documentation(
+        &mut self,
+        set: Handle,
+        name: &str,
+    ) -> Result<Option<Documentation>> {
+        self.try_with(|evaluator| evaluator.attribute_documentation(set, name))
+    }
+
+    /// The file and line to look at for a value.
+    pub fn place(&mut self, value: Handle) -> Result<Option<(PathBuf, Option<u32>)>> {
+        self.try_with(|evaluator| evaluator.place(value))
     }
 
     /// A set's attributes by name.
@@ -122,7 +198,8 @@ impl Evaluation {
 
     /// The value at an attribute path; the whole value without one.
     pub fn select(&mut self, attr: Option<&str>) -> Result<Handle> {
-        let (top, args, base) = (self.top, self.args.clone(), self.base.clone());
+        let top = self.top.context("nothing was evaluated yet")?;
+        let (args, base) = (self.args.clone(), self.base.clone());
         self.try_with(|evaluator| {
             let value = evaluator.select_attr_path(top, attr.unwrap_or_default(), &args, &base)?;
             evaluator.auto_call(value, &args, &base)
@@ -138,31 +215,46 @@ impl Evaluation {
         let mut targets = Vec::new();
         for path in paths {
             let value = self.select(path)?;
-            let (args, base) = (self.args.clone(), self.base.clone());
-            let found = self.try_with(|evaluator| evaluator.derivations(value, &args, &base))?;
-            if found.is_empty() {
-                let what = path.map_or("the expression".to_owned(), |path| format!("'{path}'"));
-                return Err(anyhow!("{what} holds no derivation"));
-            }
-            for found in found {
-                let attr = match (path, found.attr_path.as_str()) {
-                    (Some(path), "") => path.to_owned(),
-                    (Some(path), below) => format!("{path}.{below}"),
-                    (None, below) => below.to_owned(),
-                };
-                let node = self.graph().node(found.drv);
-                let outputs: Vec<OutputName> = found
-                    .outputs
-                    .iter()
-                    .map(|&at| node.outputs[at as usize].name.clone())
-                    .collect();
-                targets.push(Target {
-                    wanted: Wanted { attr, drv: found.drv, outputs },
-                    main_program: found.main_program,
-                });
-            }
+            targets.extend(self.targets_in(value, path)?);
         }
         Ok(targets)
+    }
+
+    /// The derivations that building a value means, which is at an attribute path.
+    fn targets_in(&mut self, value: Handle, path: Option<&str>) -> Result<Vec<Target>> {
+        let (args, base) = (self.args.clone(), self.base.clone());
+        let found = self.try_with(|evaluator| evaluator.derivations(value, &args, &base))?;
+        if found.is_empty() {
+            let what = path.map_or("the expression".to_owned(), |path| format!("'{path}'"));
+            return Err(anyhow!("{what} holds no derivation"));
+        }
+        let mut targets = Vec::with_capacity(found.len());
+        for found in found {
+            let attr = match (path, found.attr_path.as_str()) {
+                (Some(path), "") => path.to_owned(),
+                (Some(path), below) => format!("{path}.{below}"),
+                (None, below) => below.to_owned(),
+            };
+            let node = self.graph().node(found.drv);
+            let outputs: Vec<OutputName> =
+                found.outputs.iter().map(|&at| node.outputs[at as usize].name.clone()).collect();
+            targets.push(Target {
+                wanted: Wanted { attr, drv: found.drv, outputs },
+                main_program: found.main_program,
+            });
+        }
+        Ok(targets)
+    }
+
+    /// All outputs of the derivation that a value is, which was given as a text.
+    pub fn only_target(&mut self, value: Handle, text: &str) -> Result<Target> {
+        let mut targets = self.targets_in(value, Some(text))?;
+        let (Some(mut target), true) = (targets.pop(), targets.is_empty()) else {
+            bail!("'{text}' holds several derivations; name one of them");
+        };
+        let node = self.graph().node(target.wanted.drv);
+        target.wanted.outputs = node.outputs.iter().map(|output| output.name.clone()).collect();
+        Ok(target)
     }
 
     /// Applies a function given as text.
@@ -210,7 +302,13 @@ impl Evaluation {
 
     /// Frees the evaluation and keeps its derivations.
     pub fn finish(self) -> Arc<DrvGraph> {
-        self.evaluator.finish()
+        Arc::clone(self.graph())
+    }
+
+    /// Ends without freeing the values one by one, which would only delay the end of the process.
+    pub fn leave(mut self) {
+        self.watching.end(&mut self.evaluator);
+        std::mem::forget(self);
     }
 }
 
@@ -256,8 +354,7 @@ fn set_options(settings: &mut Settings, source: &Source) -> Result<()> {
 fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Error {
     use std::io::IsTerminal;
     if error.kind == ErrorKind::Interrupted {
-        eprintln!("floe: interrupted; what was finished is kept");
-        return fault::Ended(fault::status::INTERRUPTED).into();
+        return fault::Interrupted.into();
     }
     if style.nix {
         let text = diagnostic::render(

@@ -9,6 +9,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use floe_lang::graph::SourcePos;
 use floe_lang::{EvalError, Evaluator};
 
+use crate::progress::plain;
+
 /// Exit statuses; also in `floe --help`.
 pub mod status {
     /// An expression, an argument or the store is at fault.
@@ -51,6 +53,42 @@ impl fmt::Display for Ended {
 }
 
 impl std::error::Error for Ended {}
+
+/// The user asked to stop.
+#[derive(Debug)]
+pub struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted; what was finished is kept")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Says what went wrong on standard error.
+pub fn tell(error: &anyhow::Error) {
+    if let Some(shown) = error.downcast_ref::<Shown>() {
+        shown.print();
+    } else if error.is::<Interrupted>() {
+        eprintln!("floe: {Interrupted}");
+    } else if !error.is::<Ended>() {
+        eprintln!("{}", plain(&format!("error: {}", sentence(error))));
+    }
+}
+
+/// An error and its causes in one line. Library errors tell their causes themselves, so a cause
+/// that was told already is left out.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    text
+}
 
 /// How many frames are shown without `--show-trace`.
 const SHORT_TRACE: usize = 4;

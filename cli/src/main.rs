@@ -8,6 +8,7 @@ mod evaluate;
 mod fault;
 mod nixconf;
 mod progress;
+mod watching;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -17,7 +18,7 @@ use clap::{CommandFactory, Parser};
 use rustix::fs::Mode;
 
 use args::{Cli, Command};
-use fault::{Ended, status};
+use fault::{Ended, Interrupted, status};
 
 fn main() -> ExitCode {
     close_to_others();
@@ -49,7 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Shell(args) => command::shell::shell(global, &args),
         Command::Eval(args) => command::eval::eval(global, &args),
         Command::Parse(source) => command::eval::parse(global, &source),
-        Command::Repl(source) => command::repl::repl(global, &source),
+        Command::Repl(args) => command::repl::repl(global, &args),
         Command::Derivation(args) => command::derivation::derivation(global, &args),
         Command::PathInfo(args) => command::inspect::path_info(global, &args),
         Command::Log(args) => command::inspect::log(global, &args),
@@ -77,22 +78,6 @@ fn end(error: &anyhow::Error) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    match error.downcast_ref::<fault::Shown>() {
-        Some(shown) => shown.print(),
-        None => eprintln!("{}", progress::plain(&format!("error: {}", sentence(error)))),
-    }
-    ExitCode::from(status::ERROR)
-}
-
-/// An error and its causes in one line. Library errors tell their causes themselves, so a cause
-/// that was told already is left out.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            text += &format!(": {cause}");
-        }
-    }
-    text
+    fault::tell(error);
+    ExitCode::from(if error.is::<Interrupted>() { status::INTERRUPTED } else { status::ERROR })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use floe_engine::event::{Event, Events};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -24,6 +24,25 @@ pub struct Style {
 /// its lines must not fill the memory.
 const WAITING: usize = 1024;
 
+/// What an engine's events come through.
+pub struct Channel {
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+}
+
+impl Channel {
+    /// A channel that nobody listens to yet.
+    pub fn new() -> Channel {
+        let (sender, receiver) = bounded(WAITING);
+        Channel { sender, receiver }
+    }
+
+    /// Where the engine sends its events.
+    pub fn events(&self) -> Events {
+        Events::into(self.sender.clone())
+    }
+}
+
 /// The display; ends when `finish` is called or it is dropped.
 pub struct Progress {
     events: Option<Events>,
@@ -33,9 +52,25 @@ pub struct Progress {
 impl Progress {
     /// Starts listening.
     pub fn start(style: Style) -> Progress {
-        let (sender, receiver) = bounded(WAITING);
-        let thread = std::thread::spawn(move || listen(&receiver, style));
-        Progress { events: Some(Events::into(sender)), thread: Some(thread) }
+        Progress::listen(&Channel::new(), style)
+    }
+
+    /// Shows what comes through a channel that outlives the display.
+    pub fn listen(channel: &Channel, style: Style) -> Progress {
+        Progress::take(channel, move |receiver| listen(receiver, style))
+    }
+
+    /// Shows nothing of what comes through a channel.
+    pub fn ignore(channel: &Channel) -> Progress {
+        Progress::take(channel, |receiver| {
+            while receiver.recv().is_ok_and(|event| !matches!(event, Event::End)) {}
+        })
+    }
+
+    fn take(channel: &Channel, work: impl FnOnce(&Receiver<Event>) + Send + 'static) -> Progress {
+        let receiver = channel.receiver.clone();
+        let thread = std::thread::spawn(move || work(&receiver));
+        Progress { events: Some(channel.events()), thread: Some(thread) }
     }
 
     /// Where the engine sends its events.

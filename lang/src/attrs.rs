@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use crate::heap::{Gc, Heap};
+use crate::heap::{Gc, Heap, bump};
 use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
@@ -104,6 +104,7 @@ impl Attrs {
     fn layer(heap: &mut Heap, own: Gc<Attrs>, under: Gc<Attrs>, len: usize) -> Gc<Attrs> {
         let len = u32::try_from(len).expect("sets are smaller than 2^32");
         let head = Attrs { len, depth: Cell::new(under.depth.get() + 1), first: [] };
+        bump(&mut heap.tally.sets.number, 1);
         let made = heap.alloc(Layers { head, own: Cell::new(own), under: Cell::new(Some(under)) });
         // SAFETY: the header is the first field, so it has the same address.
         unsafe { Gc::new(NonNull::new_unchecked(made.as_ptr().cast::<Attrs>())) }
@@ -375,6 +376,7 @@ impl AttrsRow {
     /// The set. Room that was not needed goes back to the heap, where that is possible.
     #[inline]
     pub(crate) fn finish(self, heap: &mut Heap) -> Gc<Attrs> {
+        heap.tally.sets.add(self.len());
         if self.len < self.room {
             // SAFETY: the places behind `len` were never filled.
             unsafe {

@@ -93,9 +93,15 @@ impl Machine {
         loc: Loc,
     ) -> Res<Value> {
         self.check_stack(loc)?;
-        if self.depth > self.settings.max_call_depth {
-            return Err(stack_overflow(loc));
+        if self.depth >= self.gate {
+            return self.watched_prim(prim, args, loc);
         }
+        self.run_prim(prim, args, loc)
+    }
+
+    /// The call itself.
+    #[inline(always)]
+    pub(crate) fn run_prim(&mut self, prim: &'static Prim, args: &[Value], loc: Loc) -> Res<Value> {
         self.depth += 1;
         let result = (prim.run)(self, args, loc);
         self.depth -= 1;
@@ -193,9 +199,21 @@ impl Machine {
         loc: Loc,
     ) -> Res<Value> {
         self.check_stack(loc)?;
-        if self.depth > self.settings.max_call_depth {
-            return Err(stack_overflow(loc));
+        if self.depth >= self.gate {
+            return self.watched_lambda(lambda, code, args, loc);
         }
+        self.run_lambda(lambda, code, args, loc)
+    }
+
+    /// The call itself.
+    #[inline(always)]
+    pub(crate) fn run_lambda(
+        &mut self,
+        lambda: LambdaRef,
+        code: &'static LambdaCode,
+        args: &[Value],
+        loc: Loc,
+    ) -> Res<Value> {
         let outer = lambda.env();
         let taken = code.taken + 1 - args.len() as u32;
         let (up, held) = match taken {

@@ -23,6 +23,8 @@ use crate::value::{Attr, Attrs, List, Str, Value};
 pub(crate) struct Tables {
     pub(crate) lazies: Vec<Gc<Code>>,
     pub(crate) lambdas: Vec<Gc<LambdaCode>>,
+    /// How many nodes of code were made.
+    pub(crate) nodes: u64,
 }
 
 /// What surrounds the expression.
@@ -101,6 +103,7 @@ impl Compiler<'_> {
     }
 
     fn put(&mut self, code: Code) -> Gc<Code> {
+        self.tables.nodes += 1;
         self.heap.alloc(code)
     }
 

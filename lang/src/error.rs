@@ -238,6 +238,10 @@ impl Error {
         if self.kind() == ErrorKind::InfiniteRecursion { self.at(loc) } else { self }
     }
 
+    pub(crate) fn message(&self) -> String {
+        self.0.borrow().message.clone()
+    }
+
     pub(crate) fn kind(&self) -> ErrorKind {
         self.0.borrow().kind
     }

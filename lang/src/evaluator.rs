@@ -2,7 +2,7 @@
 //! the values it is given are its own.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,16 +11,21 @@ use floe_core::hash::Digest;
 use crate::collect::Wanted;
 use crate::context::Ctx;
 use crate::diagnostic::SourceLines;
+use crate::doc::Documentation;
 use crate::error::{EvalError, Res};
 use crate::graph::DrvGraph;
 use crate::heap::prefer_huge_pages;
 use crate::host::Host;
 use crate::machine::Machine;
+use crate::profile::record::{BOUNDS, Recorder};
+use crate::profile::{Clock, Format, Profile};
 use crate::settings::Settings;
 use crate::source::{Loc, SourceName};
+use crate::stats::Statistics;
 use crate::symbol::Symbol;
 use crate::track::{Read, ReadId, Tracking};
 use crate::value::Value;
+use crate::watch::{Counts, Each, Interrupt};
 
 /// A value of one [`Evaluator`]; useless without it.
 #[derive(Clone, Copy)]
@@ -74,9 +79,12 @@ impl Evaluator {
                 .addr()
                 .saturating_sub(size - STACK_MARGIN_BYTES.min(size / 2));
             machine.depth = 0;
+            machine.begin_watching();
             let shallow = std::ptr::from_ref(&here).addr() - SHALLOW_BYTES.min(size / 2);
             prefer_huge_pages(machine.stack_limit..shallow);
-            work(machine)
+            let result = work(machine);
+            machine.end_watching();
+            result
         });
         result.map_err(|error| error.resolve(&self.machine.sources))
     }
@@ -129,10 +137,32 @@ impl Evaluator {
         scope: &[(String, Handle)],
     ) -> Result<Handle, EvalError> {
         let base = crate::paths::normalise(base.as_os_str().as_bytes());
-        let scope: Vec<(Symbol, Value)> =
-            scope.iter().map(|(name, value)| (Symbol::intern(name), self.own(*value))).collect();
+        let scope = self.scope(scope);
         let value = self.run(|machine| machine.define(text.as_bytes(), &base, &scope))?;
         Ok(self.handle(value))
+    }
+
+    /// The names that a text of bindings (`x = 1; y = 2`) binds, with their values, computed when
+    /// needed; names of `scope` stand for values.
+    pub fn bind(
+        &mut self,
+        text: &str,
+        base: &Path,
+        scope: &[(String, Handle)],
+    ) -> Result<Vec<(String, Handle)>, EvalError> {
+        let base = crate::paths::normalise(base.as_os_str().as_bytes());
+        let scope = self.scope(scope);
+        let found = self.run(|machine| machine.bind_names(text.as_bytes(), &base, &scope))?;
+        Ok(found.into_iter().map(|(name, value)| (name, self.handle(value))).collect())
+    }
+
+    fn scope(&self, scope: &[(String, Handle)]) -> Vec<(Symbol, Value)> {
+        scope.iter().map(|(name, value)| (Symbol::intern(name), self.own(*value))).collect()
+    }
+
+    /// The names that every program knows.
+    pub fn global_names(&self) -> Vec<String> {
+        self.machine.global_names()
     }
 
     /// A set's attributes by name; none of what is no set.
@@ -293,6 +323,36 @@ impl Evaluator {
         self.run(|machine| machine.print(value))
     }
 
+    /// As `nix repl` shows it: computed as far as it is shown, `max_depth` levels deep.
+    pub fn show(&mut self, value: Handle, max_depth: usize) -> Result<Vec<u8>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| machine.show(value, max_depth))
+    }
+
+    /// What is known of a function or builtin beside its value; nothing of other values.
+    pub fn documentation(&mut self, value: Handle) -> Result<Option<Documentation>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| machine.documentation(value))
+    }
+
+    /// Where a set's attribute is defined, and the comment before it; nothing where the set has no
+    /// such attribute, or none that a program wrote.
+    pub fn attribute_documentation(
+        &mut self,
+        set: Handle,
+        name: &str,
+    ) -> Result<Option<Documentation>, EvalError> {
+        let set = self.own(set);
+        self.run(|machine| machine.attribute_documentation(set, name))
+    }
+
+    /// The file and line to look at for a value: of a function its definition, of a package what
+    /// `meta.position` says, of a path the path.
+    pub fn place(&mut self, value: Handle) -> Result<Option<(PathBuf, Option<u32>)>, EvalError> {
+        let value = self.own(value);
+        self.run(|machine| machine.place(value))
+    }
+
     /// A string's bytes, or those of what becomes a string by interpolation (`--raw`).
     pub fn to_text(&mut self, value: Handle) -> Result<Vec<u8>, EvalError> {
         let value = self.own(value);
@@ -345,6 +405,38 @@ impl Evaluator {
     /// also behind handles. How many values that were.
     pub fn forget(&mut self, changed: &[(ReadId, Option<Digest>)]) -> usize {
         self.machine.forget(changed)
+    }
+
+    /// Lets evaluation end with an error of kind [`ErrorKind::Interrupted`] soon after somebody
+    /// sets this; what was interrupted can be evaluated again.
+    ///
+    /// [`ErrorKind::Interrupted`]: crate::ErrorKind::Interrupted
+    pub fn heed(&mut self, interrupt: Interrupt) {
+        self.machine.watch().interrupt = Some(interrupt);
+    }
+
+    /// Records a profile from now on, in the form that `format` wants.
+    pub fn profile(&mut self, clock: Clock, format: Format) {
+        let recorder = Recorder::new(clock, format == Format::Chrome, BOUNDS);
+        self.machine.watch().recorder = Some(recorder);
+    }
+
+    /// The profile so far, if one is recorded; it ends here.
+    pub fn take_profile(&mut self) -> Option<Profile> {
+        let recorder = self.machine.watch.as_mut()?.recorder.take()?;
+        Some(Profile::new(recorder, &self.machine.sources))
+    }
+
+    /// Counts calls and selections from now on, if asked also each function, builtin and
+    /// attribute by itself.
+    pub fn count(&mut self, each: bool) {
+        let each = each.then(Each::default);
+        self.machine.watch().counts = Some(Counts { each, ..Counts::default() });
+    }
+
+    /// What was made and done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.machine.statistics()
     }
 
     /// Files parsed so far.

@@ -37,6 +37,7 @@ impl Env {
     /// A frame of `len` unset slots.
     #[inline(always)]
     pub(crate) fn alloc(heap: &mut Heap, up: Option<Gc<Env>>, len: usize) -> Gc<Env> {
+        heap.tally.envs.add(len);
         Env::filled(heap, up, len, &[], &[])
     }
 

@@ -92,6 +92,37 @@ pub(crate) struct Heap {
     allocated_bytes: u64,
     /// How often a chunk was added.
     refills: u32,
+    /// What was made in it.
+    pub(crate) tally: Tally,
+}
+
+/// Counts. No evaluation lasts until 64 bits are full, so nothing is spent on a check.
+#[inline(always)]
+pub(crate) fn bump(count: &mut u64, by: u64) {
+    *count = count.wrapping_add(by);
+}
+
+/// Things made, and how many elements they had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) number: u64,
+    pub(crate) elements: u64,
+}
+
+impl Made {
+    #[inline(always)]
+    pub(crate) fn add(&mut self, elements: usize) {
+        bump(&mut self.number, 1);
+        bump(&mut self.elements, elements as u64);
+    }
+}
+
+/// How many things were made. The frames of calls are not among them: those who ask count calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) envs: Made,
+    pub(crate) sets: Made,
+    pub(crate) list_elements: u64,
 }
 
 /// Where the heap stood at some moment.
@@ -111,6 +142,7 @@ impl Heap {
             chunk_bytes: FIRST_CHUNK_BYTES,
             allocated_bytes: 0,
             refills: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -227,9 +259,16 @@ impl Heap {
         row.finish()
     }
 
+    /// Memory for a list of `len` values.
+    #[inline]
+    pub(crate) fn list_row<T>(&mut self, len: usize) -> Row<T> {
+        bump(&mut self.tally.list_elements, len as u64);
+        self.row(len)
+    }
+
     /// Memory for a row of `len` values, to be filled in order while other things are allocated.
     #[inline]
-    pub(crate) fn row<T>(&mut self, len: usize) -> Row<T> {
+    fn row<T>(&mut self, len: usize) -> Row<T> {
         const { assert!(!std::mem::needs_drop::<T>() && align_of::<T>() <= ALIGN) };
         let at = match len {
             0 => NonNull::dangling(),

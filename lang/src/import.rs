@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
 use crate::host::{FileKind, MessageKind};
 use crate::machine::{Import, Machine};
-use crate::source::{Loc, SourceName};
+use crate::source::{Loc, SourceName, SourceText, Typed};
 use crate::symbol::Symbol;
 use crate::syntax;
 use crate::syntax::lint::Warning;
@@ -202,33 +202,39 @@ impl Machine {
         let home = if self.settings.pure { None } else { self.host.env_var("HOME") };
         self.note_variable("HOME", home.as_deref());
         let start = self.sources.loc(syntax::ast::Pos { file, offset: 0 });
-        let source = self.sources.text(file);
-        let ast = match syntax::parse(file, &source.text, self.settings.features) {
-            Ok(ast) => ast,
-            Err(error) => {
-                let locate = |span: syntax::ast::Span| self.show_loc(Loc(start.0 + span.start));
-                let message = error.message(locate);
-                return Err(Error::new(
-                    ErrorKind::Syntax,
-                    Loc(start.0 + error.span.start),
-                    message,
-                ));
-            }
+        self.enter_reading(start);
+        let code = self.parse(file, start).and_then(|ast| {
+            let around = Surroundings {
+                globals: &self.globals,
+                frame,
+                base,
+                home,
+                start,
+                text: &self.sources.text(file).text,
+                file: file_value,
+                stack_limit: self.stack_limit,
+            };
+            compile(&ast, &mut self.heap, &mut self.tables, &around)
+        });
+        self.leave();
+        code
+    }
+
+    fn parse(&self, file: syntax::ast::FileId, start: Loc) -> Res<syntax::ast::Ast> {
+        let SourceText { name, text, .. } = self.sources.text(file);
+        let parse = match name {
+            SourceName::Input(_, Typed::Bindings) => syntax::input::parse_bindings,
+            _ => syntax::parse,
         };
+        let ast = parse(file, text, self.settings.features).map_err(|error| {
+            let locate = |span: syntax::ast::Span| self.show_loc(Loc(start.0 + span.start));
+            let at = Loc(start.0 + error.span.start);
+            Error::new(ErrorKind::Syntax, at, error.message(locate))
+        })?;
         for warning in ast.warnings() {
-            self.warn_of_syntax(warning, start, &source.text);
+            self.warn_of_syntax(warning, start, text);
         }
-        let around = Surroundings {
-            globals: &self.globals,
-            frame,
-            base,
-            home,
-            start,
-            text: &source.text,
-            file: file_value,
-            stack_limit: self.stack_limit,
-        };
-        compile(&ast, &mut self.heap, &mut self.tables, &around)
+        Ok(ast)
     }
 
     fn warn_of_syntax(&self, warning: &Warning, start: Loc, text: &[u8]) {

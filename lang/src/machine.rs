@@ -17,7 +17,7 @@ use crate::context::{Contexts, Ctx};
 use crate::error::{Error, ErrorKind, Res};
 use crate::failures::Failures;
 use crate::graph::{DrvGraph, DrvId, InputSrc, SourceId};
-use crate::heap::{Gc, Heap};
+use crate::heap::{Gc, Heap, bump};
 use crate::host::Host;
 use crate::place::Place;
 use crate::settings::Settings;
@@ -25,6 +25,7 @@ use crate::source::{Loc, Sources};
 use crate::symbol::Symbol;
 use crate::track::Tracking;
 use crate::value::{Attr, Attrs, Env, LambdaRef, List, Slot, State, Str, Thunk, Value};
+use crate::watch::{self, Watch};
 
 /// Everything one evaluation holds.
 pub(crate) struct Machine {
@@ -61,8 +62,16 @@ pub(crate) struct Machine {
     names: Vec<Option<Gc<Str>>>,
     /// Calls in progress.
     pub(crate) depth: u32,
+    /// Calls nested as deep as this take the slow way, which looks at them: at the limit, or all.
+    pub(crate) gate: u32,
+    /// Who looks at calls.
+    pub(crate) watch: Option<Box<Watch>>,
+    /// What is counted whether anybody asks or not.
+    pub(crate) tally: watch::Tally,
     /// The address below which the stack must not grow.
     pub(crate) stack_limit: usize,
+    /// Texts of a session so far.
+    pub(crate) inputs: u32,
 }
 
 /// Larger room is freed.
@@ -115,7 +124,7 @@ impl Machine {
 
     /// A list value.
     pub(crate) fn list(&mut self, items: impl ExactSizeIterator<Item = Value>) -> Value {
-        let mut places = self.heap.row(items.len());
+        let mut places = self.heap.list_row(items.len());
         for item in items.take(places.room()) {
             places.push(Place::new(item, &mut self.heap));
         }
@@ -133,6 +142,7 @@ impl Machine {
     }
 
     pub(crate) fn thunk(&mut self, state: State) -> Value {
+        bump(&mut self.tally.thunks, 1);
         Value::Thunk(self.heap.alloc(Thunk(Cell::new(state))))
     }
 
@@ -146,14 +156,23 @@ impl Machine {
     #[inline]
     pub(crate) fn delay(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
         match *lazy.code {
-            Code::Const(value) => return value,
+            Code::Const(value) => {
+                bump(&mut self.tally.avoided, 1);
+                return value;
+            }
             Code::Local(slot, _) => match Env::slot(env, slot).get() {
                 Value::Unset => {}
-                value => return settled(value),
+                value => {
+                    bump(&mut self.tally.avoided, 1);
+                    return settled(value);
+                }
             },
             Code::Up { level, slot, .. } => match Env::slot(Env::up(env, level), slot).get() {
                 Value::Unset => {}
-                value => return settled(value),
+                value => {
+                    bump(&mut self.tally.avoided, 1);
+                    return settled(value);
+                }
             },
             Code::Lambda(code) => return Value::Lambda(LambdaRef::new(code, env)),
             _ => {}
@@ -430,7 +449,7 @@ impl Machine {
             }
             Code::HasAttr { base, path } => self.has_attr(*base, path, env),
             Code::List(items) => {
-                let mut places = self.heap.row(items.len());
+                let mut places = self.heap.list_row(items.len());
                 for item in *items {
                     let value = self.delay(item, env);
                     places.push(Place::new(value, &mut self.heap));
@@ -454,6 +473,7 @@ impl Machine {
     /// first: its attributes win.
     #[inline(never)]
     fn update(&mut self, pair: &'static Pair, env: Gc<Env>) -> Res<Gc<Attrs>> {
+        bump(&mut self.tally.updates, 1);
         let left_of = "in the left operand of the update (//) operator";
         let right_of = "in the right operand of the update (//) operator";
         let Code::Update(second) = pair.right.get() else {
@@ -463,7 +483,9 @@ impl Machine {
         };
         let mut lefts = vec![pair.left, second.left];
         let mut last = second.right;
+        bump(&mut self.tally.updates, 1);
         while let Code::Update(next) = last.get() {
+            bump(&mut self.tally.updates, 1);
             lefts.push(next.left);
             last = next.right;
         }
@@ -589,6 +611,9 @@ impl Machine {
                 return Err(self.selecting(error, found, loc, path, env));
             };
             found = attr.loc;
+            if let Some(watch) = &mut self.watch {
+                watch.selected(found);
+            }
             value = match self.force_place(&attr.value) {
                 Ok(value) => value,
                 Err(error) => return Err(self.selecting(error, found, loc, path, env)),
@@ -670,6 +695,7 @@ impl Machine {
         let mut heap = Heap::new();
         let root = Env::alloc(&mut heap, None, 0);
         let graph = Arc::new(DrvGraph::new(host.clone()));
+        let gate = watch::gate(&settings);
         let mut machine = Machine {
             heap,
             tables: Tables::default(),
@@ -695,7 +721,11 @@ impl Machine {
             rooms: Vec::new(),
             names: Vec::new(),
             depth: 0,
+            gate,
+            watch: None,
+            tally: watch::Tally::default(),
             stack_limit: 0,
+            inputs: 0,
         };
         builtins::register(&mut machine);
         machine

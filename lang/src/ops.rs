@@ -375,13 +375,14 @@ impl Machine {
     }
 
     pub(crate) fn concat(&mut self, left: List, right: List) -> List {
+        crate::heap::bump(&mut self.tally.concats, 1);
         if left.len() == 0 {
             return right;
         }
         if right.len() == 0 {
             return left;
         }
-        let mut all = self.heap.row(left.len() + right.len());
+        let mut all = self.heap.list_row(left.len() + right.len());
         left.places().iter().chain(right.places()).for_each(|slot| all.push(slot.clone()));
         List::from_places(all.finish())
     }

@@ -17,7 +17,7 @@ impl Loc {
 }
 
 /// How a text came here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SourceName {
     /// From this file.
     File(PathBuf),
@@ -25,17 +25,29 @@ pub enum SourceName {
     Text,
     /// From standard input.
     Stdin,
+    /// Typed in a session, by number.
+    Input(u32, Typed),
     /// From the program itself, under this name.
     Builtin(&'static str),
 }
 
+/// What was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Typed {
+    /// An expression.
+    Expression,
+    /// Bindings without braces.
+    Bindings,
+}
+
 impl SourceName {
     /// As positions name it.
-    fn shown(&self) -> PathBuf {
+    pub(crate) fn shown(&self) -> PathBuf {
         match self {
             SourceName::File(path) => path.clone(),
             SourceName::Text => PathBuf::from("«string»"),
             SourceName::Stdin => PathBuf::from("«stdin»"),
+            SourceName::Input(number, _) => PathBuf::from(format!("«input {number}»")),
             SourceName::Builtin(name) => Path::new("«nix-internal»").join(name),
         }
     }

@@ -120,6 +120,16 @@ impl Symbol {
         self.0.get() - 1
     }
 
+    /// How many names the process knows, and the bytes of their text.
+    pub(crate) fn all_known() -> (u64, u64) {
+        let number = INTERNER.next.load(Ordering::Relaxed);
+        let sizes = INTERNER.shards.iter().map(|shard| {
+            let table = shard.read().expect("interner is never poisoned");
+            table.iter().map(|(text, _)| text.len() as u64).sum::<u64>()
+        });
+        (u64::from(number), sizes.sum())
+    }
+
     /// The name.
     pub fn as_bytes(self) -> &'static [u8] {
         INTERNER.text(self.number())

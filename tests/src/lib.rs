@@ -6,6 +6,7 @@ pub mod oracle;
 pub mod process;
 pub mod scene;
 pub mod suite;
+pub mod terminal;
 pub mod tracer;
 pub mod world;
 

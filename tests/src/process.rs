@@ -116,6 +116,25 @@ pub fn without_colours(text: &str) -> String {
     plain
 }
 
+/// The text without any escape sequences, and without the marks that move the cursor back to a line's beginning.
+pub fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' => {
+                // `[`, parameters, and a letter; anything else is two characters long
+                if rest.next() == Some('[') {
+                    let _ = rest.find(|c| c.is_ascii_alphabetic());
+                }
+            }
+            '\r' | '\x07' => {}
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
 /// Every line moved to the right.
 pub fn indent(text: &str) -> String {
     text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use floe_tests::oracle::Oracle;
-use floe_tests::process::{run, run_with};
+use floe_tests::process::run;
 use floe_tests::scene::{Scene, fails_saying, says};
 use floe_tests::{Outcome, World};
 use serde_json::Value;
@@ -478,23 +478,4 @@ fn expressions_print_as_xml_and_as_they_were_read() {
     let xml = done(world.floe(["eval", "--xml", "--strict", "-E", "{ a = 1; }"])).stdout;
     assert!(xml.starts_with("<?xml version='1.0' encoding='utf-8'?>\n<expr>\n"), "{xml}");
     assert!(xml.contains("<attr column=\"3\" line=\"1\" name=\"a\">"), "{xml}");
-}
-
-#[test]
-fn a_session_over_a_pipe() {
-    let world = World::new();
-    world.file("set.nix", "{ loaded ? 3 }: { inherit loaded; }");
-    let typed = world.file(
-        "typed",
-        "x = 1 +\n  2\nx * 2\n:t x\n{\n  a = x;\n}.a\n:l set.nix\nloaded\nnope\nx\n:doc map\n:z\n:q\nx\n",
-    );
-    let typed = fs::File::open(typed).expect("what is typed");
-    let mut command = world.command("floe");
-    let outcome = run_with(command.arg("repl"), typed).expect("floe to start");
-    assert!(outcome.success(), "{}", outcome.describe());
-    let said: Vec<&str> = outcome.lines();
-    assert_eq!(said[..6], ["6", "an integer", "3", "1 names", "3", "3"], "{}", outcome.describe());
-    assert!(said[6].starts_with("builtins.map"), "{}", outcome.describe());
-    assert_eq!(said.len(), 9, "{}", outcome.describe());
-    assert!(outcome.stderr.contains("undefined variable 'nope'"), "{}", outcome.describe());
 }

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::args::{Build, Building, Global};
 use crate::evaluate::{Evaluation, Target};
-use crate::fault::{Ended, status};
+use crate::fault::{self, Ended, status};
 use crate::progress::{Progress, Style};
 
 /// One built target.
@@ -148,15 +148,24 @@ pub fn carry_out(
     options: &BuildOptions,
     progress: Progress,
 ) -> Result<Built> {
+    let done = request(engine, drvs, targets, options);
+    progress.finish();
+    done
+}
+
+/// Builds the targets, heeding Ctrl-C.
+pub fn request(
+    engine: &mut Engine,
+    drvs: &Arc<DrvGraph>,
+    targets: &[Target],
+    options: &BuildOptions,
+) -> Result<Built> {
     let cancel = Cancel::default();
     let _signals = cancel_on_signals(&cancel)?;
     let wanted: Vec<Wanted> = targets.iter().map(|target| target.wanted.clone()).collect();
-    let built = engine.build(drvs, &wanted, options, &cancel);
-    progress.finish();
-    let built = built?;
+    let built = engine.build(drvs, &wanted, options, &cancel)?;
     if cancel.is_cancelled() {
-        eprintln!("floe: interrupted; what was finished is kept");
-        return Err(Ended(status::INTERRUPTED).into());
+        return Err(fault::Interrupted.into());
     }
     Ok(built)
 }

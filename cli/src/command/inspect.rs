@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use floe_core::path::StorePath;
+use floe_engine::engine::Engine;
 use floe_engine::local::log_path;
 use floe_engine::rebuilder::Strategy;
-use floe_store::ObjectInfo;
+use floe_store::{ObjectInfo, Store};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Log, PathInfo};
@@ -74,13 +75,18 @@ fn to_json(path: &StorePath, info: &ObjectInfo, closure_size: u64) -> Value {
 pub fn log(global: &Global, args: &Log) -> Result<()> {
     let engine = super::build::silent(global)?;
     let store = super::existing_store(global, &engine)?;
-    let mut path = super::store_path(&store, &args.what).ok().map(|(path, _)| path);
+    print_log(&engine, &store, &args.what)
+}
+
+/// Prints the log of the build that made what a word names.
+pub fn print_log(engine: &Engine, store: &Store, what: &str) -> Result<()> {
+    let mut path = super::store_path(store, what).ok().map(|(path, _)| path);
     if path.is_none() {
         for strategy in Strategy::ALL {
             let records = engine.records(strategy)?;
-            let found = records.iter().filter(|(task, _)| {
-                *task == args.what || task.rsplit('/').next() == Some(&*args.what)
-            });
+            let found = records
+                .iter()
+                .filter(|(task, _)| *task == what || task.rsplit('/').next() == Some(what));
             path = found
                 .max_by_key(|(_, record)| record.at)
                 .and_then(|(_, record)| record.outputs.values().next().cloned());
@@ -89,7 +95,7 @@ pub fn log(global: &Global, args: &Log) -> Result<()> {
             }
         }
     }
-    let Some(path) = path else { return log_by_name(store.log_dir(), &args.what) };
+    let Some(path) = path else { return log_by_name(store.log_dir(), what) };
     let deriver = match path.is_derivation() {
         true => path.clone(),
         false => store

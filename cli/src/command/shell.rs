@@ -29,19 +29,24 @@ pub fn run(global: &Global, args: &Run) -> Result<()> {
 /// Opens a shell with packages on PATH.
 pub fn shell(global: &Global, args: &Shell) -> Result<()> {
     let (engine, results) = realise(global, &args.source, &args.building, &args.attrs)?;
+    let command = args.command.iter().map(|word| word.clone().into_bytes()).collect();
+    open(&engine, &results, command)
+}
+
+/// Runs a command, or the user's shell without one, with what was built on PATH.
+pub fn open(engine: &Engine, results: &[Outputs], command: Vec<Vec<u8>>) -> Result<()> {
     let mut path = OsString::new();
     for (_, output) in results.iter().flat_map(|result| &result.outputs) {
         path.push(format!("{output}/bin:"));
     }
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    let argv = match args.command.as_slice() {
-        [] => {
-            let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
-            vec![shell.into_vec()]
-        }
-        command => command.iter().map(|word| word.clone().into_bytes()).collect(),
+    let argv = if command.is_empty() {
+        let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+        vec![shell.into_vec()]
+    } else {
+        command
     };
-    start(&engine, argv, Some(path))
+    start(engine, argv, Some(path))
 }
 
 /// The program a derivation is run by: `meta.mainProgram`, or the only one in `bin`, or the one

@@ -45,7 +45,7 @@ pub(crate) fn missing(name: Symbol) -> Error {
 
 fn attr_names(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = only_set_arg(machine, args[0], loc, "attrNames")?;
-    let mut names = machine.heap.row(attrs.len());
+    let mut names = machine.heap.list_row(attrs.len());
     for attr in Attrs::by_text(attrs) {
         let name = machine.name_string(attr.name);
         names.push(Place::new(name, &mut machine.heap));
@@ -219,6 +219,7 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     }
     let mut attrs = Vec::with_capacity(values.len());
     for (name, items) in values {
+        crate::heap::bump(&mut machine.heap.tally.list_elements, items.len() as u64);
         let items = Value::List(List::from_places(machine.heap.alloc_slice(items.into_iter())));
         let text = machine.name_string(name);
         let named = machine.delay_call(func, text);
@@ -263,59 +264,17 @@ impl Machine {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("attrNames", 1, 1, attr_names, "The names of a set, sorted."),
-        Prim::new(
-            "attrValues",
-            1,
-            1,
-            attr_values,
-            "The values of a set, in the order of their names.",
-        ),
-        Prim::new("getAttr", 2, 3, get_attr, "The attribute of a given name."),
-        Prim::new("hasAttr", 2, 3, has_attr, "Whether a set has an attribute of a given name."),
-        Prim::new(
-            "mapAttrs",
-            2,
-            2,
-            map_attrs,
-            "Applies a function to each name and value of a set.",
-        ),
-        Prim::new(
-            "listToAttrs",
-            1,
-            1,
-            list_to_attrs,
-            "A set from a list of sets with name and value; the first of equal names wins.",
-        ),
-        Prim::new(
-            "intersectAttrs",
-            2,
-            3,
-            intersect_attrs,
-            "The attributes of the second set whose names are in the first.",
-        ),
-        Prim::new(
-            "removeAttrs",
-            2,
-            3,
-            remove_attrs,
-            "A set without the attributes of given names.",
-        ),
-        Prim::new("catAttrs", 2, 3, cat_attrs, "The values that a list of sets has for a name."),
-        Prim::new(
-            "functionArgs",
-            1,
-            1,
-            function_args,
-            "The names in a function's set pattern, and whether each has a default.",
-        ),
-        Prim::new(
-            "zipAttrsWith",
-            2,
-            2,
-            zip_attrs_with,
-            "Merges a list of sets: a function makes each value from the name and the list of values.",
-        ),
-        Prim::new("unsafeGetAttrPos", 2, 3, attr_pos, "Where an attribute was defined."),
+        Prim::new("attrNames", 1, 1, attr_names),
+        Prim::new("attrValues", 1, 1, attr_values),
+        Prim::new("getAttr", 2, 3, get_attr),
+        Prim::new("hasAttr", 2, 3, has_attr),
+        Prim::new("mapAttrs", 2, 2, map_attrs),
+        Prim::new("listToAttrs", 1, 1, list_to_attrs),
+        Prim::new("intersectAttrs", 2, 3, intersect_attrs),
+        Prim::new("removeAttrs", 2, 3, remove_attrs),
+        Prim::new("catAttrs", 2, 3, cat_attrs),
+        Prim::new("functionArgs", 1, 1, function_args),
+        Prim::new("zipAttrsWith", 2, 2, zip_attrs_with),
+        Prim::new("unsafeGetAttrPos", 2, 3, attr_pos),
     ]
 }

@@ -262,37 +262,13 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("unsafeDiscardStringContext", 1, 1, discard, "A string without its context."),
-        Prim::new("hasContext", 1, 1, has_context, "Whether a string has a context."),
-        Prim::new(
-            "unsafeDiscardOutputDependency",
-            1,
-            1,
-            discard_output_dependency,
-            "A string that depends on derivations' files, but not on their outputs.",
-        ),
-        Prim::new(
-            "addDrvOutputDependencies",
-            1,
-            1,
-            add_output_dependencies,
-            "The inverse of unsafeDiscardOutputDependency.",
-        ),
-        Prim::new("getContext", 1, 1, get_context, "A string's context as a set."),
-        Prim::new("appendContext", 2, 3, append_context, "A string with more context."),
-        Prim::new(
-            "outputOf",
-            2,
-            3,
-            output_of,
-            "An output of the derivation whose file a string names.",
-        ),
-        Prim::new(
-            "storePath",
-            1,
-            1,
-            store_path,
-            "A path in the store as a string that depends on it.",
-        ),
+        Prim::new("unsafeDiscardStringContext", 1, 1, discard),
+        Prim::new("hasContext", 1, 1, has_context),
+        Prim::new("unsafeDiscardOutputDependency", 1, 1, discard_output_dependency),
+        Prim::new("addDrvOutputDependencies", 1, 1, add_output_dependencies),
+        Prim::new("getContext", 1, 1, get_context),
+        Prim::new("appendContext", 2, 3, append_context),
+        Prim::new("outputOf", 2, 3, output_of),
+        Prim::new("storePath", 1, 1, store_path),
     ]
 }

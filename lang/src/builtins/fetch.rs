@@ -205,10 +205,10 @@ fetcher!(fetch_tree, tree, "fetchTree");
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("fetchurl", 1, 1, fetch_url, "Downloads a file and returns its path."),
-        Prim::new("fetchTarball", 1, 1, fetch_tarball, "Downloads and unpacks an archive."),
-        Prim::new("fetchGit", 1, 1, fetch_git, "Fetches a tree of a Git repository."),
-        Prim::new("fetchMercurial", 1, 1, fetch_mercurial, "Fetches a Mercurial tree."),
-        Prim::new("fetchTree", 1, 1, fetch_tree, "Fetches a tree or file of any known kind."),
+        Prim::new("fetchurl", 1, 1, fetch_url),
+        Prim::new("fetchTarball", 1, 1, fetch_tarball),
+        Prim::new("fetchGit", 1, 1, fetch_git),
+        Prim::new("fetchMercurial", 1, 1, fetch_mercurial),
+        Prim::new("fetchTree", 1, 1, fetch_tree),
     ]
 }

@@ -348,22 +348,16 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("import", 1, 1, import, "The value of the expression in a file."),
-        Prim::new("scopedImport", 2, 3, scoped_import, "Like import, with more names in scope."),
-        Prim::new("pathExists", 1, 1, path_exists, "Whether there is something at a path."),
-        Prim::new("readFile", 1, 1, read_file, "The content of a file."),
-        Prim::new("readDir", 1, 1, read_dir, "The entries of a directory and their kinds."),
-        Prim::new("readFileType", 1, 1, read_file_type, "The kind of what is at a path."),
-        Prim::new("hashFile", 2, 3, hash_file, "The hash of a file, in base 16."),
-        Prim::new("toPath", 1, 1, to_path, "An absolute path, normalised, as a string."),
-        Prim::new("toFile", 2, 3, to_file, "Puts text into the store."),
-        Prim::new(
-            "filterSource",
-            2,
-            3,
-            filter_source,
-            "Copies a tree to the store, without what a function rejects.",
-        ),
-        Prim::new("path", 1, 1, path, "Copies a path to the store, with a name, a filter, a hash."),
+        Prim::new("import", 1, 1, import),
+        Prim::new("scopedImport", 2, 3, scoped_import),
+        Prim::new("pathExists", 1, 1, path_exists),
+        Prim::new("readFile", 1, 1, read_file),
+        Prim::new("readDir", 1, 1, read_dir),
+        Prim::new("readFileType", 1, 1, read_file_type),
+        Prim::new("hashFile", 2, 3, hash_file),
+        Prim::new("toPath", 1, 1, to_path),
+        Prim::new("toFile", 2, 3, to_file),
+        Prim::new("filterSource", 2, 3, filter_source),
+        Prim::new("path", 1, 1, path),
     ]
 }

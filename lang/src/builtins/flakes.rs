@@ -68,14 +68,8 @@ fn get_flake(_: &mut Machine, _: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("parseFlakeRef", 1, 1, parse_flake_ref, "Takes a flake reference apart."),
-        Prim::new(
-            "flakeRefToString",
-            1,
-            1,
-            flake_ref_to_string,
-            "Puts a flake reference together from its attributes.",
-        ),
-        Prim::new("getFlake", 1, 0, get_flake, "Fails: floe evaluates no flakes."),
+        Prim::new("parseFlakeRef", 1, 1, parse_flake_ref),
+        Prim::new("flakeRefToString", 1, 1, flake_ref_to_string),
+        Prim::new("getFlake", 1, 0, get_flake),
     ]
 }

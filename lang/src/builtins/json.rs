@@ -145,21 +145,9 @@ fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("fromJSON", 1, 1, from_json, "The value that a JSON text describes."),
-        Prim::new(
-            "match",
-            2,
-            3,
-            match_text,
-            "The groups of a POSIX extended regular expression, if it matches the whole string; else null.",
-        ),
-        Prim::new(
-            "split",
-            2,
-            3,
-            split,
-            "A string cut at the matches of a regular expression, with the groups of each.",
-        ),
-        Prim::new("toJSON", 1, 1, to_json, "A value as JSON text."),
+        Prim::new("fromJSON", 1, 1, from_json),
+        Prim::new("match", 2, 3, match_text),
+        Prim::new("split", 2, 3, split),
+        Prim::new("toJSON", 1, 1, to_json),
     ]
 }

@@ -2,7 +2,7 @@
 
 use super::Prim;
 use crate::error::{Error, Res};
-use crate::heap::Gc;
+use crate::heap::{Gc, bump};
 use crate::machine::Machine;
 use crate::place::Place;
 use crate::source::Loc;
@@ -28,6 +28,7 @@ fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Va
 }
 
 fn placed(machine: &mut Machine, places: Vec<Place>) -> Value {
+    bump(&mut machine.heap.tally.list_elements, places.len() as u64);
     Value::List(List::from_places(machine.heap.alloc_slice(places.into_iter())))
 }
 
@@ -38,7 +39,7 @@ fn map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     let func = func_arg(machine, args[0], loc, "map")?;
     let all = machine.heap.alloc((func, list));
-    let mut out = machine.heap.row(list.len());
+    let mut out = machine.heap.list_row(list.len());
     for index in 0..list.len() {
         let value = machine.thunk(State::Mapped(Part::new(all, index)));
         out.push(Place::new(value, &mut machine.heap));
@@ -245,7 +246,7 @@ fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     }
     let func = func_arg(machine, args[0], loc, "genList")?;
     let shared = machine.heap.alloc(func);
-    let mut out = machine.heap.row(len as usize);
+    let mut out = machine.heap.list_row(len as usize);
     for index in 0..len as usize {
         let value = machine.thunk(State::Generated(Part::new(shared, index)));
         out.push(Place::new(value, &mut machine.heap));
@@ -424,70 +425,22 @@ pub(super) fn required(
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "map",
-            2,
-            2,
-            map,
-            "Applies a function to each element, when the result's element is needed.",
-        ),
-        Prim::new("filter", 2, 2, filter, "The elements for which a function returns true."),
-        Prim::new(
-            "foldl'",
-            3,
-            4,
-            foldl,
-            "Reduces a list from the left with a function, forcing each intermediate result.",
-        ),
-        Prim::new(
-            "sort",
-            2,
-            2,
-            sort,
-            "Sorts a list, stably, by a function that says whether one element comes before another.",
-        ),
-        Prim::new("elem", 2, 2, elem, "Whether a list has an element equal to a value."),
-        Prim::new("elemAt", 2, 3, elem_at, "The element at an index, from 0."),
-        Prim::new("head", 1, 1, head, "The first element."),
-        Prim::new("tail", 1, 1, tail, "The list without its first element."),
-        Prim::new("length", 1, 1, length, "The number of elements."),
-        Prim::new("concatLists", 1, 1, concat_lists, "Joins a list of lists."),
-        Prim::new(
-            "concatMap",
-            2,
-            2,
-            concat_map,
-            "Joins the lists that a function returns for each element.",
-        ),
-        Prim::new(
-            "genList",
-            2,
-            2,
-            gen_list,
-            "A list of a given length whose elements a function makes from their index.",
-        ),
-        Prim::new("all", 2, 2, all, "Whether a function returns true for all elements."),
-        Prim::new("any", 2, 2, any, "Whether a function returns true for some element."),
-        Prim::new(
-            "partition",
-            2,
-            2,
-            partition,
-            "Splits a list into those elements for which a function returns true (right) and the others (wrong).",
-        ),
-        Prim::new(
-            "groupBy",
-            2,
-            2,
-            group_by,
-            "Sets of the elements that share the name a function gives them.",
-        ),
-        Prim::new(
-            "genericClosure",
-            1,
-            1,
-            generic_closure,
-            "All elements, by their key, that an operator reaches from a start set.",
-        ),
+        Prim::new("map", 2, 2, map),
+        Prim::new("filter", 2, 2, filter),
+        Prim::new("foldl'", 3, 4, foldl),
+        Prim::new("sort", 2, 2, sort),
+        Prim::new("elem", 2, 2, elem),
+        Prim::new("elemAt", 2, 3, elem_at),
+        Prim::new("head", 1, 1, head),
+        Prim::new("tail", 1, 1, tail),
+        Prim::new("length", 1, 1, length),
+        Prim::new("concatLists", 1, 1, concat_lists),
+        Prim::new("concatMap", 2, 2, concat_map),
+        Prim::new("genList", 2, 2, gen_list),
+        Prim::new("all", 2, 2, all),
+        Prim::new("any", 2, 2, any),
+        Prim::new("partition", 2, 2, partition),
+        Prim::new("groupBy", 2, 2, group_by),
+        Prim::new("genericClosure", 1, 1, generic_closure),
     ]
 }

@@ -101,21 +101,15 @@ fn floor(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("add", 2, 3, add, "The sum of two numbers."),
-        Prim::new("sub", 2, 3, sub, "The difference of two numbers."),
-        Prim::new("mul", 2, 3, mul, "The product of two numbers."),
-        Prim::new(
-            "div",
-            2,
-            3,
-            div,
-            "The quotient of two numbers; of integers, rounded towards zero.",
-        ),
-        Prim::new("lessThan", 2, 3, less_than, "Whether the first value orders before the second."),
-        Prim::new("bitAnd", 2, 3, bit_and, "The bitwise AND of two integers."),
-        Prim::new("bitOr", 2, 3, bit_or, "The bitwise OR of two integers."),
-        Prim::new("bitXor", 2, 3, bit_xor, "The bitwise XOR of two integers."),
-        Prim::new("ceil", 1, 1, ceil, "The least integer not below a number."),
-        Prim::new("floor", 1, 1, floor, "The greatest integer not above a number."),
+        Prim::new("add", 2, 3, add),
+        Prim::new("sub", 2, 3, sub),
+        Prim::new("mul", 2, 3, mul),
+        Prim::new("div", 2, 3, div),
+        Prim::new("lessThan", 2, 3, less_than),
+        Prim::new("bitAnd", 2, 3, bit_and),
+        Prim::new("bitOr", 2, 3, bit_or),
+        Prim::new("bitXor", 2, 3, bit_xor),
+        Prim::new("ceil", 1, 1, ceil),
+        Prim::new("floor", 1, 1, floor),
     ]
 }

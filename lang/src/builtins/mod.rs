@@ -9,6 +9,7 @@ mod files;
 mod flakes;
 pub(crate) mod json;
 mod lists;
+pub mod manual;
 mod math;
 pub(crate) mod strings;
 mod toml;
@@ -37,21 +38,13 @@ pub(crate) struct Prim {
     pub(crate) arity: usize,
     /// Bit i: argument i is always forced first, so a caller may evaluate it at once.
     pub(crate) strict: u8,
-    /// One paragraph for `:doc`.
-    pub(crate) doc: &'static str,
     /// The function.
     pub(crate) run: Run,
 }
 
 impl Prim {
-    const fn new(
-        name: &'static str,
-        arity: usize,
-        strict: u8,
-        run: Run,
-        doc: &'static str,
-    ) -> Prim {
-        Prim { name, arity, strict, doc, run }
+    const fn new(name: &'static str, arity: usize, strict: u8, run: Run) -> Prim {
+        Prim { name, arity, strict, run }
     }
 
     /// The name for messages.
@@ -108,11 +101,6 @@ static TABLE: LazyLock<Vec<Prim>> = LazyLock::new(|| {
 /// All builtin functions.
 pub(crate) fn table() -> &'static [Prim] {
     &TABLE
-}
-
-/// Names, arities and documentation of all builtin functions.
-pub fn documentation() -> impl Iterator<Item = (&'static str, usize, &'static str)> {
-    TABLE.iter().map(|prim| (prim.name, prim.arity, prim.doc))
 }
 
 /// The version of C++ Nix whose language this is.

@@ -278,45 +278,15 @@ fn placeholder(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "toString",
-            1,
-            1,
-            to_string,
-            "A value as a string: also numbers, Booleans, null and lists.",
-        ),
-        Prim::new("stringLength", 1, 1, string_length, "The number of bytes of a string."),
-        Prim::new(
-            "substring",
-            3,
-            7,
-            substring,
-            "Some bytes of a string from an offset on; a negative length means the rest.",
-        ),
-        Prim::new(
-            "concatStringsSep",
-            2,
-            3,
-            concat_strings_sep,
-            "Joins a list of strings with a separator.",
-        ),
-        Prim::new(
-            "replaceStrings",
-            3,
-            7,
-            replace_strings,
-            "Replaces strings in a string, the first that matches at each place.",
-        ),
-        Prim::new("hashString", 2, 3, hash_string, "The hash of a string, in base 16."),
-        Prim::new("convertHash", 1, 1, convert_hash, "A hash in another notation."),
-        Prim::new("baseNameOf", 1, 1, base_name_of, "The last component of a path."),
-        Prim::new("dirOf", 1, 1, dir_of, "A path without its last component."),
-        Prim::new(
-            "placeholder",
-            1,
-            1,
-            placeholder,
-            "A string that the builder sees replaced by the path of its own output of this name.",
-        ),
+        Prim::new("toString", 1, 1, to_string),
+        Prim::new("stringLength", 1, 1, string_length),
+        Prim::new("substring", 3, 7, substring),
+        Prim::new("concatStringsSep", 2, 3, concat_strings_sep),
+        Prim::new("replaceStrings", 3, 7, replace_strings),
+        Prim::new("hashString", 2, 3, hash_string),
+        Prim::new("convertHash", 1, 1, convert_hash),
+        Prim::new("baseNameOf", 1, 1, base_name_of),
+        Prim::new("dirOf", 1, 1, dir_of),
+        Prim::new("placeholder", 1, 1, placeholder),
     ]
 }

@@ -111,5 +111,5 @@ fn timestamp(when: &Datetime) -> String {
 }
 
 pub(super) fn prims() -> Vec<Prim> {
-    vec![Prim::new("fromTOML", 1, 1, from_toml, "The value that a TOML text describes.")]
+    vec![Prim::new("fromTOML", 1, 1, from_toml)]
 }

@@ -32,27 +32,15 @@ fn type_of(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new("isNull", 1, 1, is_null, "Whether the argument is null."),
-        Prim::new("isBool", 1, 1, is_bool, "Whether the argument is a Boolean."),
-        Prim::new("isInt", 1, 1, is_int, "Whether the argument is an integer."),
-        Prim::new("isFloat", 1, 1, is_float, "Whether the argument is a float."),
-        Prim::new("isString", 1, 1, is_string, "Whether the argument is a string."),
-        Prim::new("isPath", 1, 1, is_path, "Whether the argument is a path."),
-        Prim::new("isList", 1, 1, is_list, "Whether the argument is a list."),
-        Prim::new("isAttrs", 1, 1, is_attrs, "Whether the argument is a set."),
-        Prim::new(
-            "isFunction",
-            1,
-            1,
-            is_function,
-            "Whether the argument is a function (not a functor).",
-        ),
-        Prim::new(
-            "typeOf",
-            1,
-            1,
-            type_of,
-            "The name of the argument's type: int, bool, string, path, null, set, list, lambda or float.",
-        ),
+        Prim::new("isNull", 1, 1, is_null),
+        Prim::new("isBool", 1, 1, is_bool),
+        Prim::new("isInt", 1, 1, is_int),
+        Prim::new("isFloat", 1, 1, is_float),
+        Prim::new("isString", 1, 1, is_string),
+        Prim::new("isPath", 1, 1, is_path),
+        Prim::new("isList", 1, 1, is_list),
+        Prim::new("isAttrs", 1, 1, is_attrs),
+        Prim::new("isFunction", 1, 1, is_function),
+        Prim::new("typeOf", 1, 1, type_of),
     ]
 }

@@ -42,20 +42,8 @@ fn split_version(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
 
 pub(super) fn prims() -> Vec<Prim> {
     vec![
-        Prim::new(
-            "compareVersions",
-            2,
-            3,
-            compare_versions,
-            "-1, 0 or 1 as the first version is older than, equal to or newer than the second.",
-        ),
-        Prim::new(
-            "parseDrvName",
-            1,
-            1,
-            parse_drv_name,
-            "Splits a package's name from its version.",
-        ),
-        Prim::new("splitVersion", 1, 1, split_version, "The components of a version."),
+        Prim::new("compareVersions", 2, 3, compare_versions),
+        Prim::new("parseDrvName", 1, 1, parse_drv_name),
+        Prim::new("splitVersion", 1, 1, split_version),
     ]
 }

@@ -203,5 +203,5 @@ fn to_xml(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
 }
 
 pub(super) fn prims() -> Vec<Prim> {
-    vec![Prim::new("toXML", 1, 1, to_xml, "A value as an XML document.")]
+    vec![Prim::new("toXML", 1, 1, to_xml)]
 }

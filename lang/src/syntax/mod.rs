@@ -8,6 +8,7 @@ mod bindings;
 pub mod error;
 mod formals;
 mod indent;
+pub mod input;
 mod lexer;
 pub mod lines;
 pub mod lint;

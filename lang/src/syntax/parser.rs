@@ -30,6 +30,16 @@ pub struct Features {
 
 /// Parses a whole file.
 pub fn parse(file: FileId, text: &[u8], features: Features) -> Result<Ast, SyntaxError> {
+    parse_with(file, text, features, |parser| parser.file())
+}
+
+/// Parses a text as the given part of the grammar, which must take all of it.
+pub(super) fn parse_with(
+    file: FileId,
+    text: &[u8],
+    features: Features,
+    part: fn(&mut Parser<'_>) -> Parsed<()>,
+) -> Result<Ast, SyntaxError> {
     if u32::try_from(text.len()).is_err() {
         return Err(SyntaxError { span: Span::default(), kind: SyntaxErrorKind::TooLarge });
     }
@@ -45,7 +55,7 @@ pub fn parse(file: FileId, text: &[u8], features: Features) -> Result<Ast, Synta
         exprs: Vec::new(),
         names: Vec::new(),
     };
-    stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || parser.file()).map_err(|error| *error)?;
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || part(&mut parser)).map_err(|error| *error)?;
     Ok(parser.ast)
 }
 

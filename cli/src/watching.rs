@@ -1,0 +1,139 @@
+//! What is recorded of an evaluation beside its value, and where that goes: a profile to a file
+//! and a table, statistics to standard error. The recording itself is floe-lang's.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use floe_lang::Evaluator;
+use floe_lang::profile::{Entry, Format, Profile};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Map, Value, json};
+
+use crate::args::{ProfileFormat, Source};
+
+/// How many functions and files the table names.
+const ROWS: usize = 10;
+
+/// What to record.
+#[derive(Default)]
+pub struct Watching {
+    profile: Option<Destination>,
+    stats: bool,
+}
+
+struct Destination {
+    path: PathBuf,
+    file: File,
+    format: Format,
+    table: bool,
+}
+
+fn now_ns() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| value != "0")
+}
+
+impl Watching {
+    /// Begins to record what the command line and the environment ask for.
+    pub fn begin(source: &Source, evaluator: &mut Evaluator) -> Result<Watching> {
+        let mut watching =
+            Watching { profile: None, stats: source.stats || is_set("NIX_SHOW_STATS") };
+        if watching.stats {
+            evaluator.count(is_set("NIX_COUNT_CALLS"));
+        }
+        if let Some(path) = &source.profile {
+            let format = match source.profile_format {
+                Some(ProfileFormat::Folded) => Format::Folded,
+                Some(ProfileFormat::Chrome) => Format::Chrome,
+                None => Format::of(path),
+            };
+            let file = File::create(path)
+                .with_context(|| format!("cannot write the profile {}", path.display()))?;
+            let table = source.nix.is_none();
+            watching.profile = Some(Destination { path: path.clone(), file, format, table });
+            evaluator.profile(now_ns, format);
+        }
+        Ok(watching)
+    }
+
+    /// Writes what was recorded. The evaluation has ended, well or not, so that something cannot
+    /// be written is only said.
+    pub fn end(&mut self, evaluator: &mut Evaluator) {
+        if let (Some(to), Some(profile)) = (self.profile.take(), evaluator.take_profile()) {
+            let mut out = BufWriter::new(to.file);
+            let written = profile.write(to.format, &mut out).and_then(|notes| {
+                out.flush()?;
+                Ok(notes)
+            });
+            match written {
+                Ok(notes) => {
+                    if to.table {
+                        eprint!("{}", table(&profile));
+                    }
+                    notes.iter().for_each(|note| eprintln!("floe: {note}"));
+                }
+                Err(error) => {
+                    eprintln!("floe: cannot write the profile {}: {error}", to.path.display());
+                }
+            }
+        }
+        if std::mem::take(&mut self.stats) {
+            let text = statistics(evaluator);
+            match std::env::var_os("NIX_SHOW_STATS_PATH").filter(|path| path != "-") {
+                None => eprintln!("{text}"),
+                Some(path) => {
+                    if let Err(error) = std::fs::write(&path, text + "\n") {
+                        let path = Path::new(&path).display();
+                        eprintln!("floe: cannot write the statistics {path}: {error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Statistics in the layout of C++ Nix.
+fn statistics(evaluator: &Evaluator) -> String {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+    let mut all = Map::new();
+    all.insert("cpuTime".to_owned(), json!(seconds));
+    all.insert("time".to_owned(), json!({ "cpu": seconds }));
+    if let Ok(Value::Object(counted)) = serde_json::to_value(evaluator.statistics()) {
+        all.extend(counted);
+    }
+    format!("{:#}", Value::Object(all))
+}
+
+/// The functions and files with the most time of their own.
+fn table(profile: &Profile) -> String {
+    let calls = profile.calls();
+    let mut text = format!("floe: evaluation took {} in {calls} calls\n", time(profile.total_ns()));
+    text += "       own      total      calls  function\n";
+    for entry in profile.functions().into_iter().take(ROWS) {
+        let Entry { name, place, calls, own_ns, total_ns } = entry;
+        let place = place.as_ref().map_or_else(String::new, |pos| {
+            format!(" {}:{}:{}", pos.file.display(), pos.line, pos.column)
+        });
+        text +=
+            &format!("{:>10} {:>10} {calls:>10}  {name}{place}\n", time(*own_ns), time(*total_ns));
+    }
+    text += "       own  file\n";
+    for (file, own_ns) in profile.files().iter().take(ROWS) {
+        text += &format!("{:>10}  {file}\n", time(*own_ns));
+    }
+    text
+}
+
+fn time(ns: u64) -> String {
+    let ms = ns as f64 / 1e6;
+    if ms >= 1000.0 { format!("{:.2} s", ms / 1e3) } else { format!("{ms:.2} ms") }
+}
