@@ -169,7 +169,10 @@ fn kind_with_refs<'a>(
     others: impl IntoIterator<Item = &'a StorePath>,
     this: bool,
 ) -> String {
-    let mut text = kind.to_owned();
+    let others = others.into_iter();
+    // A path with a name of usual length.
+    let mut text = String::with_capacity(kind.len() + 8 + others.size_hint().0 * 80);
+    text.push_str(kind);
     for path in others {
         text.push(':');
         text.push_str(path.as_str());

@@ -259,21 +259,20 @@ impl Attrs {
         let [rest @ .., last] = sets else {
             unreachable!("an update has operands");
         };
-        let mut some = rest.iter().filter(|set| set.len != 0);
-        let (Some(&first), middle) = (some.next(), some) else { return *last };
-        let mut above: Vec<&Attr> = Vec::new();
-        let mut any = false;
-        for set in middle {
-            any = true;
-            let mut both = Vec::with_capacity(above.len() + set.len());
-            merge(above.into_iter(), Attrs::once(*set), |attr| both.push(attr));
-            above = both;
+        let mut some = rest.iter().chain([last]).filter(|set| set.len != 0).copied();
+        let Some(first) = some.next() else { return *last };
+        let Some(second) = some.next() else { return first };
+        let Some(third) = some.next() else { return Attrs::update(heap, first, second) };
+        let over = |above: &mut dyn Iterator<Item = &'static Attr>, room, next: Gc<Attrs>| {
+            let mut both = Vec::with_capacity(room + next.len());
+            merge(above, Attrs::once(next), |attr| both.push(attr));
+            both
+        };
+        let mut both = over(&mut Attrs::once(second), second.len(), third);
+        for next in some {
+            let room = both.len();
+            both = over(&mut both.into_iter(), room, next);
         }
-        if !any {
-            return Attrs::update(heap, first, *last);
-        }
-        let mut both = Vec::with_capacity(above.len() + last.len());
-        merge(above.into_iter(), Attrs::once(*last), |attr| both.push(attr));
         if both.len() <= LAYER_MAX_OWN {
             let above = Attrs::from_sorted(heap, both.into_iter().map(Attr::copy));
             return Attrs::update(heap, first, above);

@@ -124,6 +124,7 @@ impl Machine {
         if structured {
             draft.json = Some(BTreeMap::new());
         }
+        draft.env.reserve(attrs.len());
         let mut contexts = Vec::new();
         for attr in Attrs::by_text(attrs) {
             let mut own = Ctx::EMPTY;

@@ -156,6 +156,9 @@ pub struct Instantiated {
     pub modulo: Modulo,
 }
 
+/// Room for a store path with a name of usual length, in bytes.
+const USUAL_PATH_LEN: usize = 80;
+
 struct DrvEntry {
     node: DrvNode,
     done: OnceLock<Arc<Instantiated>>,
@@ -525,7 +528,11 @@ impl DrvGraph {
         if let Some(text) = string.as_text() {
             return Ok(text.to_vec());
         }
-        let mut out = Vec::new();
+        let room = |segment: &Segment| match segment {
+            Segment::Text(bytes) => bytes.len(),
+            Segment::Output(..) | Segment::DrvPath(_) | Segment::Source(_) => USUAL_PATH_LEN,
+        };
+        let mut out = Vec::with_capacity(string.0.iter().map(room).sum());
         for segment in &*string.0 {
             self.segment_text(segment, &mut out)?;
         }

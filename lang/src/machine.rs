@@ -74,6 +74,9 @@ pub(crate) struct Machine {
     pub(crate) inputs: u32,
 }
 
+/// Few chains of `//` are longer.
+const CHAIN: usize = 8;
+
 /// Larger room is freed.
 const LARGEST_ROOM_BYTES: usize = 64 << 10;
 
@@ -481,7 +484,8 @@ impl Machine {
             let left = self.update_operand(pair.left, env, left_of)?;
             return Ok(Attrs::update(&mut self.heap, left, right));
         };
-        let mut lefts = vec![pair.left, second.left];
+        let mut lefts = Vec::with_capacity(CHAIN);
+        lefts.extend([pair.left, second.left]);
         let mut last = second.right;
         bump(&mut self.tally.updates, 1);
         while let Code::Update(next) = last.get() {
@@ -489,7 +493,8 @@ impl Machine {
             lefts.push(next.left);
             last = next.right;
         }
-        let mut sets = vec![self.update_operand(last, env, right_of)?];
+        let mut sets = Vec::with_capacity(lefts.len() + 1);
+        sets.push(self.update_operand(last, env, right_of)?);
         for left in lefts.into_iter().rev() {
             sets.push(self.update_operand(left, env, left_of)?);
         }

@@ -79,7 +79,11 @@ impl Index {
             }
             AttrNameKind::Static(name) => {
                 let attr = Attr { name, span, value: AttrValue::Plain(value) };
-                self.insert(ast, set, &mut path.to_vec(), attr)
+                match self.find(ast, set, name) {
+                    None => self.add(ast, set, attr),
+                    Some(_) => self.insert(ast, set, &mut path.to_vec(), attr)?,
+                }
+                Ok(())
             }
         }
     }
@@ -95,6 +99,14 @@ impl Index {
         Ok(())
     }
 
+    /// Adds an attribute whose name is not bound yet.
+    fn add(&mut self, ast: &mut Ast, set: SetId, attr: Attr) {
+        if let AttrValue::Plain(value) = attr.value {
+            name_lambdas(ast, value, attr.name);
+        }
+        self.push(ast, set, attr);
+    }
+
     /// Adds an attribute, or merges it with the one that is there when both are sets.
     /// `path` ends with its name and is for messages.
     fn insert(
@@ -105,10 +117,7 @@ impl Index {
         attr: Attr,
     ) -> Checked {
         let Some(at) = self.find(ast, set, attr.name) else {
-            if let AttrValue::Plain(value) = attr.value {
-                name_lambdas(ast, value, attr.name);
-            }
-            self.push(ast, set, attr);
+            self.add(ast, set, attr);
             return Ok(());
         };
         let found = ast.sets[set.index()].attrs[at];

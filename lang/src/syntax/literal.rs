@@ -63,23 +63,35 @@ impl<'t> Parser<'t> {
 
     pub fn string(&mut self) -> Parsed<ExprId> {
         let open = self.token.span;
+        // Most strings have one part.
+        let mut only = None;
         let mut parts = Vec::new();
         loop {
-            match self.lexer.string_piece() {
+            let part = match self.lexer.string_piece() {
                 Piece::Interpolation(at) => {
                     let (expr, span) = self.interpolation(at)?;
-                    parts.push(Part::Interpolation(expr, span));
+                    Part::Interpolation(expr, span)
                 }
                 Piece::End(close) => {
                     self.bump()?;
-                    return Ok(self.joined(&parts, open.to(close)));
+                    let parts = if parts.is_empty() { only.as_slice() } else { &parts };
+                    return Ok(self.joined(parts, open.to(close)));
                 }
                 Piece::Eof => return self.unfinished(&[TokenKind::Quote]),
                 Piece::Literal(span) | Piece::Escape(span, _) => {
                     let text = self.lexer.text(span);
                     let text = unescape(text);
                     self.check_nul(&text, span)?;
-                    parts.push(Part::Literal(self.ast.push_text(&text)));
+                    Part::Literal(self.ast.push_text(&text))
+                }
+            };
+            match only {
+                None => only = Some(part),
+                Some(first) => {
+                    if parts.is_empty() {
+                        parts.push(first);
+                    }
+                    parts.push(part);
                 }
             }
         }
