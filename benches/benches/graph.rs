@@ -124,6 +124,7 @@ impl Whole {
                 host_network: false,
             },
             decide_all: false,
+            check: false,
         };
         Whole { engine, options, _dir: dir }
     }

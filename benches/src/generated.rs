@@ -11,6 +11,7 @@ use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
 use floe_engine::rebuilder::Memo;
 use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
+use floe_engine::resolve::Outputs;
 
 use crate::Random;
 
@@ -133,13 +134,13 @@ fn recipe(name: &str, deps: usize, comment: u64) -> Recipe {
 /// A store and a machine in memory.
 #[derive(Default)]
 pub struct Memory {
-    traces: DashMap<(Digest, OutputName), StorePath>,
+    traces: DashMap<Digest, Outputs>,
     objects: DashSet<StorePath>,
 }
 
 impl Memo for Memory {
-    fn recall(&self, resolved: &Digest, _: RootKind, output: &OutputName) -> Option<StorePath> {
-        self.traces.get(&(*resolved, output.clone())).map(|path| path.clone())
+    fn recall(&self, resolved: &Digest, _: RootKind, _: &[OutputName]) -> Vec<Outputs> {
+        self.traces.get(resolved).map(|outputs| outputs.clone()).into_iter().collect()
     }
 
     fn is_present(&self, path: &StorePath) -> bool {
@@ -162,7 +163,8 @@ impl Executor for Memory {
         let digest = digest.first_chunk().expect("32 bytes hold 20");
         let path = StorePath::new(digest, &job.derivation.name).expect("a valid name");
         self.objects.insert(path.clone());
-        self.traces.insert((job.key, OutputName::out()), path.clone());
-        Ok(Done { outputs: [(OutputName::out(), path)].into(), cost: Cost::default() })
+        let outputs: Outputs = [(OutputName::out(), path)].into();
+        self.traces.insert(job.key, outputs.clone());
+        Ok(Done { outputs, cost: Cost::default(), differences: Vec::new() })
     }
 }

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
     version,
     max_term_width = 100,
     after_help = "Exit status: 0 done; 1 an expression, an argument or the store is at fault; 2 the command line \
-                  is; 100 a build failed; 130 interrupted.\n\
+                  is; 100 a build failed; 104 a checked build differs; 130 interrupted.\n\
                   Start with:  floe build -f pkgs zlib        (then patch it and build again)"
 )]
 pub struct Cli {
@@ -243,6 +243,9 @@ pub struct Build {
     /// Say what would be built, and build nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Make the derivations asked for again, though they are built, and fail where they differ
+    #[arg(long, visible_alias = "rebuild", conflicts_with = "dry_run")]
+    pub check: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -429,6 +432,9 @@ pub enum StoreCommand {
         /// Stop after so many bytes
         #[arg(long, value_name = "BYTES")]
         max_freed: Option<u64>,
+        /// Forget what builds gave whose outputs are gone after so many days
+        #[arg(long, value_name = "DAYS", default_value_t = 90)]
+        trace_days: u32,
     },
 }
 

@@ -17,6 +17,8 @@ pub mod status {
     pub const ERROR: u8 = 1;
     /// A build failed.
     pub const BUILD_FAILED: u8 = 100;
+    /// A build that was made again to be compared came out otherwise.
+    pub const CHECK_FAILED: u8 = 104;
     /// Interrupted by the user.
     pub const INTERRUPTED: u8 = 130;
 }

@@ -37,6 +37,7 @@ impl Builds {
         // A dry run must evaluate too, and what it evaluates may hang on these.
         options.schedule.dry_run = false;
         options.decide_all = false;
+        options.check = false;
         Builds { options, watch, profiles }
     }
 

@@ -115,16 +115,21 @@ impl Database {
         &self.memo
     }
 
-    /// The outputs of an earlier build of this resolved derivation. A hit is remembered until
-    /// the epoch advances, a miss is not: a job may write the trace at any time.
+    /// The outputs of an earlier build of this resolved derivation: those that were chosen for it,
+    /// or the preferred ones. A hit is remembered until the epoch advances, a miss is not: a job
+    /// may write the trace at any time.
     pub(crate) fn recall(&self, recipe: &Recipe, key: &Digest) -> Option<Arc<Outputs>> {
         if let Some(outputs) = self.landed.get(key) {
             return Some(Arc::clone(&outputs));
         }
-        let rebuilder = self.strategy().rebuilder();
-        let outputs = Arc::new(rebuilder.recall(&*self.memo, recipe, key)?);
+        let outputs = Arc::new(self.recall_all(recipe, key).into_iter().next()?);
         self.landed.insert(*key, Arc::clone(&outputs));
         Some(outputs)
+    }
+
+    /// The outputs of every earlier run of this resolved derivation that gave something else.
+    pub(crate) fn recall_all(&self, recipe: &Recipe, key: &Digest) -> Vec<Outputs> {
+        self.strategy().rebuilder().recall(&*self.memo, recipe, key)
     }
 
     /// Puts another memo in the place of the present one and forgets what was concluded from it.
@@ -190,7 +195,7 @@ impl Database {
         news
     }
 
-    /// What a job has just registered under its key.
+    /// Chooses the outputs of a key: all that is resolved against it from now on gets these.
     pub(crate) fn land(&self, key: Digest, outputs: Arc<Outputs>) {
         self.landed.insert(key, outputs);
     }

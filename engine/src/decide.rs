@@ -279,7 +279,8 @@ impl View<'_> {
         let Request { tasks, outcome, .. } = self.request;
         match &outcome.states[ix.index()] {
             State::Built(_) => {
-                let (reason, by) = self.why_built(ix, former);
+                let (mut reason, by) = self.why_built(ix, former);
+                reason.extend(self.divergence(ix));
                 (Decision::Built, None, reason, by)
             }
             State::Failed(failure) => {
@@ -314,6 +315,15 @@ impl View<'_> {
                 None,
             ),
         }
+    }
+
+    /// That its builder gave something else than before, if it did.
+    fn divergence(&self, ix: NodeIx) -> Option<String> {
+        let mut divergences = self.request.outcome.divergences.iter();
+        let divergence = divergences.find(|divergence| divergence.node == ix)?;
+        let mut outputs = divergence.before.iter();
+        let (_, path) = outputs.find(|(name, path)| divergence.now.get(*name) != Some(path))?;
+        Some(format!("; it is not deterministic: it gave {path} before"))
     }
 
     /// Why a builder had to run: the first thing that differs from the former record.

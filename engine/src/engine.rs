@@ -7,7 +7,7 @@ use std::sync::Arc;
 use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
-use floe_store::{Store, StoreError};
+use floe_store::{Store, StoreError, TraceKey};
 
 use crate::builds::{Builds, Watch};
 use crate::cancel::Cancel;
@@ -67,6 +67,8 @@ pub struct BuildOptions {
     pub local: LocalSettings,
     /// Decide about every derivation even when nothing had to be done.
     pub decide_all: bool,
+    /// Make targets that are there again, and compare.
+    pub check: bool,
 }
 
 /// What came of a request.
@@ -134,6 +136,11 @@ impl Engine {
     pub(crate) fn beside(host: Arc<StoreHost>, profiles: Profiles) -> Engine {
         let (slot, digests, events) = host.parts();
         Engine::over(host, slot, digests, events, profiles)
+    }
+
+    /// Sends what happens from now on to somebody else.
+    pub fn listen(&mut self, events: Events) {
+        self.events = events;
     }
 
     /// Lets evaluation build what it wants to read (import from derivation), in this way; `watch`
@@ -225,6 +232,7 @@ impl Engine {
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let outcome = Arc::new(self.carry_out(&mut entered, materials, options, cancel)?);
         let decided = self.keep_decisions(&entered, &outcome, options)?;
+        self.keep_choices(&outcome)?;
         if let Some(store) = self.store() {
             self.digests.keep(&store)?;
             // What is about to be reported as built stays so.
@@ -232,9 +240,6 @@ impl Engine {
         }
         let graph = Arc::clone(&entered.graph);
         self.tasks.keep(&self.db, entered, &outcome);
-        if outcome.diverged {
-            self.db.advance_epoch();
-        }
         let after = self.db.counts();
         Ok(Built {
             graph,
@@ -260,6 +265,9 @@ impl Engine {
         let schedule = options.schedule.clone();
         let mut scheduler =
             Scheduler::new(entered, &mut self.db, &self.events, cancel, schedule.clone());
+        if options.check {
+            scheduler.check_targets();
+        }
         scheduler.look_up();
         if scheduler.is_finished() || schedule.dry_run {
             return Ok(scheduler.run(&Nobody));
@@ -278,9 +286,25 @@ impl Engine {
             drop(scheduler);
             self.read_store();
             scheduler = Scheduler::new(entered, &mut self.db, &self.events, cancel, schedule);
+            if options.check {
+                scheduler.check_targets();
+            }
             scheduler.look_up();
         }
         Ok(scheduler.run(&executor))
+    }
+
+    /// Lets the next request begin with the realisations that this one chose.
+    fn keep_choices(&self, outcome: &Outcome) -> Result<(), EngineError> {
+        if outcome.builders_run == 0 {
+            // It was chosen for what lies in the store, and will be again.
+            return Ok(());
+        }
+        for (resolved, root, outputs) in &outcome.choices {
+            let key = TraceKey { resolved: *resolved, profile: self.profiles.of(*root) };
+            self.writable_store()?.prefer(&key, outputs)?;
+        }
+        Ok(())
     }
 
     /// Decides about the nodes and writes what is new to the records.
@@ -290,7 +314,8 @@ impl Engine {
         outcome: &Outcome,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
-        if options.schedule.dry_run {
+        // A check is no part of a task's history.
+        if options.schedule.dry_run || options.check {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };

@@ -208,28 +208,6 @@ impl Graph {
         naming.ids.into_iter().map(|id| id.expect("every node was named")).collect()
     }
 
-    /// For each node, the outputs that some other node or a target uses.
-    fn used_outputs(&self) -> Vec<Vec<OutputName>> {
-        let mut used: Vec<Vec<OutputName>> = vec![Vec::new(); self.len()];
-        let mut add = |ix: NodeIx, names: &[OutputName]| {
-            let list = &mut used[ix.index()];
-            for name in names {
-                if !list.contains(name) {
-                    list.push(name.clone());
-                }
-            }
-        };
-        for (_, node) in self.nodes() {
-            for (&dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
-                add(dep, &uses.outputs);
-            }
-        }
-        for target in &self.targets {
-            add(target.node, &target.outputs);
-        }
-        used
-    }
-
     /// For each node the number of nodes on the longest way to a target.
     fn heights(&self) -> Vec<u32> {
         let mut heights = vec![1; self.len()];
@@ -250,8 +228,6 @@ pub struct Shape {
     pub tasks: Vec<Arc<str>>,
     /// Who uses whom.
     pub dependants: Dependants,
-    /// For each node, the outputs that some other node or a target uses.
-    pub used: Vec<Vec<OutputName>>,
     /// Length of the longest way from each node to a target.
     pub heights: Vec<u32>,
 }
@@ -259,12 +235,7 @@ pub struct Shape {
 impl Shape {
     /// The shape of a graph.
     pub fn of(graph: &Graph) -> Shape {
-        Shape {
-            tasks: graph.task_ids(),
-            dependants: graph.dependants(),
-            used: graph.used_outputs(),
-            heights: graph.heights(),
-        }
+        Shape { tasks: graph.task_ids(), dependants: graph.dependants(), heights: graph.heights() }
     }
 }
 

@@ -1,12 +1,15 @@
 //! What is run: one job realises the outputs of one resolved derivation. Jobs live outside the
 //! query graph and hold no database handle; an [`Executor`] runs them, here or elsewhere.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use floe_core::drv::Derivation;
 use floe_core::hash::Digest;
+use floe_core::path::{OutputName, StorePath};
 
 use crate::cancel::Cancel;
+pub use crate::diff::Place;
 use crate::event::Events;
 use crate::recipe::Recipe;
 use crate::resolve::Outputs;
@@ -24,6 +27,8 @@ pub struct Job {
     pub key: Digest,
     /// Its output paths, where they are known before it runs.
     pub own: Option<Outputs>,
+    /// What it gave before, where it runs again only to be compared with that.
+    pub check: Option<Outputs>,
 }
 
 /// How long a builder took.
@@ -42,6 +47,21 @@ pub struct Done {
     pub outputs: Outputs,
     /// What it cost.
     pub cost: Cost,
+    /// Where its outputs differ from those they were to be compared with.
+    pub differences: Vec<Difference>,
+}
+
+/// An output that came out otherwise than before, though it was made from the same.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// Which output.
+    pub output: OutputName,
+    /// Its registered path.
+    pub before: StorePath,
+    /// Where the new bytes lie, if they were kept.
+    pub now: Option<PathBuf>,
+    /// The first file that differs, and where in it.
+    pub place: Place,
 }
 
 /// Why a job has no outputs.
@@ -55,7 +75,7 @@ pub enum Failure {
         /// The last lines of its log.
         log_tail: Vec<Vec<u8>>,
         /// Where the whole log lies.
-        log: Option<std::path::PathBuf>,
+        log: Option<PathBuf>,
     },
     /// The machine's or the network's fault: another try may do better.
     #[error("{message}")]

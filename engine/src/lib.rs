@@ -12,7 +12,7 @@ pub mod builds;
 pub mod cancel;
 pub mod db;
 pub mod decide;
-mod diff;
+pub mod diff;
 pub mod digests;
 pub mod engine;
 pub mod event;

@@ -11,6 +11,7 @@ use floe_store::{Store, TraceKey};
 use crate::local::Profiles;
 use crate::rebuilder::Memo;
 use crate::recipe::RootKind;
+use crate::resolve::Outputs;
 
 /// The memo of a store.
 pub struct StoreMemo {
@@ -28,10 +29,10 @@ impl StoreMemo {
 }
 
 impl Memo for StoreMemo {
-    fn recall(&self, resolved: &Digest, root: RootKind, output: &OutputName) -> Option<StorePath> {
+    fn recall(&self, resolved: &Digest, root: RootKind, outputs: &[OutputName]) -> Vec<Outputs> {
         let key = TraceKey { resolved: *resolved, profile: self.profiles.of(root) };
         // An entry that cannot be read is as good as none: the build runs again.
-        Some(self.store.trace_get(&key, output).ok()??.path)
+        self.store.runs(&key, outputs).unwrap_or_default()
     }
 
     fn is_present(&self, path: &StorePath) -> bool {
@@ -50,8 +51,8 @@ impl Memo for StoreMemo {
 pub struct EmptyMemo;
 
 impl Memo for EmptyMemo {
-    fn recall(&self, _: &Digest, _: RootKind, _: &OutputName) -> Option<StorePath> {
-        None
+    fn recall(&self, _: &Digest, _: RootKind, _: &[OutputName]) -> Vec<Outputs> {
+        Vec::new()
     }
 
     fn is_present(&self, _: &StorePath) -> bool {

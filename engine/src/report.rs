@@ -72,6 +72,8 @@ pub struct Counters {
     pub derivations_resolved: u64,
     /// Builders run, failed ones included.
     pub builders_run: u64,
+    /// Builders that gave something else than they gave before.
+    pub divergences: u64,
     /// Wall time of the request, evaluation included.
     pub wall_ms: u64,
     /// How many derivations were decided how.
@@ -136,6 +138,7 @@ pub fn counters(
         queries_validated: queries.validated,
         derivations_resolved: queries.resolved,
         builders_run: outcome.builders_run,
+        divergences: outcome.divergences.len() as u64,
         wall_ms,
         decisions: tally(decided),
     }

@@ -82,10 +82,9 @@ impl Oracle {
         Ok(Prediction::of(&log, |node| node))
     }
 
-    /// Lose the values of a step's outputs. What is known of them stays.
-    pub fn lose(&mut self, sums: &Sums, step: u16) {
-        let outputs = sums.outputs(step).into_iter();
-        let keys = outputs.map(|(step, output)| Key::File(step, File(output)));
+    /// Lose the values of these outputs of a step, and what its command made as a whole. What is known of them stays.
+    pub fn lose(&mut self, step: u16, outputs: &[u8]) {
+        let keys = outputs.iter().map(|output| Key::File(step, File(*output)));
         for key in keys.chain([Key::Node(step)]) {
             self.system.store.evict(key);
         }

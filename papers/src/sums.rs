@@ -47,8 +47,8 @@ pub enum Happening {
     Comment(u16, u64),
     /// A step reads other outputs.
     Reads(u16, Vec<Output>),
-    /// The values of a step's outputs are lost; what is known of them stays.
-    Lost(u16),
+    /// The values of these outputs of a step are lost; what is known of them stays.
+    Lost(u16, Vec<u8>),
     /// Another process goes on, which remembers what is on disk alone.
     Restart,
 }
@@ -121,7 +121,12 @@ impl Sums {
             0..3 => Happening::Adds(step, number),
             3 | 4 => Happening::Comment(step, number),
             5 => Happening::Reads(step, self.reads(step, &reads)),
-            6 if losses => Happening::Lost(step),
+            6 if losses => {
+                let all = &self.0[usize::from(step)].outputs;
+                let named = |output: &&u8| reads.iter().any(|read| read.1 % OUTPUTS == **output);
+                let some: Vec<u8> = all.iter().filter(named).copied().collect();
+                Happening::Lost(step, if some.is_empty() { all.clone() } else { some })
+            }
             _ => Happening::Restart,
         }
     }
@@ -144,7 +149,7 @@ impl Sums {
             Happening::Adds(step, adds) => self.0[usize::from(*step)].adds = *adds,
             Happening::Comment(step, comment) => self.0[usize::from(*step)].comment = *comment,
             Happening::Reads(step, reads) => self.0[usize::from(*step)].reads.clone_from(reads),
-            Happening::Lost(_) | Happening::Restart => {}
+            Happening::Lost(..) | Happening::Restart => {}
         }
     }
 

@@ -131,7 +131,11 @@ impl Store {
         };
         let placed = self.place(&object.path, &object.tree, place)?;
         if !placed.fresh {
-            delete(dir, name)?;
+            let had = self.info(&object.path)?;
+            // What differs from the registered object stays for whoever wants to see where.
+            if had.is_none_or(|had| had.nar_hash == object.nar_hash) {
+                delete(dir, name)?;
+            }
         }
         Ok(Prepared { object, hold: placed.hold, fresh: placed.fresh })
     }

@@ -31,22 +31,28 @@ pub(crate) enum Family {
     Trace,
     /// Path ‖ 0 ‖ trace key -> nothing.
     TraceByObject,
+    /// Trace key of which there is more than one object -> nothing.
+    Divergent,
     /// Task id -> the engine's bytes.
     Records,
+    /// Rebuilder and task id -> what that rebuilder remembers.
+    Memory,
     /// Host path -> stat and digests.
     Digests,
 }
 
 impl Family {
     /// All families.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Meta,
         Self::Objects,
         Self::Referrers,
         Self::Derivations,
         Self::Trace,
         Self::TraceByObject,
+        Self::Divergent,
         Self::Records,
+        Self::Memory,
         Self::Digests,
     ];
 
@@ -59,7 +65,9 @@ impl Family {
             Self::Derivations => "derivations",
             Self::Trace => "trace",
             Self::TraceByObject => "trace_by_object",
+            Self::Divergent => "divergent",
             Self::Records => "records",
+            Self::Memory => "memory",
             Self::Digests => "digests",
         }
     }

@@ -24,12 +24,15 @@ use crate::lock::{FileLock, Patience, Waiting, WaitingFor};
 use crate::mark::Marks;
 use crate::protect::{self, Protect};
 use crate::query::path_of;
-use crate::row::{self, DerivationRow, ObjectRow, TraceRow};
-use crate::store::Store;
+use crate::row::{self, DerivationRow, ObjectRow};
+use crate::store::{Store, now_ms};
 use crate::{root, schema, trash};
 
 /// How many objects one sweep deletes behind the closed gate.
 const SWEEP: usize = 500;
+
+/// How long a trace outlives its objects: 90 days, in milliseconds.
+const TRACE_AGE_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 
 /// What to collect.
 #[derive(Clone, Copy)]
@@ -40,6 +43,8 @@ pub struct GcOptions<'a> {
     pub max_freed_bytes: Option<u64>,
     /// Keep the derivations that made the objects which stay.
     pub keep_derivations: bool,
+    /// Forget runs whose objects are gone when they are older than this; none to keep them all.
+    pub trace_age_ms: Option<u64>,
     /// Wait for other processes that read the store, or fail at once.
     pub wait: bool,
     /// Told once before waiting.
@@ -49,7 +54,14 @@ pub struct GcOptions<'a> {
 impl Default for GcOptions<'_> {
     fn default() -> Self {
         let (keep_derivations, wait) = (true, true);
-        Self { dry_run: false, max_freed_bytes: None, keep_derivations, wait, on_wait: None }
+        Self {
+            dry_run: false,
+            max_freed_bytes: None,
+            keep_derivations,
+            trace_age_ms: Some(TRACE_AGE_MS),
+            wait,
+            on_wait: None,
+        }
     }
 }
 
@@ -60,7 +72,7 @@ pub struct GcReport {
     pub deleted: Vec<StorePath>,
     /// Derivation texts deleted.
     pub derivations: usize,
-    /// Realisations forgotten, because their objects went.
+    /// Realisations forgotten: their objects went long ago.
     pub traces: usize,
     /// Files found in the store without a row, deleted.
     pub orphans: usize,
@@ -112,6 +124,9 @@ impl Store {
         self.messy.store(false, Ordering::Release);
         report.freed_bytes += trash::empty(&self.layout.trash)?;
         report.freed_bytes += sweep_links(&self.layout.links, &mut report.links)?;
+        if let Some(age) = options.trace_age_ms {
+            report.traces = self.forget_runs(now_ms().saturating_sub(age))?;
+        }
         Ok(report)
     }
 
@@ -197,7 +212,6 @@ impl Store {
         let _closed = self.protect.close();
         marks.mark_again(self.protect.take_touched())?;
         let mut batch = WriteBatch::default();
-        let mut traces: HashMap<Vec<u8>, TraceRow> = HashMap::new();
         let mut files = Vec::new();
         for (key, dead) in step {
             if marks.is_live(key) {
@@ -210,16 +224,8 @@ impl Store {
             for reference in &dead.refs {
                 self.db.delete(&mut batch, Family::Referrers, &key::pair(reference, &key.0));
             }
-            report.traces += self.forget_traces(key, &mut traces, &mut batch)?;
             if dead.object {
                 files.push(self.physical(&path_of(Family::Objects, key)?));
-            }
-        }
-        for (key, row) in &traces {
-            if row.realisations.is_empty() {
-                self.db.delete(&mut batch, Family::Trace, key);
-            } else {
-                self.db.put(&mut batch, Family::Trace, key, &row::encode(row));
             }
         }
         if batch.is_empty() {
@@ -230,33 +236,6 @@ impl Store {
         self.db.write(batch, true)?;
         self.epoch.store(epoch, Ordering::Release);
         files.iter().try_for_each(|file| trash::discard(file, &self.layout.trash))
-    }
-
-    /// Takes an object's realisations out of the trace.
-    fn forget_traces(
-        &self,
-        key: &PathKey,
-        traces: &mut HashMap<Vec<u8>, TraceRow>,
-        batch: &mut WriteBatch,
-    ) -> Result<usize> {
-        let prefix = key::pair(key, &[]);
-        let mut forgotten = 0;
-        self.db.scan_prefix(Family::TraceByObject, &prefix, |index, _| {
-            self.db.delete(batch, Family::TraceByObject, index);
-            let trace = &index[prefix.len()..];
-            if !traces.contains_key(trace)
-                && let Some(row) = self.db.row::<TraceRow>(trace)?
-            {
-                traces.insert(trace.to_vec(), row);
-            }
-            if let Some(row) = traces.get_mut(trace) {
-                let before = row.realisations.len();
-                row.realisations.retain(|r| r.path != *key);
-                forgotten += before - row.realisations.len();
-            }
-            Ok(true)
-        })?;
-        Ok(forgotten)
     }
 
     /// Moves away what was staged and never registered, and is nobody's work any more.

@@ -54,7 +54,12 @@ pub(crate) fn describe(family: crate::db::Family, key: &[u8]) -> String {
     match family {
         Family::Objects | Family::Derivations => format!("{:?}", PathKey(key.to_vec())),
         Family::Meta | Family::Digests => String::from_utf8_lossy(key).into_owned(),
-        Family::Referrers | Family::Trace | Family::TraceByObject | Family::Records => hex(key),
+        Family::Referrers
+        | Family::Trace
+        | Family::TraceByObject
+        | Family::Divergent
+        | Family::Records
+        | Family::Memory => hex(key),
     }
 }
 

@@ -10,6 +10,7 @@
 //! 3. What lies in `ROOT/store` without a row is garbage; the next owner or collection removes it.
 //! 4. Rows go before files when deleting, files before rows when adding.
 //! 5. Deleting advances the epoch, so no memo outlives the object it names.
+//! 6. A trace outlives its objects: it is forgotten run by run, long after they went.
 //!
 //! # After a power cut
 //! A registration survives the death of the process at once. A power cut may take those of the
@@ -35,7 +36,9 @@
 mod add;
 mod db;
 mod digest;
+mod divergent;
 mod error;
+mod forget;
 mod gc;
 mod key;
 mod layout;
@@ -61,6 +64,7 @@ pub mod versioned;
 
 pub use add::{Prepared, source_path};
 pub use digest::FileStat;
+pub use divergent::Mixture;
 pub use error::StoreError;
 pub use gc::{GcOptions, GcReport};
 pub use lock::{Waiting, WaitingFor};

@@ -1,7 +1,6 @@
 //! Registration: the one place where objects, references, traces and records become true, all
 //! in one write. The files lie in place before (`stage.rs`).
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
@@ -33,12 +32,13 @@ impl Store {
                 registration.put(Family::Derivations, &key.0, &row::encode(&row));
             }
         }
-        for trace in &batch.traces {
-            registration.trace(trace)?;
-        }
+        registration.traces(&batch.traces)?;
         registration.finish_traces();
         for (task, bytes) in &batch.records {
             registration.put(Family::Records, task, bytes);
+        }
+        for (task, bytes) in &batch.memories {
+            registration.put(Family::Memory, task, bytes);
         }
         registration.commit()
     }
@@ -133,34 +133,69 @@ impl<'s> Registration<'s> {
         Ok(())
     }
 
-    fn trace(&mut self, trace: &NewTrace) -> Result<()> {
-        let path = &trace.realisation.path;
-        let object = PathKey::of(path);
-        if !self.knows(&object)? {
-            let root = self.store.root().to_path_buf();
-            return Err(StoreError::NotValid { path: path.to_string(), root });
-        }
-        let key = key::trace(&trace.key, &trace.output);
-        let row = match self.traces.entry(key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let row = self.store.db.row::<TraceRow>(entry.key())?;
-                entry.insert(row.unwrap_or(TraceRow { realisations: Vec::new() }))
+    /// Each run of a builder by itself: its outputs belong together.
+    fn traces(&mut self, traces: &[NewTrace]) -> Result<()> {
+        let mut runs: Vec<Vec<&NewTrace>> = Vec::new();
+        for trace in traces {
+            let path = &trace.realisation.path;
+            if !self.knows(&PathKey::of(path))? {
+                return Err(self.store.not_valid(path.to_string()));
             }
+            let fits = |run: &&mut Vec<&NewTrace>| {
+                run[0].key == trace.key && run.iter().all(|other| other.output != trace.output)
+            };
+            match runs.iter_mut().find(fits) {
+                Some(run) => run.push(trace),
+                None => runs.push(vec![trace]),
+            }
+        }
+        runs.iter().try_for_each(|run| self.run(run))
+    }
+
+    /// Records a run, unless an earlier one gave the same.
+    fn run(&mut self, run: &[&NewTrace]) -> Result<()> {
+        let mut rows = Vec::with_capacity(run.len());
+        for trace in run {
+            let key = key::trace(&trace.key, &trace.output);
+            let row = match self.traces.get(&key) {
+                Some(row) => row.clone(),
+                None => self.store.db.row::<TraceRow>(&key)?.unwrap_or_default(),
+            };
+            rows.push((key, row, PathKey::of(&trace.realisation.path)));
+        }
+        let same = |at_ms| {
+            let gave = |(_, row, path): &(_, TraceRow, _)| {
+                row.of_run(at_ms).is_some_and(|realisation| realisation.path == *path)
+            };
+            rows.iter().all(gave)
         };
-        if row.realisations.iter().any(|r| r.path == object) {
+        if rows[0].1.realisations.iter().any(|realisation| same(realisation.at_ms)) {
             return Ok(());
         }
-        if let Some(preferred) = row.realisations.first() {
-            let broken = |reason| row::broken(Family::Trace, &object.0, reason);
-            self.result.divergent.push(Divergence {
-                key: trace.key,
-                output: trace.output.clone(),
-                preferred: preferred.path.path().map_err(broken)?,
-                other: path.clone(),
-            });
+        let mut at_ms = run[0].realisation.at_ms;
+        let is_taken = |at_ms| {
+            rows.iter().any(|(_, row, _)| row.realisations.iter().any(|r| r.at_ms == at_ms))
+        };
+        while is_taken(at_ms) {
+            at_ms += 1;
         }
-        row.realisations.push(RealisationRow::of(&trace.realisation));
+        for (trace, (key, mut row, path)) in run.iter().zip(rows) {
+            if let Some(preferred) = row.realisations.first()
+                && !row.names(&path)
+            {
+                let broken = |reason| row::broken(Family::Trace, &key, reason);
+                self.result.divergent.push(Divergence {
+                    key: trace.key,
+                    output: trace.output.clone(),
+                    preferred: preferred.path.path().map_err(broken)?,
+                    other: trace.realisation.path.clone(),
+                });
+                self.put(Family::Divergent, &key, &[]);
+            }
+            row.realisations
+                .push(RealisationRow { at_ms, ..RealisationRow::of(&trace.realisation) });
+            self.traces.insert(key, row);
+        }
         Ok(())
     }
 
@@ -180,6 +215,9 @@ impl<'s> Registration<'s> {
             self.store.db.write(self.writes, false)?;
         }
         self.store.protect.unset_staged(&self.objects);
+        if !self.result.divergent.is_empty() {
+            self.store.forget_divergent();
+        }
         Ok(self.result)
     }
 }

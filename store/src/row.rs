@@ -106,8 +106,9 @@ impl DerivationRow {
     }
 }
 
-/// All realisations of one trace key and output; the first is preferred.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// All realisations of one trace key and output, one for each run that gave something new; the
+/// first is preferred.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TraceRow {
     pub(crate) realisations: Vec<RealisationRow>,
 }
@@ -116,7 +117,26 @@ impl Row for TraceRow {
     const FAMILY: Family = Family::Trace;
 }
 
-/// One realisation.
+impl TraceRow {
+    /// The realisation that belongs to the run of this moment. Outputs that were recorded one by
+    /// one have the oldest for every other run.
+    pub(crate) fn of_run(&self, at_ms: u64) -> Option<&RealisationRow> {
+        let exact = self.realisations.iter().find(|r| r.at_ms == at_ms);
+        exact.or_else(|| self.realisations.iter().min_by_key(|r| r.at_ms))
+    }
+
+    /// Whether there is more than one object.
+    pub(crate) fn is_divergent(&self) -> bool {
+        self.realisations.iter().any(|r| r.path != self.realisations[0].path)
+    }
+
+    /// Whether some run gave this object.
+    pub(crate) fn names(&self, object: &PathKey) -> bool {
+        self.realisations.iter().any(|r| r.path == *object)
+    }
+}
+
+/// One realisation. Those of one run have one moment, and no two runs of a key have the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RealisationRow {
     pub(crate) path: PathKey,

@@ -10,13 +10,14 @@ use crate::layout::Layout;
 use crate::row::{self, ObjectRow, TraceRow};
 
 /// The version this code writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 const VERSION_KEY: &[u8] = b"schema";
 const EPOCH_KEY: &[u8] = b"epoch";
 
 /// The step from version `i` to `i + 1` at index `i`; its writes join the batch that records it.
-const STEPS: [fn(&Db, &mut WriteBatch) -> Result<()>; VERSION as usize] = [index_everything];
+const STEPS: [fn(&Db, &mut WriteBatch) -> Result<()>; VERSION as usize] =
+    [index_everything, index_divergent];
 
 /// Brings a database that we own to [`VERSION`].
 pub(crate) fn migrate(db: &Db, layout: &Layout) -> Result<()> {
@@ -37,6 +38,14 @@ pub(crate) fn migrate(db: &Db, layout: &Layout) -> Result<()> {
         db.write(batch, true)?;
     }
     Ok(())
+}
+
+/// Whether the database at this place is of an older version, and therefore has no family that came
+/// later.
+pub(crate) fn is_older(layout: &Layout) -> bool {
+    let found = Db::peek_meta(&layout.db, VERSION_KEY);
+    let found = found.and_then(|bytes| bytes.as_slice().try_into().ok()).map(u32::from_le_bytes);
+    found.is_some_and(|found| found < VERSION)
 }
 
 /// Whether a snapshot can be read as it is; `false` asks for an owner's open, which migrates.
@@ -95,6 +104,17 @@ fn index_everything(db: &Db, batch: &mut WriteBatch) -> Result<()> {
         let trace: TraceRow = row::decode(key, value)?;
         for realisation in &trace.realisations {
             db.put(batch, Family::TraceByObject, &key::pair(&realisation.path, key), &[]);
+        }
+        Ok(true)
+    })
+}
+
+/// Version 1 could not tell which traces have more than one object.
+fn index_divergent(db: &Db, batch: &mut WriteBatch) -> Result<()> {
+    db.scan(Family::Trace, &[], None, |key, value| {
+        let trace: TraceRow = row::decode(key, value)?;
+        if trace.is_divergent() {
+            db.put(batch, Family::Divergent, key, &[]);
         }
         Ok(true)
     })
@@ -198,7 +218,7 @@ mod tests {
         drop(store);
         for open in [Open::READ_WRITE, Open::READ_ONLY] {
             let error = Store::open(dir.path(), open).expect_err("is too new");
-            assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error}");
+            assert!(matches!(error, StoreError::Newer { found: 7, known: VERSION, .. }), "{error}");
         }
     }
 }

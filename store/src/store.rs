@@ -14,6 +14,7 @@ use floe_core::path::StorePath;
 
 use crate::add;
 use crate::db::Db;
+use crate::divergent::Divergent;
 use crate::error::{IoContext, Result, StoreError};
 use crate::layout::Layout;
 use crate::lock::{FileLock, Patience, Waiting, WaitingFor};
@@ -60,6 +61,8 @@ pub struct Store {
     /// One collection at a time.
     pub(crate) collection: Mutex<()>,
     pub(crate) epoch: AtomicU64,
+    /// What is known of divergent traces, once somebody has asked.
+    pub(crate) divergent: Mutex<Option<Arc<Divergent>>>,
     /// Handle on the directory of objects.
     pub(crate) objects: OwnedFd,
     /// Files by content, for an owner.
@@ -124,11 +127,15 @@ impl Store {
         let layout = Layout::find(root)?;
         // The lock comes first: nothing that the snapshot shows may go while we hold it.
         let lock = FileLock::shared(&layout.gc_lock, WaitingFor::Collection, patience)?;
-        let db = Db::open_snapshot(&layout.db).map_err(|e| schema::explain(e, &layout))?;
-        if schema::check(&db, &layout)? {
-            return Self::assemble(db, layout, Mode::ReadOnly, lock, None);
+        match Db::open_snapshot(&layout.db) {
+            Ok(db) if schema::check(&db, &layout)? => {
+                return Self::assemble(db, layout, Mode::ReadOnly, lock, None);
+            }
+            Ok(_) => {}
+            Err(_) if schema::is_older(&layout) => {}
+            Err(e) => return Err(schema::explain(e, &layout)),
         }
-        drop((db, lock));
+        drop(lock);
         drop(Self::open_owned(root, patience)?);
         Self::open_snapshot(root, patience)
     }
@@ -156,6 +163,7 @@ impl Store {
             registration: Mutex::default(),
             collection: Mutex::default(),
             epoch,
+            divergent: Mutex::default(),
             unclean: AtomicBool::new(false),
             recovered: RecoverReport::default(),
             mode,

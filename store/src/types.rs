@@ -110,10 +110,13 @@ pub struct Batch {
     pub objects: Vec<NewObject>,
     /// Derivation texts.
     pub derivations: Vec<NewDerivation>,
-    /// Build trace entries; their objects are registered or in `objects`.
+    /// Build trace entries; their objects are registered or in `objects`. Those of one key are
+    /// what one run gave.
     pub traces: Vec<NewTrace>,
     /// The engine's records, by task id; a later one replaces an earlier one.
     pub records: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What rebuilders remember, by rebuilder and task id; a later one replaces an earlier one.
+    pub memories: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// What a registration did.

@@ -11,7 +11,7 @@ use floe_engine::cancel::Cancel;
 use floe_engine::engine::{BuildOptions, Built, Engine};
 use floe_engine::event::Events;
 use floe_engine::import::Wanted;
-use floe_engine::job::Failure;
+use floe_engine::job::{Difference, Failure};
 use floe_engine::local::{Bounds, LocalSettings, current_system};
 use floe_engine::record::Decision;
 use floe_engine::report;
@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::args::{Build, Building, Global};
 use crate::evaluate::{Evaluation, Target};
 use crate::fault::{self, Ended, status};
-use crate::progress::{Progress, Style};
+use crate::progress::{Progress, Style, plain};
 
 /// One built target.
 pub struct Outputs {
@@ -59,11 +59,58 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
         return Ok(());
     }
     fail_if_failed(&built, global.quiet)?;
+    if args.check {
+        check(global, &mut engine, &drvs, &targets, &options, style)?;
+    }
     let results = results(&built, &targets);
     if !args.no_link {
         link(&engine, &args.out_link, &results)?;
     }
     print_results(&engine, &results, args)
+}
+
+/// Makes the targets again and says where they come out otherwise.
+fn check(
+    global: &Global,
+    engine: &mut Engine,
+    drvs: &Arc<DrvGraph>,
+    targets: &[Target],
+    options: &BuildOptions,
+    style: Style,
+) -> Result<()> {
+    let progress = Progress::start(style);
+    engine.listen(progress.events());
+    let options = BuildOptions { check: true, ..options.clone() };
+    let built = carry_out(engine, drvs, targets, &options, progress)?;
+    fail_if_failed(&built, global.quiet)?;
+    for (ix, difference) in &built.outcome.differences {
+        let name = &built.graph.node(*ix).recipe.name;
+        eprintln!("{}", plain(&format!("error: {}", describe(engine, name, difference))));
+    }
+    match built.outcome.differences.is_empty() {
+        true => Ok(()),
+        false => Err(Ended(status::CHECK_FAILED).into()),
+    }
+}
+
+/// Where an output differs, and where both lie.
+fn describe(engine: &Engine, name: &str, difference: &Difference) -> String {
+    let Difference { output, before, now, place } = difference;
+    let file = match place.file.as_os_str().is_empty() {
+        true => String::new(),
+        false => format!(" in {}", place.file.display()),
+    };
+    let byte = place.byte.map_or_else(String::new, |byte| format!(" at byte {byte}"));
+    let kept = match now {
+        Some(now) => now.display().to_string(),
+        None => "not kept (--keep-failed keeps it)".to_owned(),
+    };
+    let lies = engine.physical(before).unwrap_or_default();
+    format!(
+        "'{name}' is not deterministic: made again from the same inputs, its output '{output}' differs from {before}, \
+         first{file}{byte}\n  before: {}\n  now: {kept}",
+        lies.display()
+    )
 }
 
 /// Evaluates a source to the derivations that the attribute paths name.
@@ -137,6 +184,7 @@ pub fn options(building: &Building, dry_run: bool, decide_all: bool) -> Result<B
             host_network: building.host_network,
         },
         decide_all,
+        check: false,
     })
 }
 

@@ -15,6 +15,9 @@ use crate::args::{Global, StoreCommand};
 use crate::fault::{Ended, status};
 use crate::progress::{Progress, Style, plain};
 
+/// A day in milliseconds.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// Looks after the store.
 pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
     let progress = Progress::start(Style { quiet: global.quiet, logs: false });
@@ -80,7 +83,7 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             }
             Err(Ended(status::ERROR).into())
         }
-        StoreCommand::Gc { dry_run, max_freed } => {
+        StoreCommand::Gc { dry_run, max_freed, trace_days } => {
             super::existing_store(global, &engine)?;
             drop(engine);
             let engine = super::engine(global, progress.events())?;
@@ -88,6 +91,7 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             let options = GcOptions {
                 dry_run: *dry_run,
                 max_freed_bytes: *max_freed,
+                trace_age_ms: Some(u64::from(*trace_days) * DAY_MS),
                 ..GcOptions::default()
             };
             let report = store.gc(&options)?;

@@ -4,13 +4,16 @@
 
 mod bounds;
 mod checks;
+mod compare;
 mod environment;
 mod log;
+mod mixture;
 mod profile;
 mod scratch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +24,8 @@ use floe_core::path::{OutputName, StorePath};
 use floe_sandbox::{End, Input, Limits, Network, Outcome, Policy, RootFs, Spawner, Spec};
 use floe_store::object::stage::{Address, Scratch};
 use floe_store::{
-    Batch, NewDerivation, NewTrace, Origin, Realisation, Store, StoreError, TempRoots, TraceKey,
+    Batch, NewDerivation, NewTrace, Origin, Prepared, Realisation, Store, StoreError, TempRoots,
+    TraceKey,
 };
 
 pub use bounds::{Bounds, MAX_DOWNLOAD_BYTES};
@@ -124,6 +128,28 @@ impl Local {
     }
 
     fn build(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure> {
+        let mut site = self.open(job, context)?;
+        let result = self.run_and_register(job, context, &mut site);
+        let failed = match &result {
+            Ok(done) => done.differences.iter().any(|difference| difference.now.is_none()),
+            Err(failure) => matches!(failure, Failure::Builder { .. }),
+        };
+        match result {
+            Ok(mut done) if failed && self.settings.keep_failed => {
+                self.keep_differing(job, context, site, &mut done);
+                Ok(done)
+            }
+            result => {
+                if failed && self.settings.keep_failed {
+                    self.keep(job, context, site);
+                }
+                result
+            }
+        }
+    }
+
+    /// Makes what a build needs before it starts.
+    fn open(&self, job: &Job, context: &Context<'_>) -> Result<Site, Failure> {
         let drv = &job.derivation;
         self.check_system(drv)?;
         let inputs = self.inputs(job)?;
@@ -135,20 +161,18 @@ impl Local {
         let dir = dir.removed_by(&self.remover);
         let log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
             .map_err(transient(&drv.name))?;
-        let mut site = Site { inputs, deriver, scratch, dir, log };
-        let result = self.run_and_register(job, context, &mut site);
-        if matches!(result, Err(Failure::Builder { .. })) && self.settings.keep_failed {
-            let note = match site.dir.keep(self.store.kept_dir()) {
-                Ok(place) => {
-                    format!("keeping the build directory of '{}' at {}", drv.name, place.display())
-                }
-                Err(error) => {
-                    format!("cannot keep the build directory of '{}': {error}", drv.name)
-                }
-            };
-            context.events.send(Event::Note(note));
-        }
-        result
+        Ok(Site { inputs, deriver, scratch, dir, log })
+    }
+
+    /// Leaves the directory of a build behind, and says where.
+    fn keep(&self, job: &Job, context: &Context<'_>, site: Site) -> Option<PathBuf> {
+        let name = &job.derivation.name;
+        let kept = site.dir.keep(self.store.kept_dir());
+        context.events.send(Event::Note(match &kept {
+            Ok(place) => format!("keeping the build directory of '{name}' at {}", place.display()),
+            Err(error) => format!("cannot keep the build directory of '{name}': {error}"),
+        }));
+        kept.ok()
     }
 
     fn run_and_register(
@@ -166,12 +190,15 @@ impl Local {
         };
         let cost = Cost { wall_ms: millis(started.elapsed()), cpu_ms: millis(cpu) };
         (context.builder_ended)();
-        self.register(job, site, cost)
+        let prepared = self.stage(job, site)?;
+        match &job.check {
+            Some(before) => self.compare(job, site, before, prepared, cost),
+            None => self.register(job, site, prepared, cost),
+        }
     }
 
-    /// Brings what the builder left into the store and makes it true, with its trace, in one
-    /// write.
-    fn register(&self, job: &Job, site: &Site, cost: Cost) -> Result<Done, Failure> {
+    /// Brings what the builder left into the store, where nobody knows of it yet.
+    fn stage(&self, job: &Job, site: &Site) -> Result<Vec<Prepared>, Failure> {
         let drv = &job.derivation;
         let fault = |error: StoreError| site.failure(&drv.name, error);
         let store_dir = site.dir.open_store().map_err(transient(&drv.name))?;
@@ -222,6 +249,18 @@ impl Local {
             Ok(closure.into_iter().map(|entry| (entry.path, entry.nar_size)).collect())
         })
         .map_err(|message| site.failure(&drv.name, message))?;
+        Ok(prepared)
+    }
+
+    /// Makes what was staged true, with its trace, in one write.
+    fn register(
+        &self,
+        job: &Job,
+        site: &Site,
+        prepared: Vec<Prepared>,
+        cost: Cost,
+    ) -> Result<Done, Failure> {
+        let drv = &job.derivation;
         let outputs: Outputs = drv
             .outputs
             .keys()
@@ -250,14 +289,14 @@ impl Local {
                 refs: drv.refs(),
             }],
             objects: prepared.iter().map(|prepared| prepared.object.clone()).collect(),
-            records: Vec::new(),
+            ..Batch::default()
         };
-        self.store.register(&batch).map_err(fault)?;
+        self.store.register(&batch).map_err(|error| site.failure(&drv.name, error))?;
         // Kept until the request ends: a collection beside us must not take what its targets
         // have not been rooted to yet.
         let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
         holds.extend(prepared.into_iter().map(|prepared| prepared.hold));
-        Ok(Done { outputs, cost })
+        Ok(Done { outputs, cost, differences: Vec::new() })
     }
 
     fn check_system(&self, drv: &Derivation) -> Result<(), Failure> {
@@ -303,6 +342,8 @@ impl Local {
         }
         let closure =
             self.store.closure(&direct).map_err(|error| builder_failure(&drv.name, error))?;
+        mixture::refuse(&self.store, &drv.name, &direct, &closure)
+            .map_err(|message| builder_failure(&drv.name, message))?;
         Ok(closure.into_iter().collect())
     }
 

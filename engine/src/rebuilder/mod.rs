@@ -32,9 +32,10 @@ pub struct Address {
 
 /// What is remembered of earlier builds: the build trace and the set of valid objects.
 pub trait Memo: Send + Sync {
-    /// The path that this resolved derivation's output had, if it was ever built with such a
-    /// root.
-    fn recall(&self, resolved: &Digest, root: RootKind, output: &OutputName) -> Option<StorePath>;
+    /// What each run of this resolved derivation with such a root gave as these outputs, the
+    /// preferred run first; more than one where the recipe is not deterministic. The objects may
+    /// be gone.
+    fn recall(&self, resolved: &Digest, root: RootKind, outputs: &[OutputName]) -> Vec<Outputs>;
     /// Whether the object is in the store.
     fn is_present(&self, path: &StorePath) -> bool;
 }
@@ -60,13 +61,9 @@ pub trait Rebuilder: Send + Sync {
         resolve(recipe, &self.kind(recipe), own.map(|own| &own.outputs), inputs)
     }
 
-    /// The outputs of an earlier build of the same resolved derivation.
-    fn recall(&self, memo: &dyn Memo, recipe: &Recipe, resolved: &Digest) -> Option<Outputs> {
-        recipe
-            .outputs
-            .iter()
-            .map(|name| Some((name.clone(), memo.recall(resolved, recipe.root_kind(), name)?)))
-            .collect()
+    /// The outputs of earlier runs of the same resolved derivation, the preferred run first.
+    fn recall(&self, memo: &dyn Memo, recipe: &Recipe, resolved: &Digest) -> Vec<Outputs> {
+        memo.recall(resolved, recipe.root_kind(), &recipe.outputs)
     }
 }
 

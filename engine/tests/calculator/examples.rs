@@ -68,19 +68,41 @@ fn a_real_change_goes_as_far_as_it_matters() {
     );
 }
 
+/// What was made is known though it is gone: it is made again for who runs, and for nobody else.
 #[test]
-fn a_lost_object_is_made_again_and_nothing_else() {
+fn a_lost_object_is_made_again_for_who_runs() {
+    let lose_base = |world: &mut World| {
+        world.shared.lock().lose(&["base"]);
+        world.db.advance_epoch();
+    };
+    check(Strategy::ContentAddressed, |_, world| lose_base(world), "ran []; asked []");
     check(
         Strategy::ContentAddressed,
-        |_, world| {
-            let mut state = world.shared.lock();
-            let base = state.objects.iter().find(|path| path.name() == "base").cloned();
-            state.collect(base.as_slice());
-            drop(state);
-            world.db.advance_epoch();
+        |specs, world| {
+            specs[1].comment = 1;
+            lose_base(world);
         },
-        "ran [base]; asked []",
+        "ran [base, mid]; asked [address mid, resolved mid]",
     );
+}
+
+/// The outputs of one derivation are lost and wanted one by one.
+#[test]
+fn an_output_is_made_again_for_its_own_users() {
+    let mut world = World::new(Strategy::ContentAddressed);
+    let mut specs = vec![
+        Spec { outputs: vec![0, 2], ..Spec::new("lib", 1, &[]) },
+        Spec::new("app", 0, &[0]),
+        Spec { deps: vec![(0, vec![0])], ..Spec::new("tool", 0, &[]) },
+        Spec::new("top", 0, &[1, 2]),
+    ];
+    world.request(&specs, &[3], 1);
+    world.shared.lock().lose(&["lib-dev"]);
+    world.db.advance_epoch();
+    specs[1].comment = 1;
+    assert_eq!(world.request(&specs, &[3], 1).ran, ["app"], "which reads what is there");
+    specs[2].comment = 1;
+    assert_eq!(world.request(&specs, &[3], 1).ran, ["lib", "tool"]);
 }
 
 #[test]
@@ -127,24 +149,6 @@ fn paths_are_enough_for_who_does_not_run() {
     drop(state);
     world.db.advance_epoch();
     assert_eq!(world.request(&specs, &[2], 1).ran, ["leaf"]);
-}
-
-/// A builder that gives something else than the trace says: its users are resolved against what
-/// is there, and the request after it has nothing to do.
-#[test]
-fn a_fickle_builder_is_survived() {
-    let mut world = World::new(Strategy::ContentAddressed);
-    let mut specs = fixture();
-    world.shared.lock().fickle.insert("base".to_owned());
-    world.request(&specs, &[3], 1);
-    world.shared.lock().objects.retain(|path| path.name() != "base");
-    specs[1].comment = 1;
-    world.db.advance_epoch();
-    let request = world.request(&specs, &[3], 1);
-    assert!(request.outcome.diverged);
-    assert_eq!(request.ran[..2], ["base", "mid"]);
-    assert!(request.outcome.is_complete(&request.graph));
-    assert_eq!(world.request(&specs, &[3], 1).ran, Vec::<String>::new());
 }
 
 /// A node that was cut off is known again as it was, and so is everything above it; what moved is

@@ -1,8 +1,7 @@
 //! The engine beside the models of the literature: random graphs and histories built by both, the sets of what ran and the
 //! results compared. The models know nothing of the engine. Left out are failures, which are values in a model and no
-//! results in the engine, and the loss of one output alone: the engine makes a derivation again when any output is missing
-//! that somebody in the graph uses, be it for a user that does not run. Losses are held content-addressed alone, where equal
-//! contents are one object for the engine as well; a model's store finds them by content even where paths come from inputs.
+//! results in the engine. Losses are held content-addressed alone, where equal contents are one object for the engine as
+//! well; a model's store finds them by content even where paths come from inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,14 +50,20 @@ fn agree(history: &History, strategy: Strategy, jobs: usize) -> Result<(), TestC
     let mut oracle = model(strategy);
     let mut world = World::new(strategy);
     let mut latest: BTreeMap<Output, StorePath> = BTreeMap::new();
+    let mut wanted_last: &[u16] = &[];
     for turn in &history.turns {
         for happening in &turn.happenings {
             sums.apply(happening);
             match happening {
                 Happening::Restart => world.restart(),
-                Happening::Lost(step) => {
-                    oracle.lose(&sums, *step);
-                    let lost = latest.iter().filter(|((of, _), _)| of == step);
+                Happening::Lost(step, outputs) => {
+                    // A model takes an output out of what a step made when somebody wants it, and
+                    // the engine when it is made: all are taken where all were wanted last.
+                    let all: Vec<u8> = sums.outputs(*step).iter().map(|output| output.1).collect();
+                    let outputs = if wanted_last.contains(step) { outputs } else { &all };
+                    oracle.lose(*step, outputs);
+                    let is_lost = |(of, output): &Output| of == step && outputs.contains(output);
+                    let lost = latest.iter().filter(|(output, _)| is_lost(output));
                     lost.for_each(|(_, path)| {
                         world.shared.lock().objects.remove(path);
                     });
@@ -67,6 +72,7 @@ fn agree(history: &History, strategy: Strategy, jobs: usize) -> Result<(), TestC
                 _ => {}
             }
         }
+        wanted_last = &turn.targets;
         let targets: Vec<usize> = turn.targets.iter().map(|step| usize::from(*step)).collect();
         let wanted = sums.closure(&turn.targets);
         let request = world.request(&specs(&sums, &wanted), &targets, jobs);

@@ -16,7 +16,6 @@ pub struct Reference<'a> {
     strategy: Strategy,
     pub state: State,
     addresses: Vec<Option<Address>>,
-    used: Vec<Vec<OutputName>>,
     paths: Vec<Option<Option<Outputs>>>,
     results: HashMap<Digest, Option<Outputs>>,
 }
@@ -26,7 +25,6 @@ impl<'a> Reference<'a> {
     pub fn run(graph: &'a Graph, strategy: Strategy, mut state: State) -> Reference<'a> {
         state.log.clear();
         let mut addresses: Vec<Option<Address>> = Vec::new();
-        let mut used = vec![Vec::new(); graph.len()];
         for (_, node) in graph.nodes() {
             let rebuilder = strategy.rebuilder();
             let inputs: Vec<Option<&Address>> = match rebuilder.addresses_by_inputs() {
@@ -34,18 +32,12 @@ impl<'a> Reference<'a> {
                 false => Vec::new(),
             };
             addresses.push(rebuilder.address(node.recipe, &inputs));
-            for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
-                used[dep.index()].extend(uses.outputs.iter().cloned());
-            }
-        }
-        for target in &graph.targets {
-            used[target.node.index()].extend(target.outputs.iter().cloned());
         }
         let paths = vec![None; graph.len()];
         let mut reference =
-            Reference { graph, strategy, state, addresses, used, paths, results: HashMap::new() };
+            Reference { graph, strategy, state, addresses, paths, results: HashMap::new() };
         for target in &graph.targets {
-            reference.objects(target.node);
+            reference.objects(target.node, &target.outputs);
         }
         reference
     }
@@ -69,7 +61,7 @@ impl<'a> Reference<'a> {
         let found = match &self.addresses[ix.index()] {
             Some(address) => Some(address.outputs.clone()),
             None => match self.key(ix) {
-                Some(key) => self.traced(ix, key).or_else(|| self.execute(ix)),
+                Some(key) => self.traced(key).or_else(|| self.execute(ix)),
                 None => None,
             },
         };
@@ -77,12 +69,8 @@ impl<'a> Reference<'a> {
         found
     }
 
-    fn traced(&self, ix: NodeIx, key: Digest) -> Option<Outputs> {
-        let outputs = self.graph.node(ix).recipe.outputs.iter();
-        let traces = &self.state.traces;
-        outputs
-            .map(|name| Some((name.clone(), traces.get(&(key, name.clone()))?.clone())))
-            .collect()
+    fn traced(&self, key: Digest) -> Option<Outputs> {
+        self.state.traces.get(&key)?.first().cloned()
     }
 
     fn derivation(&mut self, ix: NodeIx) -> Option<floe_core::drv::Derivation> {
@@ -98,16 +86,16 @@ impl<'a> Reference<'a> {
         Some(key(&self.derivation(ix)?))
     }
 
-    fn objects(&mut self, ix: NodeIx) -> bool {
+    fn objects(&mut self, ix: NodeIx, names: &[OutputName]) -> bool {
         let Some(outputs) = self.paths(ix) else { return false };
-        let here =
-            self.used[ix.index()].iter().all(|name| self.state.objects.contains(&outputs[name]));
+        let here = names.iter().all(|name| self.state.objects.contains(&outputs[name]));
         here || self.execute(ix).is_some()
     }
 
     fn execute(&mut self, ix: NodeIx) -> Option<Outputs> {
-        let deps = self.graph.node(ix).deps;
-        let missing = deps.iter().filter(|&&dep| !self.objects(dep)).count();
+        let node = self.graph.node(ix);
+        let deps = node.deps.iter().zip(&node.recipe.deps);
+        let missing = deps.filter(|(dep, uses)| !self.objects(**dep, &uses.outputs)).count();
         if missing > 0 {
             return None;
         }

@@ -15,7 +15,7 @@ use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
 use floe_engine::rebuilder::{Memo, Strategy};
 use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
-use floe_engine::resolve::Outputs;
+use floe_engine::resolve::{Outputs, key};
 use floe_engine::schedule::{Options, Outcome, Scheduler};
 use floe_engine::tasks::Tasks;
 
@@ -113,14 +113,17 @@ pub fn graph(specs: &[Spec], targets: &[usize]) -> Graph {
 /// What is remembered between requests.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    pub traces: BTreeMap<(Digest, OutputName), StorePath>,
+    /// What each run of a key gave, the preferred run first.
+    pub traces: BTreeMap<Digest, Vec<Outputs>>,
     pub objects: BTreeSet<StorePath>,
     /// The number that every object ever made holds.
     pub values: HashMap<StorePath, u32>,
     /// Derivations whose builders fail, by name.
     pub failing: HashSet<String>,
-    /// Derivations whose builders give another number each time, by name.
+    /// Outputs that are another number each time, by the names of their objects.
     pub fickle: HashSet<String>,
+    /// Whether any of them was ever made.
+    pub was_fickle: bool,
     /// Cancels the request when so many more builders have run.
     pub cancel: Option<(usize, Cancel)>,
     /// How many builders ever ran.
@@ -145,34 +148,53 @@ impl State {
         if self.failing.contains(&drv.name) {
             return None;
         }
-        if self.fickle.contains(&drv.name) {
-            sum += self.runs * 3;
-        }
         let outputs: Outputs = drv
             .outputs
             .keys()
             .map(|output| {
                 let nth = OUTPUTS.iter().position(|known| *known == output.as_str());
-                let modulus = if self.fickle.contains(&drv.name) { u32::MAX } else { 3 };
-                let value = (sum + nth.expect("one of ours") as u32) % modulus;
+                let sum = sum + nth.expect("one of ours") as u32;
+                let name = output.path_name(&drv.name);
+                self.was_fickle |= self.fickle.contains(&name);
+                let value = match self.fickle.contains(&name) {
+                    true => sum + self.runs,
+                    false => sum % 3,
+                };
                 let path = match own.and_then(|own| own.get(output)) {
                     Some(path) => path.clone(),
-                    None => address_of(&output.path_name(&drv.name), value),
+                    None => address_of(&name, value),
                 };
                 self.values
                     .insert(path.clone(), if drv.name.starts_with("fixed") { 1 } else { value });
                 self.objects.insert(path.clone());
-                self.traces.insert((key, output.clone()), path.clone());
                 (output.clone(), path)
             })
             .collect();
+        let runs = self.traces.entry(key).or_default();
+        if !runs.contains(&outputs) {
+            runs.push(outputs.clone());
+        }
         Some(outputs)
     }
 
-    /// Removes objects and the traces that lead to them, as a collection does.
-    pub fn collect(&mut self, gone: &[StorePath]) {
+    /// Removes the objects of these names; what is known of them stays, as in a collection.
+    pub fn lose(&mut self, names: &[&str]) {
+        self.objects.retain(|path| !names.contains(&path.name()));
+    }
+
+    /// Removes objects and the runs that gave them.
+    pub fn forget(&mut self, gone: &[StorePath]) {
         self.objects.retain(|path| !gone.contains(path));
-        self.traces.retain(|_, path| !gone.contains(path));
+        let is_gone = |outputs: &Outputs| outputs.values().any(|path| gone.contains(path));
+        self.traces.values_mut().for_each(|runs| runs.retain(|outputs| !is_gone(outputs)));
+        self.traces.retain(|_, runs| !runs.is_empty());
+    }
+
+    /// Prefers a run.
+    fn prefer(&mut self, key: &Digest, outputs: &Outputs) {
+        if let Some(runs) = self.traces.get_mut(key) {
+            runs.sort_by_key(|run| run != outputs);
+        }
     }
 }
 
@@ -192,8 +214,8 @@ impl Shared {
 }
 
 impl Memo for Shared {
-    fn recall(&self, resolved: &Digest, _: RootKind, output: &OutputName) -> Option<StorePath> {
-        self.lock().traces.get(&(*resolved, output.clone())).cloned()
+    fn recall(&self, resolved: &Digest, _: RootKind, _: &[OutputName]) -> Vec<Outputs> {
+        self.lock().traces.get(resolved).cloned().unwrap_or_default()
     }
 
     fn is_present(&self, path: &StorePath) -> bool {
@@ -220,7 +242,7 @@ impl Executor for Shared {
             *left -= 1;
         }
         match state.run(&job.derivation, job.key, job.own.as_ref()) {
-            Some(outputs) => Ok(Done { outputs, cost: Cost::default() }),
+            Some(outputs) => Ok(Done { outputs, cost: Cost::default(), differences: Vec::new() }),
             None => Err(Failure::Builder {
                 message: "it fails".to_owned(),
                 log_tail: Vec::new(),
@@ -305,8 +327,9 @@ impl World {
         let (graph, nodes, recipes) =
             (Arc::clone(&entered.graph), entered.nodes.clone(), entered.recipes.clone());
         self.tasks.keep(&self.db, entered, &outcome);
-        if outcome.diverged {
-            self.db.advance_epoch();
+        if outcome.builders_run > 0 {
+            let mut state = self.shared.lock();
+            outcome.choices.iter().for_each(|(key, _, outputs)| state.prefer(key, outputs));
         }
         let after = self.db.counts();
         let log = self.shared.lock().log.clone();
@@ -324,6 +347,37 @@ impl World {
             },
             nodes,
             recipes,
+        }
+    }
+}
+
+impl Request {
+    /// Whether every result rests on the others as they are: each key denotes one and the same
+    /// outputs, and each node's key is made from what its inputs are for everybody.
+    pub fn assert_whole(&self, world: &World) {
+        let rebuilder = world.strategy.rebuilder();
+        let mut denoted: HashMap<Digest, &Outputs> = HashMap::new();
+        for (ix, node) in self.graph.nodes() {
+            let of = |ix: &NodeIx| self.outcome.outputs[ix.index()].as_deref();
+            let inputs: Option<Vec<&Outputs>> = node.deps.iter().map(of).collect();
+            let (Some(inputs), Some(outputs)) = (inputs, of(&ix)) else { continue };
+            if self.outcome.addressed[ix.index()] {
+                continue;
+            }
+            let name = &node.recipe.name;
+            let resolved = key(&rebuilder.resolve(node.recipe, None, &inputs));
+            assert_eq!(self.outcome.keys[ix.index()], Some(resolved), "what '{name}' rests on");
+            assert_eq!(*denoted.entry(resolved).or_insert(outputs), outputs, "two of '{name}'");
+            let state = world.shared.lock();
+            assert!(state.traces[&resolved].contains(outputs), "no run of '{name}' gave these");
+        }
+        for target in &self.graph.targets {
+            let outputs = self.outcome.outputs[target.node.index()].as_deref();
+            let is_complete = self.outcome.is_complete(&self.graph);
+            for name in target.outputs.iter().filter(|_| is_complete) {
+                let path = outputs.and_then(|outputs| outputs.get(name)).expect("it is complete");
+                assert!(world.shared.lock().objects.contains(path), "{path} is not there");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use floe_core::path::OutputName;
 use floe_store::{Fault, GcOptions, Mode, Open, Store, VerifyOptions};
 
 use crate::fixture::{World, check_invariants, message, prepare, trace};
@@ -25,7 +26,9 @@ fn what_no_root_reaches_goes() {
     assert_eq!(world.store.epoch(), epoch);
 
     let report = world.gc();
-    assert_eq!((&report.deleted, report.kept, report.traces), (&vec![c.clone()], 2, 1));
+    assert_eq!((&report.deleted, report.kept, report.traces), (&vec![c.clone()], 2, 0));
+    let known = world.store.trace_get(&trace(1, &c).key, &OutputName::out()).expect("reads");
+    assert_eq!(known.map(|known| known.path), Some(c.clone()), "what it was is known still");
     assert!(!world.store.physical(&c).exists());
     assert!(report.freed_bytes > 0 && report.links > 0, "{report:?}");
     assert_eq!(world.store.epoch(), epoch + 1);
@@ -38,6 +41,47 @@ fn what_no_root_reaches_goes() {
     let world = world.reopen();
     assert_eq!(world.store.epoch(), epoch + 2);
     assert!(!world.store.recovered().was_unclean);
+}
+
+/// A run is forgotten as a whole: the outputs of another are not put in the place of its own.
+#[test]
+fn old_runs_are_forgotten_whole() {
+    let world = World::new();
+    let names = ["out", "dev"].map(|name| OutputName::new(name).expect("is a name"));
+    let run = |moment: u64, objects: [&str; 2]| {
+        let traces = names.iter().zip(objects).map(|(output, object)| {
+            let mut trace = trace(1, &world.add(object, &[]));
+            trace.output = output.clone();
+            trace.realisation.at_ms = moment;
+            trace
+        });
+        let batch = floe_store::Batch { traces: traces.collect(), ..Default::default() };
+        world.store.register(&batch).expect("registers")
+    };
+    run(1, ["out1", "dev"]);
+    run(2, ["out2", "dev"]);
+    let key = trace(1, &world.add("out1", &[])).key;
+    let runs = || world.store.runs(&key, &names).expect("reads");
+    assert_eq!(runs().len(), 2);
+    assert_eq!(world.store.divergences().expect("reads").len(), 1, "dev is the same in both");
+    let [first, second] = [runs()[0].clone(), runs()[1].clone()];
+    let both = first.values().chain(second.values());
+    assert!(world.store.mixture(both).expect("reads").is_some());
+    assert_eq!(world.store.mixture(first.values()).expect("reads"), None);
+    world.store.prefer(&key, &second).expect("writes");
+    assert_eq!(runs(), [second.clone(), first.clone()]);
+
+    world.root_link("result", &second[&names[0]]);
+    let forget_all = GcOptions { trace_age_ms: Some(0), ..GcOptions::default() };
+    let report = world.store.gc(&forget_all).expect("collects");
+    assert_eq!(
+        (report.deleted.len(), report.traces),
+        (2, 2),
+        "dev and out1 go, and the run of out1"
+    );
+    assert_eq!(runs(), [second], "the other is whole: dev is known, though it is gone");
+    assert_eq!(world.store.divergences().expect("reads"), []);
+    check_invariants(&world.store);
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! What will certainly run and what may run, told before anything does.
+
+use std::collections::HashSet;
+
+use super::{Scheduler, State};
+use crate::graph::NodeIx;
+
+impl Scheduler<'_> {
+    /// The bounds of what runs; see [`Outcome::certain`](super::Outcome::certain) and
+    /// [`Outcome::possible`](super::Outcome::possible).
+    pub(super) fn bounds(&self) -> (Vec<NodeIx>, Vec<NodeIx>) {
+        let mut certain = Vec::new();
+        let mut possible = Vec::new();
+        let mut keys = HashSet::new();
+        let mut addresses = HashSet::new();
+        let mut reached = vec![false; self.graph.len()];
+        let mut stack = Vec::new();
+        for (ix, _) in self.graph.nodes() {
+            let at = ix.index();
+            match self.states[at] {
+                State::Blocked(_) | State::Ready => {
+                    reached[at] = true;
+                    // Two of one key share a run; two of one address may find it there.
+                    let shares = self.keys[at].is_some_and(|key| !keys.insert(key));
+                    let here = self.outputs[at].as_ref().is_some_and(|own| !addresses.insert(own));
+                    match (shares, here) {
+                        (true, _) => {}
+                        (false, true) => possible.push(ix),
+                        (false, false) => certain.push(ix),
+                    }
+                }
+                State::Waiting if self.asked[at] => stack.push(ix),
+                _ => {}
+            }
+        }
+        // Whoever may run needs the objects that it uses of its inputs, and they may be gone.
+        while let Some(ix) = stack.pop() {
+            let at = ix.index();
+            if !std::mem::replace(&mut reached[at], true) {
+                possible.push(ix);
+                for (nth, &dep) in self.deps(ix).iter().enumerate() {
+                    if !reached[dep.index()] && !self.are_here(dep, self.used(ix, nth)) {
+                        stack.push(dep);
+                    }
+                }
+            }
+        }
+        possible.sort_unstable();
+        (certain, possible)
+    }
+}

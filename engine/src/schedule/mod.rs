@@ -1,0 +1,225 @@
+//! The scheduler: suspending in the words of Build Systems à la Carte, driven from the bottom.
+//! One thread owns all state and asks the queries; worker threads run jobs and hold no database
+//! handle. Inputs come first everywhere, so nothing blocks and nothing recurses, and a result
+//! that equals the old one stops here: its dependants resolve to a key that the trace knows.
+//!
+//! A request goes by rounds, of which there is nearly always one. Within a round every key denotes
+//! one and the same outputs; when a builder gives something else than it gave before and the
+//! former objects are not to be had, the round ends, and what rests on them is resolved again.
+//! [`known`] finds out what is known, [`demand`] asks for what is wanted, [`run`] runs it,
+//! [`choice`] chooses among realisations.
+
+mod bounds;
+mod choice;
+mod demand;
+mod known;
+mod names;
+mod run;
+mod state;
+mod worker;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use floe_core::hash::Digest;
+
+pub use state::{Divergence, Options, Outcome, State};
+
+use crate::cancel::Cancel;
+use crate::db::{Database, Node};
+use crate::event::{Event, Events};
+use crate::graph::{Graph, NodeIx, Shape};
+use crate::job::{Cost, Difference, Executor, Failure};
+use crate::rebuilder::{Memo, Strategy};
+use crate::recipe::RootKind;
+use crate::resolve::Outputs;
+use crate::tasks::{Entered, Known};
+use names::Names;
+
+/// Carries out a request.
+pub struct Scheduler<'a> {
+    graph: &'a Graph,
+    shape: &'a Shape,
+    nodes: &'a [Node],
+    db: &'a mut Database,
+    memo: Arc<dyn Memo>,
+    strategy: Strategy,
+    events: &'a Events,
+    cancel: &'a Cancel,
+    options: Options,
+    started: std::time::Instant,
+    /// Whether nothing was known of each node, or it was edited, as the round began.
+    stale: Vec<bool>,
+    states: Vec<State>,
+    outputs: Vec<Option<Arc<Outputs>>>,
+    keys: Vec<Option<Digest>>,
+    addressed: Vec<bool>,
+    /// Whether the outputs of each node are not those that its users were last resolved against.
+    moved: Vec<bool>,
+    /// Whether somebody wants anything of each node: to know its outputs' paths at least, so that a
+    /// user can be resolved.
+    asked: Vec<bool>,
+    /// The outputs whose objects somebody wants, because a user will run or it is a target.
+    wanted: Vec<Names>,
+    /// Of a node that waits.
+    unknown_inputs: Vec<u32>,
+    /// When each node that was present was last found to have to run, for an output that somebody
+    /// else wants; and when each node that must run last counted the inputs that it waits for.
+    lost_at: Vec<u32>,
+    counted_at: Vec<u32>,
+    moment: u32,
+    start_ms: Vec<Option<u64>>,
+    builders_run: u64,
+    /// Nodes that share a resolved derivation with one that is running.
+    in_flight: HashMap<Digest, Vec<NodeIx>>,
+    /// What came of every job of this request.
+    finished: HashMap<Digest, Result<Arc<Outputs>, Failure>>,
+    /// Whose jobs those were, with what they cost.
+    ran: Vec<(Digest, NodeIx, Cost)>,
+    failed: Vec<NodeIx>,
+    ready: BinaryHeap<(u32, Reverse<NodeIx>)>,
+    /// Nodes that were just asked for: whether their inputs will come, and how many they wait
+    /// for, is counted once everything has been asked for.
+    fresh: Vec<NodeIx>,
+    /// A key denotes other outputs than nodes of this round were resolved against.
+    rechosen: bool,
+    /// What keys denote by choice.
+    choices: HashMap<Digest, (RootKind, Arc<Outputs>)>,
+    /// Of keys about which there was a choice, the outputs that somebody ever wanted.
+    needed: HashMap<Digest, Names>,
+    divergences: Vec<Divergence>,
+    /// Whether targets run although they are present, to be compared.
+    checking: bool,
+    /// What that showed.
+    differences: Vec<(NodeIx, Difference)>,
+    stopping: bool,
+}
+
+impl<'a> Scheduler<'a> {
+    /// A scheduler for a graph that was entered into the database. It takes what is known from
+    /// the former request; a second one for the same graph knows nothing.
+    pub fn new(
+        entered: &'a mut Entered,
+        db: &'a mut Database,
+        events: &'a Events,
+        cancel: &'a Cancel,
+        options: Options,
+    ) -> Self {
+        let known = entered.known.take();
+        let Entered { graph, shape, nodes, .. } = &*entered;
+        let count = graph.len();
+        let Known { stale, states, outputs, keys, addressed } =
+            known.unwrap_or_else(|| Known::nothing(count));
+        Scheduler {
+            graph,
+            shape,
+            nodes,
+            memo: Arc::clone(db.memo()),
+            strategy: db.strategy(),
+            db,
+            events,
+            cancel,
+            options,
+            started: std::time::Instant::now(),
+            stale,
+            states,
+            outputs,
+            keys,
+            addressed,
+            moved: vec![false; count],
+            asked: vec![false; count],
+            wanted: vec![Names::default(); count],
+            unknown_inputs: vec![0; count],
+            lost_at: vec![0; count],
+            counted_at: vec![0; count],
+            moment: 0,
+            start_ms: vec![None; count],
+            builders_run: 0,
+            in_flight: HashMap::new(),
+            finished: HashMap::new(),
+            ran: Vec::new(),
+            failed: Vec::new(),
+            ready: BinaryHeap::new(),
+            fresh: Vec::new(),
+            rechosen: false,
+            choices: HashMap::new(),
+            needed: HashMap::new(),
+            divergences: Vec::new(),
+            checking: false,
+            differences: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    /// Lets targets that are there be made again, to see whether they come out the same.
+    pub fn check_targets(&mut self) {
+        self.checking = true;
+    }
+
+    fn users(&self, ix: NodeIx) -> &'a [NodeIx] {
+        self.shape.dependants.of(ix)
+    }
+
+    fn deps(&self, ix: NodeIx) -> &'a [NodeIx] {
+        self.graph.node(ix).deps
+    }
+
+    /// The outputs of its `nth` input that a node uses.
+    fn used(&self, ix: NodeIx, nth: usize) -> Names {
+        let node = self.graph.node(ix);
+        Names::of(self.graph.node(node.deps[nth]).recipe, &node.recipe.deps[nth].outputs)
+    }
+
+    /// Whether a node's outputs are known, and these are in the store.
+    fn are_here(&self, ix: NodeIx, names: Names) -> bool {
+        let Some(outputs) = &self.outputs[ix.index()] else { return false };
+        self.are_present(ix, names, outputs)
+    }
+
+    /// Whether these outputs of a node would be in the store, if it had these paths.
+    fn are_present(&self, ix: NodeIx, names: Names, outputs: &Outputs) -> bool {
+        let is_present =
+            |name: &_| outputs.get(name).is_some_and(|path| self.memo.is_present(path));
+        names.all(self.graph.node(ix).recipe, is_present)
+    }
+
+    /// Whether everything that was asked for is there already.
+    pub fn is_finished(&self) -> bool {
+        self.graph.targets.iter().all(|target| self.states[target.node.index()].is_present())
+    }
+
+    /// Runs what must run.
+    pub fn run(mut self, executor: &dyn Executor) -> Outcome {
+        let (certain, possible) = self.bounds();
+        let done = self.states.iter().filter(|state| state.outputs_known()).count();
+        self.events.send(Event::Planned {
+            total: self.graph.len(),
+            done,
+            certain: certain.len(),
+            possible: possible.len(),
+        });
+        while !self.options.dry_run && !self.is_finished() {
+            self.drive(executor);
+            if !self.rechosen {
+                break;
+            }
+            self.begin_again();
+        }
+        self.say_what_ran();
+        let choices = self.choices.into_iter().map(|(key, (root, outputs))| (key, root, outputs));
+        Outcome {
+            states: self.states,
+            outputs: self.outputs,
+            keys: self.keys,
+            addressed: self.addressed,
+            start_ms: self.start_ms,
+            builders_run: self.builders_run,
+            certain,
+            possible,
+            divergences: self.divergences,
+            differences: self.differences,
+            choices: choices.collect(),
+        }
+    }
+}
