@@ -63,6 +63,8 @@ pub enum Command {
     Explain(Explain),
     /// Set what requests decided side by side, from the files that `floe build --report` wrote
     Report(Report),
+    /// Run a script of edits under several rebuilders and schedulers, side by side
+    Matrix(Matrix),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -148,9 +150,15 @@ pub struct NixFace {
 #[derive(Debug, Clone, Args)]
 pub struct Building {
     /// The rebuilder: content-addressed (early cutoff), input-addressed (plain Nix, floating
-    /// derivations included), or as-written (Nix with ca-derivations; what `nix-build` means)
+    /// derivations included), or as-written (Nix with ca-derivations; what `nix-build` means). For
+    /// comparison, those of the literature: dirty-bit, verifying, step, constructive,
+    /// deep-constructive, depth-1 to depth-9
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// What becomes of an evaluation that wants to read what is not built: it waits (suspending), is
+    /// given up and begins again (restarting), or is refused (topological)
+    #[arg(long, default_value = "suspending", value_name = "NAME")]
+    pub scheduler: floe_engine::scheduling::Scheduling,
     /// Builders at the same time [default: the number of processors]
     #[arg(long = "max-jobs", short = 'j', value_name = "N")]
     pub jobs: Option<usize>,
@@ -201,6 +209,7 @@ impl Building {
     pub fn plain(rebuilder: floe_engine::rebuilder::Strategy) -> Building {
         Building {
             rebuilder,
+            scheduler: floe_engine::scheduling::Scheduling::default(),
             jobs: None,
             cores: None,
             keep_going: false,
@@ -388,6 +397,28 @@ pub struct Report {
     #[arg(required = true, value_name = "[LABEL=]FILE")]
     pub files: Vec<String>,
     /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `floe matrix`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A script has a line 'build: ARGUMENTS' with what every step builds, then a line for each \
+                        step: 'NAME: ARGUMENTS' builds with more arguments, 'NAME: $ COMMAND' runs a shell \
+                        command first, in a copy of the script's directory."
+)]
+pub struct Matrix {
+    /// The script of edits
+    #[arg(value_name = "SCRIPT")]
+    pub script: PathBuf,
+    /// Only this rebuilder; may be given again [default: all, traces deeper than depth-2 apart]
+    #[arg(long, value_name = "NAME")]
+    pub rebuilder: Vec<floe_engine::rebuilder::Strategy>,
+    /// Under this scheduler; may be given again [default: suspending]
+    #[arg(long, value_name = "NAME")]
+    pub scheduler: Vec<floe_engine::scheduling::Scheduling>,
+    /// Print every step's figures as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -13,7 +13,9 @@ use floe_lang::syntax::lint::{Level, Lints};
 
 use crate::args::{Building, Global, NixFace, ProfileFormat, Source};
 use crate::command;
-use crate::command::build::{begin, carry_out, evaluate, fail_if_failed, link, options, results};
+use crate::command::build::{
+    begin, carry_out, check, evaluate, fail_if_failed, link, options, results,
+};
 use crate::evaluate::Evaluation;
 use crate::nixconf::Conf;
 use crate::progress::{Progress, Style};
@@ -116,6 +118,9 @@ struct NixBuild {
     /// Say what would be built
     #[arg(long)]
     dry_run: bool,
+    /// Build again what is built, and fail where it differs
+    #[arg(long, conflicts_with = "dry_run")]
+    check: bool,
 }
 
 /// nix-instantiate, as floe understands it.
@@ -297,13 +302,16 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
     let mut all = Vec::new();
     let mut engine = None;
     for source in args.common.sources()? {
-        let progress =
-            Progress::start(Style { quiet: global.quiet, logs: building.print_build_logs });
+        let style = Style { quiet: global.quiet, logs: building.print_build_logs };
+        let progress = Progress::start(style);
         let mut this = command::engine(&global, progress.events())?;
         let options = options(&building, args.dry_run, false)?;
         let (drvs, targets) = evaluate(&this, &source, &args.common.attrs, &options)?;
         let built = carry_out(&mut this, &drvs, &targets, &options, progress)?;
         fail_if_failed(&built, global.quiet)?;
+        if args.check {
+            check(&global, &mut this, &drvs, &targets, &options, style)?;
+        }
         all.extend(results(&built, &targets));
         engine = Some(this);
     }

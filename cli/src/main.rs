@@ -56,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Log(args) => command::inspect::log(global, &args),
         Command::Explain(args) => command::explain::explain(global, &args),
         Command::Report(args) => command::report::report(&args),
+        Command::Matrix(args) => command::matrix::matrix(&args),
         Command::Store(args) => command::store::store(global, &args),
         Command::Seed(args) => command::seed::seed(global, &args),
         Command::Doctor(args) => command::doctor::doctor(&args),

@@ -16,6 +16,7 @@ use crate::import::Wanted;
 use crate::job::Failure;
 use crate::local::Profiles;
 use crate::schedule::State;
+use crate::scheduling::{Restarts, Scheduling};
 
 /// What stops a build, and what must live as long as it can be stopped.
 pub type Watch = (Cancel, Box<dyn Any>);
@@ -25,6 +26,7 @@ pub struct Builds {
     options: BuildOptions,
     watch: Box<dyn Fn() -> Watch + Send + Sync>,
     profiles: Profiles,
+    restarts: Arc<Restarts>,
 }
 
 impl Builds {
@@ -33,12 +35,13 @@ impl Builds {
         mut options: BuildOptions,
         watch: Box<dyn Fn() -> Watch + Send + Sync>,
         profiles: Profiles,
+        restarts: Arc<Restarts>,
     ) -> Builds {
         // A dry run must evaluate too, and what it evaluates may hang on these.
         options.schedule.dry_run = false;
         options.decide_all = false;
         options.check = false;
-        Builds { options, watch, profiles }
+        Builds { options, watch, profiles, restarts }
     }
 
     /// Builds the outputs and gives the path to read each one at.
@@ -51,6 +54,14 @@ impl Builds {
         graph: &Arc<DrvGraph>,
         outputs: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError> {
+        if self.options.scheduling == Scheduling::Topological {
+            return Err(HostError::Unsupported {
+                what: format!("importing from the derivation '{}'", graph.node(outputs[0].0).name),
+                why: "the topological scheduler must know what depends on what before anything runs; choose \
+                      --scheduler suspending or restarting"
+                    .to_owned(),
+            });
+        }
         let wanted: Vec<Wanted> = outputs
             .iter()
             .map(|&(drv, output)| {
@@ -82,6 +93,15 @@ impl Builds {
                 {
                     host.aliases().add(graph, *id, evaluated, real.clone());
                 }
+            }
+        }
+        if self.options.scheduling == Scheduling::Restarting {
+            let mut names = Vec::with_capacity(outputs.len());
+            for &(drv, output) in outputs {
+                names.push(format!("{}!{output}", graph.drv_path(drv).map_err(failed)?));
+            }
+            if self.restarts.built(names) {
+                return Err(failed("what was imported is built; evaluation begins again"));
             }
         }
         let mut paths = Vec::with_capacity(outputs.len());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
-use floe_store::{Store, StoreError, TraceKey};
+use floe_store::{Batch, Store, StoreError, TraceKey};
 
 use crate::builds::{Builds, Watch};
 use crate::cancel::Cancel;
@@ -26,6 +26,7 @@ use crate::memo::{EmptyMemo, StoreMemo};
 use crate::rebuilder::{Memo, Strategy};
 use crate::record::Record;
 use crate::schedule::{Options, Outcome, Scheduler};
+use crate::scheduling::{Restarts, Scheduling};
 use crate::slot::Slot;
 use crate::tasks::{Entered, Tasks};
 
@@ -69,6 +70,8 @@ pub struct BuildOptions {
     pub decide_all: bool,
     /// Make targets that are there again, and compare.
     pub check: bool,
+    /// What becomes of an evaluation that wants to read what is not built.
+    pub scheduling: Scheduling,
 }
 
 /// What came of a request.
@@ -98,6 +101,7 @@ pub struct Engine {
     read: Option<Arc<Store>>,
     /// The epoch of that store in which it began to.
     read_epoch: Option<u64>,
+    restarts: Arc<Restarts>,
 }
 
 impl Engine {
@@ -129,7 +133,8 @@ impl Engine {
         let db = Database::new(memo(read.as_ref(), &profiles), Strategy::default());
         let read_epoch = read.as_ref().map(|store| store.epoch());
         let tasks = Tasks::default();
-        Engine { slot, events, digests, host, profiles, db, tasks, read, read_epoch }
+        let restarts = Arc::default();
+        Engine { slot, events, digests, host, profiles, db, tasks, read, read_epoch, restarts }
     }
 
     /// An engine over the same opening of the store, for a request in the middle of another.
@@ -150,7 +155,14 @@ impl Engine {
         options: BuildOptions,
         watch: impl Fn() -> Watch + Send + Sync + 'static,
     ) {
-        self.host.set_builds(Builds::new(options, Box::new(watch), self.profiles.clone()));
+        let restarts = Arc::clone(&self.restarts);
+        let builds = Builds::new(options, Box::new(watch), self.profiles.clone(), restarts);
+        self.host.set_builds(builds);
+    }
+
+    /// The evaluations that are to begin again because something was built for them.
+    pub fn restarts(&self) -> &Restarts {
+        &self.restarts
     }
 
     /// Evaluation's host.
@@ -233,6 +245,7 @@ impl Engine {
         let outcome = Arc::new(self.carry_out(&mut entered, materials, options, cancel)?);
         let decided = self.keep_decisions(&entered, &outcome, options)?;
         self.keep_choices(&outcome)?;
+        self.keep_memories(&outcome)?;
         if let Some(store) = self.store() {
             self.digests.keep(&store)?;
             // What is about to be reported as built stays so.
@@ -262,20 +275,15 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Outcome, EngineError> {
-        let schedule = options.schedule.clone();
         let mut scheduler =
-            Scheduler::new(entered, &mut self.db, &self.events, cancel, schedule.clone());
-        if options.check {
-            scheduler.check_targets();
-        }
-        scheduler.look_up();
-        if scheduler.is_finished() || schedule.dry_run {
+            scheduler(&mut self.db, &self.events, entered, &materials, options, cancel);
+        if scheduler.is_finished() || options.schedule.dry_run {
             return Ok(scheduler.run(&Nobody));
         }
         let store = self.slot.writable()?;
         let executor = Local::new(
             Arc::clone(&store),
-            materials,
+            materials.clone(),
             options.local.clone(),
             Spawner::new()?,
             self.profiles.clone(),
@@ -285,11 +293,8 @@ impl Engine {
             // Somebody else may have written since it was opened for reading.
             drop(scheduler);
             self.read_store();
-            scheduler = Scheduler::new(entered, &mut self.db, &self.events, cancel, schedule);
-            if options.check {
-                scheduler.check_targets();
-            }
-            scheduler.look_up();
+            scheduler =
+                self::scheduler(&mut self.db, &self.events, entered, &materials, options, cancel);
         }
         Ok(scheduler.run(&executor))
     }
@@ -303,6 +308,15 @@ impl Engine {
         for (resolved, root, outputs) in &outcome.choices {
             let key = TraceKey { resolved: *resolved, profile: self.profiles.of(*root) };
             self.writable_store()?.prefer(&key, outputs)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a rebuilder that goes by memory remember what ran.
+    fn keep_memories(&self, outcome: &Outcome) -> Result<(), EngineError> {
+        if !outcome.memories.is_empty() {
+            let memories = outcome.memories.clone();
+            self.writable_store()?.register(&Batch { memories, ..Batch::default() })?;
         }
         Ok(())
     }
@@ -342,6 +356,24 @@ impl Engine {
     pub fn physical(&self, path: &StorePath) -> Option<PathBuf> {
         self.store().map(|store| store.physical(path))
     }
+}
+
+/// A scheduler that has looked up what is known.
+fn scheduler<'a>(
+    db: &'a mut Database,
+    events: &'a Events,
+    entered: &'a mut Entered,
+    materials: &Materials,
+    options: &BuildOptions,
+    cancel: &'a Cancel,
+) -> Scheduler<'a> {
+    let mut scheduler = Scheduler::new(entered, db, events, cancel, options.schedule.clone());
+    scheduler.remember(&|path| materials.time(path));
+    if options.check {
+        scheduler.check_targets();
+    }
+    scheduler.look_up();
+    scheduler
 }
 
 fn memo(store: Option<&Arc<Store>>, profiles: &Profiles) -> Arc<dyn Memo> {

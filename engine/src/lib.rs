@@ -34,6 +34,7 @@ pub mod record;
 pub mod report;
 pub mod resolve;
 pub mod schedule;
+pub mod scheduling;
 pub mod seed;
 pub mod slot;
 pub mod tasks;

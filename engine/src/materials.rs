@@ -2,7 +2,10 @@
 //! the store only when a builder is about to read them.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use floe_core::path::StorePath;
 use floe_lang::graph::{DrvGraph, GraphError};
@@ -74,7 +77,23 @@ impl Materials {
     }
 }
 
+impl Materials {
+    /// The newest time of a source's files on the host, in nanoseconds since 1970; none for what is
+    /// no file there.
+    pub fn time(&self, path: &StorePath) -> Option<u64> {
+        self.0.as_ref()?.time(path)
+    }
+}
+
 impl Sources {
+    fn time(&self, path: &StorePath) -> Option<u64> {
+        let Material::Source(id) = self.material(path)? else { return None };
+        match &self.drvs.source(id).origin {
+            Origin::Text(..) => None,
+            Origin::Tree(place) | Origin::Filtered(place, _) => newest(place),
+        }
+    }
+
     /// What the path is, as far as this evaluation knows.
     fn material(&self, path: &StorePath) -> Option<Material> {
         let known = self.by_path.get(path).copied();
@@ -124,4 +143,19 @@ impl Sources {
             Material::DrvFile(id) => self.drvs.file(id)?.refs().into_iter().collect(),
         })
     }
+}
+
+/// The newest modification time in a tree, links not followed.
+fn newest(place: &Path) -> Option<u64> {
+    let mut newest = None;
+    let mut stack = vec![place.to_path_buf()];
+    while let Some(place) = stack.pop() {
+        let Ok(meta) = fs::symlink_metadata(&place) else { continue };
+        let time = meta.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        newest = newest.max(u64::try_from(time.as_nanos()).ok());
+        if let (true, Ok(entries)) = (meta.is_dir(), fs::read_dir(&place)) {
+            stack.extend(entries.flatten().map(|entry| entry.path()));
+        }
+    }
+    newest
 }

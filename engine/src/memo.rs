@@ -35,6 +35,10 @@ impl Memo for StoreMemo {
         self.store.runs(&key, outputs).unwrap_or_default()
     }
 
+    fn memory(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.store.memory(key).ok()?
+    }
+
     fn is_present(&self, path: &StorePath) -> bool {
         if self.present.contains(path) {
             return true;

@@ -74,6 +74,8 @@ pub struct Counters {
     pub builders_run: u64,
     /// Builders that gave something else than they gave before.
     pub divergences: u64,
+    /// Evaluations that were given up and begun again, because they asked for what was not built.
+    pub restarts: u64,
     /// Wall time of the request, evaluation included.
     pub wall_ms: u64,
     /// How many derivations were decided how.
@@ -131,6 +133,7 @@ pub fn counters(
     decided: &[Decided],
     outcome: &Outcome,
     queries: QueryCounts,
+    restarts: u64,
     wall_ms: u64,
 ) -> Counters {
     Counters {
@@ -139,6 +142,7 @@ pub fn counters(
         derivations_resolved: queries.resolved,
         builders_run: outcome.builders_run,
         divergences: outcome.divergences.len() as u64,
+        restarts,
         wall_ms,
         decisions: tally(decided),
     }

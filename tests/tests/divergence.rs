@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use floe_tests::process::run;
-use floe_tests::scene::Scene;
+use floe_tests::scene::{Scene, fails_with, says};
 use floe_tests::{Outcome, World};
 use serde_json::Value;
 
@@ -123,5 +123,37 @@ fn a_check_finds_what_differs() {
         let after = done(build(&scene, "noise", &["--no-link", "--rebuilder", rebuilder]));
         assert_eq!(after.stdout.trim(), path);
         scene.store_is_sound();
+    }
+}
+
+/// Nix passes this one: a content-addressed output's path says nothing of the run before.
+#[test]
+fn the_name_nix_build_checks_as_well() {
+    let scene = Scene::with_text(RANDOM);
+    let check = |attribute: &str| {
+        let mut command = scene.world.command("nix-build");
+        command.arg(&scene.case).args(["-A", attribute, "--no-out-link", "--check"]);
+        run(&mut command).expect("floe to start").status.code()
+    };
+    assert_eq!((check("steady"), check("noise")), (Some(0), Some(104)));
+}
+
+/// What is named as text can still bring two together; then a build says so.
+#[test]
+fn inputs_that_mix_two_results_are_refused() {
+    let scene = Scene::with_text(RANDOM);
+    let one = done(build(&scene, "noise", &["-o", "keep"])).stdout.trim().to_owned();
+    let checked = build(&scene, "noise", &["--no-link", "--check"]);
+    let (_, other) = checked.stderr.rsplit_once('/').expect("where the other lies");
+    let other = format!("/nix/store/{}", other.trim());
+    let text = format!(
+        "let noise = (import ./case.nix {{ }}).noise; in derivation {{\n  name = \"mixed\"; system = \
+         builtins.currentSystem; builder = \"/bin/sh\"; args = [ \"-c\" \"echo mixed > $out\" ];\n  one = noise; \
+         other = builtins.storePath \"{other}\"; }}"
+    );
+    let mixed = scene.world.floe(["build", "--no-link", "-E", &text]);
+    fails_with(&mixed, 100, &["its inputs mix two realisations of one derivation"]);
+    for path in [&one, &other] {
+        says(&mixed, &[&format!("{path}, an input of 'mixed' itself")]);
     }
 }

@@ -51,7 +51,8 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
     let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     if let Some(file) = &args.report {
-        write_report(file, &built, &drvs, &options, started, args.report_changed)
+        let restarts = engine.restarts().count();
+        write_report(file, &built, &drvs, &options, (started, restarts), args.report_changed)
             .with_context(|| format!("cannot write the report {}", file.display()))?;
     }
     if args.dry_run {
@@ -70,7 +71,7 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
 }
 
 /// Makes the targets again and says where they come out otherwise.
-fn check(
+pub fn check(
     global: &Global,
     engine: &mut Engine,
     drvs: &Arc<DrvGraph>,
@@ -120,9 +121,18 @@ pub fn evaluate(
     attrs: &[String],
     options: &BuildOptions,
 ) -> Result<(Arc<DrvGraph>, Vec<Target>)> {
-    let mut evaluation = begin(engine, source, options)?;
-    let targets = evaluation.targets(attrs)?;
-    Ok((evaluation.finish(), targets))
+    loop {
+        let evaluated = begin(engine, source, options).and_then(|mut evaluation| {
+            let targets = evaluation.targets(attrs)?;
+            Ok((evaluation.finish(), targets))
+        });
+        match evaluated {
+            // Each time something more is built, and there is no end of that only where there is no
+            // end of evaluating.
+            Err(_) if engine.restarts().take() => {}
+            evaluated => return evaluated,
+        }
+    }
 }
 
 /// Begins an evaluation that may build what it wants to read, in the request's own way.
@@ -185,6 +195,7 @@ pub fn options(building: &Building, dry_run: bool, decide_all: bool) -> Result<B
         },
         decide_all,
         check: false,
+        scheduling: building.scheduler,
     })
 }
 
@@ -373,7 +384,7 @@ fn write_report(
     built: &Built,
     drvs: &DrvGraph,
     options: &BuildOptions,
-    started: Started,
+    (started, restarts): (Started, u64),
     changed_only: bool,
 ) -> Result<()> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
@@ -396,7 +407,8 @@ fn write_report(
         report::line(&mut out, &report::decision_line(decided, name, &built.outcome, drv))?;
     }
     let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let counters = report::counters(&built.decided, &built.outcome, built.queries, wall_ms);
+    let counters =
+        report::counters(&built.decided, &built.outcome, built.queries, restarts, wall_ms);
     report::line(&mut out, &counters)?;
     out.flush()?;
     Ok(())

@@ -82,7 +82,7 @@ pub fn log(global: &Global, args: &Log) -> Result<()> {
 pub fn print_log(engine: &Engine, store: &Store, what: &str) -> Result<()> {
     let mut path = super::store_path(store, what).ok().map(|(path, _)| path);
     if path.is_none() {
-        for strategy in Strategy::ALL {
+        for strategy in Strategy::all() {
             let records = engine.records(strategy)?;
             let found = records
                 .iter()

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod eval;
 pub mod explain;
 pub mod inspect;
+pub mod matrix;
 pub mod repl;
 pub mod report;
 pub mod seed;

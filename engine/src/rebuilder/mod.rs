@@ -1,13 +1,15 @@
 //! Rebuilders, in the sense of Build Systems à la Carte (JFP 2020, section 4.2): given a
 //! derivation and what became of its inputs, may an old result stand? Each strategy is one
-//! implementation of [`Rebuilder`]; who runs what and when is the scheduler's affair.
+//! implementation of [`Rebuilder`] and a row of the table in `strategy.rs`; who runs what and when is
+//! the scheduler's affair.
 
 mod as_written;
+mod classic;
 mod content_addressed;
 mod input_addressed;
-
-use std::fmt;
-use std::str::FromStr;
+pub mod judge;
+pub mod memory;
+mod strategy;
 
 use floe_core::drv::{Derivation, Modulo};
 use floe_core::hash::Digest;
@@ -16,9 +18,11 @@ use floe_core::path::{OutputName, StorePath};
 pub use as_written::AsWritten;
 pub use content_addressed::ContentAddressed;
 pub use input_addressed::InputAddressed;
+pub use strategy::{Strategy, UnknownStrategy};
 
 use crate::recipe::{Kind, Recipe, RootKind};
 use crate::resolve::{Outputs, resolve};
+use judge::Judge;
 
 /// What the instructions alone say of a derivation, where the strategy lets them say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,10 @@ pub trait Memo: Send + Sync {
     fn recall(&self, resolved: &Digest, root: RootKind, outputs: &[OutputName]) -> Vec<Outputs>;
     /// Whether the object is in the store.
     fn is_present(&self, path: &StorePath) -> bool;
+    /// What a rebuilder that judges by memory has kept under a key.
+    fn memory(&self, _key: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// A strategy for deciding whether an old result may stand.
@@ -61,62 +69,13 @@ pub trait Rebuilder: Send + Sync {
         resolve(recipe, &self.kind(recipe), own.map(|own| &own.outputs), inputs)
     }
 
+    /// How it judges by what it remembers of tasks, where it does so instead of by the build trace.
+    fn judge(&self) -> Option<Judge> {
+        None
+    }
+
     /// The outputs of earlier runs of the same resolved derivation, the preferred run first.
     fn recall(&self, memo: &dyn Memo, recipe: &Recipe, resolved: &Digest) -> Vec<Outputs> {
         memo.recall(resolved, recipe.root_kind(), &recipe.outputs)
-    }
-}
-
-/// The strategies that exist, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Strategy {
-    /// Output paths are functions of the instructions, as in plain Nix.
-    InputAddressed,
-    /// Output paths are functions of the content; resolution gives early cutoff.
-    #[default]
-    ContentAddressed,
-    /// Each derivation as its author wrote it, which is what Nix does.
-    AsWritten,
-}
-
-impl Strategy {
-    /// All of them, the default first.
-    pub const ALL: [Strategy; 3] =
-        [Strategy::ContentAddressed, Strategy::InputAddressed, Strategy::AsWritten];
-
-    /// The implementation.
-    pub fn rebuilder(self) -> &'static dyn Rebuilder {
-        match self {
-            Strategy::InputAddressed => &InputAddressed,
-            Strategy::ContentAddressed => &ContentAddressed,
-            Strategy::AsWritten => &AsWritten,
-        }
-    }
-
-    /// Its name on the command line and in reports.
-    pub fn name(self) -> &'static str {
-        self.rebuilder().name()
-    }
-}
-
-impl fmt::Display for Strategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// There is no rebuilder of that name.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("there is no rebuilder '{0}'; choose content-addressed, input-addressed or as-written")]
-pub struct UnknownStrategy(pub String);
-
-impl FromStr for Strategy {
-    type Err = UnknownStrategy;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Strategy::ALL
-            .into_iter()
-            .find(|strategy| strategy.name() == name)
-            .ok_or_else(|| UnknownStrategy(name.to_owned()))
     }
 }

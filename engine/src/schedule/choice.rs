@@ -72,6 +72,7 @@ impl Scheduler<'_> {
         self.ready.clear();
         self.fresh.clear();
         self.rechosen = false;
+        self.forget_watchers();
     }
 
     /// Marks those whose outputs are what their own builder gave in an earlier round of this

@@ -35,9 +35,7 @@ impl Scheduler<'_> {
                 State::Missed => self.must_run(ix, &mut stack),
                 State::Waiting if !was_asked => {
                     self.fresh.push(ix);
-                    let unknown = |dep: &&NodeIx| self.outputs[dep.index()].is_none();
-                    let deps = self.deps(ix).iter().filter(unknown);
-                    stack.extend(deps.map(|&dep| (dep, None)));
+                    stack.extend(self.awaited(ix).into_iter().map(|dep| (dep, None)));
                 }
                 _ => {}
             }
@@ -138,6 +136,9 @@ impl Scheduler<'_> {
         let mut news = vec![(ix, newly_known)];
         while let Some((ix, newly_known)) = news.pop() {
             let present = self.states[ix.index()].is_present();
+            if newly_known {
+                self.tell_watchers(ix, &mut news);
+            }
             for &user in self.users(ix) {
                 // One that counted while this node was present has all it needs of it, and waits
                 // for others.
@@ -149,25 +150,35 @@ impl Scheduler<'_> {
                             self.enqueue(user);
                         }
                     }
-                    State::Waiting if newly_known => {
-                        self.unknown_inputs[user.index()] -= 1;
-                        if self.unknown_inputs[user.index()] == 0 {
-                            self.learn(user);
-                            let known = self.outputs[user.index()].is_some();
-                            if self.asked[user.index()] {
-                                let wanted = self.wanted[user.index()];
-                                let wish = Some(wanted).filter(|_| wanted != Names::default());
-                                self.demand(user, wish);
-                            }
-                            if known {
-                                news.push((user, true));
-                            }
-                        }
-                    }
                     _ => {}
                 }
             }
         }
         self.settle();
+    }
+
+    /// Lets those learn who wait for the outputs of a node that has just become known.
+    fn tell_watchers(&mut self, ix: NodeIx, news: &mut Vec<(NodeIx, bool)>) {
+        for user in self.take_watchers(ix) {
+            if !matches!(self.states[user.index()], State::Waiting) {
+                continue;
+            }
+            self.unknown_inputs[user.index()] -= 1;
+            if self.unknown_inputs[user.index()] > 0 {
+                continue;
+            }
+            self.learn(user);
+            let known = self.outputs[user.index()].is_some();
+            if self.asked[user.index()] {
+                let wanted = self.wanted[user.index()];
+                let wish = Some(wanted).filter(|_| wanted != Names::default());
+                // It may wait for something else now.
+                self.asked[user.index()] = false;
+                self.demand(user, wish);
+            }
+            if known {
+                news.push((user, true));
+            }
+        }
     }
 }

@@ -58,6 +58,9 @@ impl Scheduler<'_> {
         } else if self.addressed[at] {
             return;
         }
+        if self.judge(ix).is_some() {
+            return;
+        }
         self.outputs[at] = None;
         self.unknown_inputs[at] = self.count_unknown(ix);
         if self.unknown_inputs[at] > 0 {

@@ -12,6 +12,7 @@
 mod bounds;
 mod choice;
 mod demand;
+mod judging;
 mod known;
 mod names;
 mod run;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use floe_core::hash::Digest;
 
+pub use judging::Times;
 pub use state::{Divergence, Options, Outcome, State};
 
 use crate::cancel::Cancel;
@@ -35,6 +37,7 @@ use crate::rebuilder::{Memo, Strategy};
 use crate::recipe::RootKind;
 use crate::resolve::Outputs;
 use crate::tasks::{Entered, Known};
+use judging::Judging;
 use names::Names;
 
 /// Carries out a request.
@@ -93,6 +96,8 @@ pub struct Scheduler<'a> {
     checking: bool,
     /// What that showed.
     differences: Vec<(NodeIx, Difference)>,
+    /// Where the rebuilder goes by what it remembers.
+    judging: Option<Judging<'a>>,
     stopping: bool,
 }
 
@@ -148,8 +153,14 @@ impl<'a> Scheduler<'a> {
             divergences: Vec::new(),
             checking: false,
             differences: Vec::new(),
+            judging: None,
             stopping: false,
         }
+    }
+
+    /// Tells the times of sources, which dirty bits go by, and reads what the rebuilder remembers.
+    pub fn remember(&mut self, times: Times<'_>) {
+        self.open_court(times);
     }
 
     /// Lets targets that are there be made again, to see whether they come out the same.
@@ -207,6 +218,7 @@ impl<'a> Scheduler<'a> {
             self.begin_again();
         }
         self.say_what_ran();
+        let memories = self.memories();
         let choices = self.choices.into_iter().map(|(key, (root, outputs))| (key, root, outputs));
         Outcome {
             states: self.states,
@@ -220,6 +232,7 @@ impl<'a> Scheduler<'a> {
             divergences: self.divergences,
             differences: self.differences,
             choices: choices.collect(),
+            memories,
         }
     }
 }

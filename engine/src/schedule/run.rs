@@ -184,6 +184,7 @@ impl Scheduler<'_> {
                 let newly_known = self.outputs[at].is_none();
                 self.know(ix, outputs);
                 self.states[at] = cost.map_or(State::Present, State::Built);
+                self.record_run(ix);
                 self.tell_users(ix, newly_known);
             }
             Err(failure) => {
@@ -194,6 +195,9 @@ impl Scheduler<'_> {
                 if !cancelled {
                     for &user in self.users(ix) {
                         self.skip(user, ix);
+                    }
+                    for watcher in self.take_watchers(ix) {
+                        self.skip(watcher, ix);
                     }
                 }
             }

@@ -104,6 +104,8 @@ pub struct Outcome {
     /// Keys that denote other outputs than those that the trace prefers, for the next request to
     /// begin with.
     pub choices: Vec<(Digest, RootKind, Arc<Outputs>)>,
+    /// What the rebuilder is to remember, by its own keys.
+    pub memories: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Outcome {

@@ -45,7 +45,7 @@ fn work_is_that_of_the_change() {
 fn a_long_chain() {
     // The other rebuilders run all above a change by their nature, so a shorter chain shows as
     // much.
-    for strategy in Strategy::ALL {
+    for strategy in Strategy::TRACED {
         chain(strategy, if strategy == Strategy::ContentAddressed { 10_000 } else { 1_000 });
     }
 }
@@ -66,6 +66,6 @@ fn chain(strategy: Strategy, count: usize) {
             assert_eq!(request.ran, ["n0"]);
             assert!(request.counts.executed < 10);
         }
-        Strategy::InputAddressed | Strategy::AsWritten => assert_eq!(request.ran.len(), count),
+        _ => assert_eq!(request.ran.len(), count),
     }
 }

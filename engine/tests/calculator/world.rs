@@ -116,6 +116,8 @@ pub struct State {
     /// What each run of a key gave, the preferred run first.
     pub traces: BTreeMap<Digest, Vec<Outputs>>,
     pub objects: BTreeSet<StorePath>,
+    /// What rebuilders remember.
+    pub memories: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The number that every object ever made holds.
     pub values: HashMap<StorePath, u32>,
     /// Derivations whose builders fail, by name.
@@ -216,6 +218,10 @@ impl Shared {
 impl Memo for Shared {
     fn recall(&self, resolved: &Digest, _: RootKind, _: &[OutputName]) -> Vec<Outputs> {
         self.lock().traces.get(resolved).cloned().unwrap_or_default()
+    }
+
+    fn memory(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.lock().memories.get(key).cloned()
     }
 
     fn is_present(&self, path: &StorePath) -> bool {
@@ -322,11 +328,13 @@ impl World {
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let events = Events::nowhere();
         let mut scheduler = Scheduler::new(&mut entered, &mut self.db, &events, cancel, options);
+        scheduler.remember(&|_| None);
         scheduler.look_up();
         let outcome = Arc::new(scheduler.run(&*self.shared));
         let (graph, nodes, recipes) =
             (Arc::clone(&entered.graph), entered.nodes.clone(), entered.recipes.clone());
         self.tasks.keep(&self.db, entered, &outcome);
+        self.shared.lock().memories.extend(outcome.memories.iter().cloned());
         if outcome.builders_run > 0 {
             let mut state = self.shared.lock();
             outcome.choices.iter().for_each(|(key, _, outputs)| state.prefer(key, outputs));
