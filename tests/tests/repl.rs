@@ -259,3 +259,20 @@ fn an_editor_opens_what_defines_a_value() {
     let link = fs::read_link(world.work().join("repl-result-out")).expect("a link");
     assert!(link.to_string_lossy().ends_with("-trivial"), "{}", link.display());
 }
+
+#[test]
+fn a_shell_has_what_was_built() {
+    let world = world();
+    let shell = world.file("shell", "#!/bin/sh\necho \"PATH begins with ${PATH%%:*}\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&shell, mode).expect("a program");
+    let file = fs::File::open(world.file("typed", ":l set.nix\n:u package\n1 + 1\n"));
+    let mut command = world.command("floe");
+    command.arg("repl").env("SHELL", &shell);
+    let outcome = run_with(&mut command, file.expect("what is typed")).expect("floe to start");
+    assert!(outcome.success(), "{}", outcome.describe());
+    let said = outcome.lines();
+    assert!(said[1].starts_with("PATH begins with /nix/store/"), "{}", outcome.describe());
+    assert!(said[1].ends_with("-trivial/bin"), "{}", outcome.describe());
+    assert_eq!(said[2], "2", "{}", outcome.describe());
+}

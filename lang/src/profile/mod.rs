@@ -5,8 +5,8 @@
 //! begins and where it ends, and the time between goes to what was running. So counts are exact,
 //! an evaluation of five milliseconds has a profile as good as one of five minutes, and a frame
 //! leaves the stack by the same door whether its call gave a value, threw, or was caught by
-//! `tryEval`. The price is two readings of the clock for each call, which lets code of many short
-//! calls look dearer than it is. What is computed late (a promise) counts for the call that asks
+//! `tryEval`. The price is two readings of the clock for each call: what only calls takes two to
+//! three times as long (`fib 27`: 0.07 s for 0.03 s), and looks that much dearer beside the rest. What is computed late (a promise) counts for the call that asks
 //! for it, as in C++ Nix.
 //!
 //! A call tree keeps the stacks, so recursion costs no memory for each call; its bounds and those
