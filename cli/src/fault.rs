@@ -92,6 +92,9 @@ fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
+/// What the step says that stands behind a function's call.
+const CALL_SITE: &str = "from call site";
+
 /// How many frames are shown without `--show-trace`.
 const SHORT_TRACE: usize = 4;
 
@@ -102,8 +105,13 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
     let text_of = |pos: &SourcePos| {
         evaluator.source_text(&pos.file).map(|text| String::from_utf8_lossy(text).into_owned())
     };
+    // Where C++ Nix has the hint in the message, it stands with the other advice here.
+    let (message, hint) = match error.message.split_once("\nDid you mean ") {
+        Some((message, hint)) => (message, Some(format!("Did you mean {hint}"))),
+        None => (error.message.as_str(), None),
+    };
     let mut group = Level::ERROR
-        .primary_title(error.message.clone())
+        .primary_title(message.to_owned())
         .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
     // Where C++ Nix gives no place to an error itself, the step that led to it has one.
     let place_of_step = || error.frames.iter().find_map(|frame| frame.pos.as_ref());
@@ -129,20 +137,46 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
     }
     report.push(group);
     let mut text = renderer.render(&report).to_string();
-    for advice in &error.advice {
+    for advice in hint.iter().chain(&error.advice) {
         text += &format!("\n  {advice}");
     }
-    let shown = if show_trace { error.frames.len() } else { SHORT_TRACE };
-    for frame in error.frames.iter().take(shown) {
-        text += &format!("\n  … {}", frame.text);
-        if let Some(pos) = &frame.pos {
+    let steps = if show_trace { all_steps(error) } else { useful_steps(error, pos) };
+    let most = if show_trace { steps.len() } else { SHORT_TRACE };
+    for (what, pos) in steps.iter().take(most) {
+        text += &format!("\n  … {what}");
+        if let Some(pos) = pos {
             text += &format!(" at {}:{}:{}", place(&pos.file), pos.line, pos.column);
         }
     }
-    if error.frames.len() > shown {
-        text += &format!("\n  … and {} more frames (--show-trace)", error.frames.len() - shown);
+    match steps.len().saturating_sub(most) {
+        0 => {}
+        1 => text += "\n  … and 1 more frame (--show-trace)",
+        more => text += &format!("\n  … and {more} more frames (--show-trace)"),
     }
     Shown(text.into_bytes())
+}
+
+/// A step on the way to an error, and where it is.
+type Step<'e> = (&'e str, Option<&'e SourcePos>);
+
+fn all_steps(error: &EvalError) -> Vec<Step<'_>> {
+    error.frames.iter().map(|frame| (frame.text.as_str(), frame.pos.as_ref())).collect()
+}
+
+/// The steps that say something new: none at the place that the excerpt shows, and for a call
+/// where it happens, not where the function is defined.
+fn useful_steps<'e>(error: &'e EvalError, excerpt: Option<&SourcePos>) -> Vec<Step<'e>> {
+    let mut steps: Vec<Step<'e>> = Vec::new();
+    let mut called = false;
+    for (what, pos) in all_steps(error) {
+        match steps.last_mut() {
+            Some(step) if called && what == CALL_SITE => step.1 = pos,
+            _ if what != CALL_SITE && pos.is_some() && pos == excerpt => {}
+            _ => steps.push((what, pos)),
+        }
+        called = what.starts_with("while calling ");
+    }
+    steps
 }
 
 fn place(path: &Path) -> String {

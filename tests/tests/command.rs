@@ -249,12 +249,34 @@ fn the_doctor_names_every_layer() {
     }
 }
 
+/// Fails some calls deep.
+const CHAIN: &str = "let
+  check = name: value:
+    if value < 0 then throw \"the ${name} is negative: ${toString value}\" else value;
+  area = { width, height }: check \"width\" width * check \"height\" height;
+  areas = map area [ { width = 1; height = 2; } { width = 3; height = -4; } ];
+in builtins.foldl' (sum: one: sum + one) 0 areas
+";
+
+#[test]
+fn a_full_trace_shows_every_step() {
+    let scene = graph();
+    scene.world.file("case.nix", CHAIN);
+    let outcome = scene.world.floe(["eval", "-f", "case.nix", "--show-trace"]);
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.describe());
+    insta::assert_snapshot!("error-chain-in-full", shown(&scene, &outcome.stderr));
+}
+
 #[test]
 fn errors_show_their_source() {
     for (name, text) in [
         ("error-syntax", "{\n  a = 1\n  b = 2;\n}\n"),
         ("error-missing-attribute", "let\n  set = { colour = 1; };\nin\n  set.color\n"),
         ("error-type", "let f = x: x + { };\nin f 1\n"),
+        ("error-undefined-variable", "let\n  colour = 1;\nin\n{ inherit (color) x; }.x\n"),
+        ("error-unexpected-argument", "({ colour ? 1 }: colour) { color = 2; }\n"),
+        ("error-infinite-recursion", "let\n  a = b + 1;\n  b = c + 1;\n  c = a + 1;\nin\na\n"),
+        ("error-chain", CHAIN),
     ] {
         let scene = Scene::with_text(text);
         let outcome = scene.build("", &[]);
