@@ -1,17 +1,30 @@
 //! POSIX extended regular expressions, as `builtins.match` and `builtins.split` take them: translated
 //! to the `regex` crate, on bytes, in linear time. Patterns that libstdc++ refuses are refused.
 //!
-//! One difference remains: where alternatives of different length match at the same place, [`Part::split`]
-//! takes the first, POSIX the longest. Whether a whole string matches is the same in both.
+//! Where alternatives of different length match at the same place, libstdc++ takes the longest, as POSIX says, though
+//! without them a repetition that takes as much as it can decides, as in Perl. A pattern with alternatives is therefore
+//! searched for twice: for where it begins, and for its longest end there.
+
+use std::cell::RefCell;
 
 use regex::bytes;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, MatchKind};
 
 /// A repetition count above this is refused.
 const MAX_COUNT: u32 = 100_000;
 /// Groups may nest this deep.
 const MAX_DEPTH: usize = 250;
+/// What that comes to in the crate's syntax.
+const NEST_LIMIT: u32 = 4 * MAX_DEPTH as u32;
 /// Memory a compiled pattern may take.
 const MAX_SIZE_BYTES: usize = 10 << 20;
+/// The end of the text.
+const TEXT_END: &str = r"\z";
+/// A set without a byte.
+const NOTHING: &str = r"[^\x00-\xff]";
 
 /// Why a pattern is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -30,7 +43,23 @@ pub struct Whole(bytes::Regex);
 
 /// A compiled pattern that is searched for in a text.
 #[derive(Clone, Debug)]
-pub struct Part(bytes::Regex);
+pub struct Part {
+    regex: bytes::Regex,
+    /// If there are alternatives.
+    longest: Option<Box<Longest>>,
+}
+
+/// What finds the longest of the matches that begin at one place.
+#[derive(Clone, Debug)]
+struct Longest {
+    /// Gives its end.
+    end: DFA,
+    cache: RefCell<Cache>,
+    /// Gives its groups where it ends before the text does.
+    inside: bytes::Regex,
+    /// And where it ends with the text.
+    at_end: bytes::Regex,
+}
 
 /// The groups of a match; a group that took no part is `None`.
 pub type Groups<'t> = Vec<Option<&'t [u8]>>;
@@ -47,7 +76,7 @@ pub enum Piece<'t> {
 impl Whole {
     /// Translates and compiles a pattern.
     pub fn new(pattern: &[u8]) -> Result<Whole, RegexError> {
-        compile(&format!(r"\A(?:{})\z", translate(pattern)?)).map(Whole)
+        compile(&format!(r"\A(?:{})\z", translate(pattern)?.text)).map(Whole)
     }
 
     /// The groups, if all of the text matches.
@@ -59,7 +88,18 @@ impl Whole {
 impl Part {
     /// Translates and compiles a pattern.
     pub fn new(pattern: &[u8]) -> Result<Part, RegexError> {
-        compile(&translate(pattern)?).map(Part)
+        let Translated { text, alternatives } = translate(pattern)?;
+        let longest = if alternatives { Some(Box::new(Longest::new(&text)?)) } else { None };
+        Ok(Part { regex: compile(&text)?, longest })
+    }
+
+    /// The next match at or after a place.
+    fn captures<'t>(&self, text: &'t [u8], from: usize) -> Option<bytes::Captures<'t>> {
+        let Some(longest) = &self.longest else {
+            return self.regex.captures_at(text, from);
+        };
+        let start = self.regex.find_at(text, from)?.start();
+        longest.captures(text, start)
     }
 
     /// The text between matches, and the groups of each, alternately; begins and ends with text.
@@ -68,7 +108,7 @@ impl Part {
         let mut from = 0;
         let mut last = 0;
         while from <= text.len()
-            && let Some(captures) = self.0.captures_at(text, from)
+            && let Some(captures) = self.captures(text, from)
         {
             let whole = captures.get(0).expect("group 0 is the whole match");
             pieces.push(Piece::Text(&text[last..whole.start()]));
@@ -81,13 +121,45 @@ impl Part {
     }
 }
 
-fn translate(pattern: &[u8]) -> Result<String, RegexError> {
-    let mut translator = Translator { pattern, at: 0, out: String::new() };
+impl Longest {
+    fn new(pattern: &str) -> Result<Longest, RegexError> {
+        let end = DFA::builder()
+            .configure(DFA::config().match_kind(MatchKind::All).skip_cache_capacity_check(true))
+            .syntax(syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT))
+            .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(MAX_SIZE_BYTES)))
+            .build(pattern)
+            .map_err(|_| RegexError::TooLarge)?;
+        let cache = RefCell::new(end.create_cache());
+        // What ends before the text does has not met its end.
+        let inside = compile(&format!(r"(?:{})\z", pattern.replace(TEXT_END, NOTHING)))?;
+        let at_end = compile(&format!(r"(?:{pattern})\z"))?;
+        Ok(Longest { end, cache, inside, at_end })
+    }
+
+    /// The longest match that begins at `start`, where one does.
+    fn captures<'t>(&self, text: &'t [u8], start: usize) -> Option<bytes::Captures<'t>> {
+        let input = Input::new(text).range(start..).anchored(Anchored::Yes);
+        let found = self.end.try_search_fwd(&mut self.cache.borrow_mut(), &input);
+        let end = found.expect("the search never gives up, whatever the bytes")?.offset();
+        let regex = if end == text.len() { &self.at_end } else { &self.inside };
+        regex.captures_at(&text[..end], start)
+    }
+}
+
+/// A pattern in the crate's syntax.
+struct Translated {
+    text: String,
+    /// Whether it has alternatives.
+    alternatives: bool,
+}
+
+fn translate(pattern: &[u8]) -> Result<Translated, RegexError> {
+    let mut translator = Translator { pattern, at: 0, out: String::new(), alternatives: false };
     translator.alternatives(0)?;
     if translator.at < pattern.len() {
         return Err(RegexError::Invalid);
     }
-    Ok(translator.out)
+    Ok(Translated { text: translator.out, alternatives: translator.alternatives })
 }
 
 fn groups<'t>(captures: &bytes::Captures<'t>) -> Groups<'t> {
@@ -97,7 +169,7 @@ fn groups<'t>(captures: &bytes::Captures<'t>) -> Groups<'t> {
 fn compile(pattern: &str) -> Result<bytes::Regex, RegexError> {
     bytes::RegexBuilder::new(pattern)
         .unicode(false)
-        .nest_limit(4 * MAX_DEPTH as u32)
+        .nest_limit(NEST_LIMIT)
         .size_limit(MAX_SIZE_BYTES)
         .build()
         .map_err(|error| match error {
@@ -111,6 +183,7 @@ struct Translator<'p> {
     pattern: &'p [u8],
     at: usize,
     out: String,
+    alternatives: bool,
 }
 
 impl Translator<'_> {
@@ -134,6 +207,7 @@ impl Translator<'_> {
                 b')' => break,
                 b'|' => {
                     self.at += 1;
+                    self.alternatives = true;
                     self.out.push('|');
                 }
                 _ => self.term(depth)?,
@@ -147,7 +221,7 @@ impl Translator<'_> {
         let start = self.out.len();
         match self.next()? {
             b'^' => self.out.push_str(r"\A"),
-            b'$' => self.out.push_str(r"\z"),
+            b'$' => self.out.push_str(TEXT_END),
             b'.' => self.out.push_str(r"[^\x00]"),
             b'[' => self.bracket()?,
             b'(' => {
@@ -259,8 +333,7 @@ impl Translator<'_> {
             at = end;
         }
         // The crate has no empty set but this.
-        let class =
-            if ranges.is_empty() { r"[^\x00-\xff]".to_owned() } else { format!("[{ranges}]") };
+        let class = if ranges.is_empty() { NOTHING.to_owned() } else { format!("[{ranges}]") };
         self.out.push_str(&class);
         Ok(())
     }
@@ -382,6 +455,14 @@ mod tests {
             ("(^a)", "aaa", "'' [a] 'aa'"),
             ("(a)|b", "xaybz", "'x' [a] 'y' [-] 'z'"),
             ("x", "", "''"),
+            ("a|ab", "xabx", "'x' [] 'x'"),
+            ("(a|ab)(c|bcd)?", "xabcdx", "'x' [a,bcd] 'x'"),
+            ("(a|ab)(c|bc)", "abcabc", "'' [a,bc] '' [a,bc] ''"),
+            ("(a|ab|abc)$", "abab", "'ab' [ab] ''"),
+            ("(a|b$)+", "abab", "'' [a] 'b' [b] ''"),
+            ("x|xy*|^xyyz", "xyyzxyy", "'' [] '' [] ''"),
+            ("(foo|foobar)?", "afoobarb", "'' [-] 'a' [foobar] '' [-] 'b' [-] ''"),
+            ("a?(ab)?", "ab", "'' [-] '' [-] 'b' [-] ''"),
         ] {
             let regex = Part::new(pattern.as_bytes()).unwrap();
             let pieces: Vec<_> = regex
