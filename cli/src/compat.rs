@@ -153,7 +153,7 @@ struct NixInstantiate {
     /// Print a string without quotes
     #[arg(long)]
     raw: bool,
-    /// Evaluate with a store to write to
+    /// Write to the store what evaluation shows paths of
     #[arg(long)]
     read_write_mode: bool,
     /// Evaluate without one
@@ -351,7 +351,7 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
                 attrs => attrs.iter().map(|attr| Some(attr.as_str())).collect(),
             };
             for attr in attrs {
-                let value = evaluation.select(attr)?;
+                let value = evaluation.select_as_nix(attr)?;
                 let value = evaluation.force(value, args.strict)?;
                 let mut text = if args.xml {
                     evaluation.xml(value, args.strict, !args.no_location)?
@@ -366,6 +366,9 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
                     text.push(b'\n');
                 }
                 out.write_all(&text)?;
+            }
+            if args.read_write_mode {
+                command::write_shown(&engine, evaluation.graph())?;
             }
             evaluation.leave();
             continue;

@@ -206,6 +206,19 @@ impl Evaluation {
         })
     }
 
+    /// The value at an attribute path as `nix-instantiate --eval` has it: a function there is called
+    /// only if there are arguments for it.
+    pub fn select_as_nix(&mut self, attr: Option<&str>) -> Result<Handle> {
+        if !self.args.is_empty() {
+            return self.select(attr);
+        }
+        let top = self.top.context("nothing was evaluated yet")?;
+        let base = self.base.clone();
+        self.try_with(|evaluator| {
+            evaluator.select_attr_path(top, attr.unwrap_or_default(), &[], &base)
+        })
+    }
+
     /// The derivations that building these attribute paths means.
     pub fn targets(&mut self, attrs: &[String]) -> Result<Vec<Target>> {
         let paths: Vec<Option<&str>> = match attrs {
@@ -316,6 +329,7 @@ impl Evaluation {
 fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> Result<(Evaluator, Style)> {
     let mut settings =
         Settings { nix_path: search_path(&source.include, base), ..Settings::default() };
+    settings.heap_bytes = floe_lang::memory::for_values();
     if let Some(nix) = &source.nix {
         settings.trace_verbose = nix.trace_verbose;
         settings.abort_on_warn = nix.abort_on_warn;

@@ -10,6 +10,7 @@ use floe_lang::graph::SourcePos;
 use floe_lang::{EvalError, Evaluator};
 
 use crate::progress::plain;
+use crate::terminal;
 
 /// Exit statuses; also in `floe --help`.
 pub mod status {
@@ -28,11 +29,12 @@ pub mod status {
 pub struct Shown(pub Vec<u8>);
 
 impl Shown {
-    /// Writes it to standard error; the excerpt has the bytes of its source.
+    /// Writes it to standard error; the excerpt has the bytes of its source, but for what steers terminals.
     pub fn print(&self) {
+        let text = terminal::for_stderr(&self.0);
         let mut out = std::io::stderr().lock();
         // There is nobody else to tell.
-        let _ = out.write_all(&self.0).and_then(|()| out.write_all(b"\n"));
+        let _ = out.write_all(&text).and_then(|()| out.write_all(b"\n"));
     }
 }
 
@@ -111,7 +113,7 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
         None => (error.message.as_str(), None),
     };
     let mut group = Level::ERROR
-        .primary_title(message.to_owned())
+        .primary_title(terminal::plain(message))
         .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
     // Where C++ Nix gives no place to an error itself, the step that led to it has one.
     let place_of_step = || error.frames.iter().find_map(|frame| frame.pos.as_ref());

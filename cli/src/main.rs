@@ -8,6 +8,7 @@ mod evaluate;
 mod fault;
 mod nixconf;
 mod progress;
+mod terminal;
 mod watching;
 
 use std::ffi::OsString;

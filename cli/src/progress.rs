@@ -11,6 +11,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use floe_engine::event::{Event, Events};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::terminal;
+
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
@@ -180,7 +182,10 @@ impl View {
                 self.failed += 1;
                 self.say(&format!("failed {name}"));
             }
-            Event::Note(text) => self.print(&text),
+            Event::Note(text) => {
+                let text = terminal::for_stderr(text.as_bytes());
+                self.print(&String::from_utf8_lossy(&text));
+            }
             Event::End => {}
         }
     }

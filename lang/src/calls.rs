@@ -152,11 +152,16 @@ impl Machine {
                     let Some(functor) = Attrs::find(attrs, Symbol::FUNCTOR) else {
                         return Err(self.not_a_function(func, loc));
                     };
-                    self.check_stack(loc)?;
-                    let functor = self.force_place(&functor.value)?;
-                    func = self
-                        .call(functor, &[func], loc)
-                        .map_err(|e| e.frame(loc, "while calling a functor (an attribute set with a '__functor' attribute)"))?;
+                    // One that gives itself without end must come to the limit of depth, so it takes its argument along.
+                    let at = functor.loc;
+                    let called = self.nested(loc, |machine| {
+                        let code = machine.force_place(&functor.value)?;
+                        machine.call(code, &[func, rest[0]], at)
+                    });
+                    let what =
+                        "while calling a functor (an attribute set with a '__functor' attribute)";
+                    func = called.map_err(|error| error.frame(loc, what))?;
+                    rest = &rest[1..];
                 }
                 other => return Err(self.not_a_function(other, loc)),
             }
@@ -329,7 +334,7 @@ impl Machine {
         let mut names: Vec<Symbol> =
             Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name).collect();
         names.sort_unstable_by_key(|name| name.as_bytes());
-        let known = |name: &Symbol| formals.list.iter().any(|formal| formal.name == *name);
+        let known = |name: &Symbol| formals.list.binary_search_by_key(name, |f| f.name).is_ok();
         let extra =
             names.into_iter().find(|name| !known(name)).expect("more attributes than names");
         let candidates = formals.list.iter().map(|formal| formal.name.as_bytes());

@@ -156,13 +156,16 @@ impl Machine {
         let value = self.force(value).map_err(|error| error.looped_at(loc))?;
         match value {
             Value::Str(text) => {
+                let bytes = Str::bytes(text);
+                check_length(out.len() + bytes.len(), loc)?;
                 *ctx = self.contexts.union(*ctx, text.ctx);
-                out.extend_from_slice(Str::bytes(text));
+                out.extend_from_slice(bytes);
             }
             Value::Path(path) => {
                 if mode.copy {
                     self.coerce_source(path, loc, out, ctx)?;
                 } else {
+                    check_length(out.len() + Str::bytes(path).len(), loc)?;
                     out.extend_from_slice(Str::bytes(path));
                 }
             }

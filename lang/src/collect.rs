@@ -116,7 +116,7 @@ impl Machine {
                 }
             };
         }
-        self.auto_call(value, args)
+        Ok(value)
     }
 
     /// The derivations of a value, in the order of their names.

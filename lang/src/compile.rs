@@ -490,7 +490,8 @@ impl Compiler<'_> {
                 .list
                 .iter()
                 .map(|f| {
-                    sorted.iter().position(|s| s.name == f.name).expect("the same names") as u32
+                    let at = sorted.binary_search_by_key(&f.name, |formal| formal.name);
+                    at.expect("the same names") as u32
                 })
                 .collect();
             FormalsCode {

@@ -27,6 +27,8 @@ pub enum ErrorKind {
     InfiniteRecursion,
     /// Calls nested too deep, or the stack's end.
     StackOverflow,
+    /// Values take more memory than they may.
+    OutOfMemory,
     /// Text that is not an expression.
     Syntax,
     /// The host refused: a file, a fetch, a build.

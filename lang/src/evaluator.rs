@@ -75,13 +75,14 @@ impl Evaluator {
         machine.listings.clear();
         let result = stacker::grow(size, || {
             let here = 0u8;
-            machine.stack_limit = std::ptr::from_ref(&here)
+            let limit = std::ptr::from_ref(&here)
                 .addr()
                 .saturating_sub(size - STACK_MARGIN_BYTES.min(size / 2));
+            machine.heap.set_stack_limit(limit);
             machine.depth = 0;
             machine.begin_watching();
             let shallow = std::ptr::from_ref(&here).addr() - SHALLOW_BYTES.min(size / 2);
-            prefer_huge_pages(machine.stack_limit..shallow);
+            prefer_huge_pages(limit..shallow);
             let result = work(machine);
             machine.end_watching();
             result

@@ -245,6 +245,32 @@ fn hostile_sources_fail_with_a_place() {
     }
 }
 
+/// Memory has a bound, and the place that passed it is told.
+#[test]
+fn values_have_a_bound() {
+    for text in [
+        "let f = n: [ n (f (n + 1)) ]; g = l: g (builtins.elemAt l 1); in g (f 0)",
+        "builtins.foldl' (a: n: a ++ [ n ]) [ ] (builtins.genList (n: n) 100000)",
+        "let f = s: f (s + \"xxxxxxxxxxxxxxxx\"); in f \"\"",
+        "let f = n: l: f (n + 1) { inherit n l; }; in f 0 null",
+        "let f = n: l: f (n + 1) (builtins.genList (i: i + n) 1000); in f 0 null",
+    ] {
+        let settings =
+            Settings { heap_bytes: 16 << 20, max_call_depth: u32::MAX, ..Settings::default() };
+        let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), settings);
+        let error = eval.eval_expr(text, Path::new("/")).map(|_| ()).expect_err(text);
+        assert_eq!(error.kind, crate::ErrorKind::OutOfMemory, "{text}: {error}");
+        assert!(error.message.contains("take more than 16 MiB"), "{error}");
+        assert!(eval.heap_bytes() < 64 << 20, "{text}: {}", eval.heap_bytes());
+        let later = eval.eval_expr("1 + 1", Path::new("/")).map(|_| ()).expect_err("no room");
+        assert_eq!(later.kind, crate::ErrorKind::OutOfMemory, "{later}");
+    }
+    check_eval(
+        "let f = n: s: if n == 0 then s else f (n - 1) (s ++ s); in builtins.length (f 60 [ 1 ])",
+        "a list of 134217728 elements is longer than the limit of 67108864",
+    );
+}
+
 fn failure(text: &str) -> crate::EvalError {
     let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
     let value = eval.eval_expr(text, Path::new("/")).and_then(|value| eval.force_deep(value));

@@ -334,13 +334,16 @@ impl DrvGraph {
         Ok(entry.path.get_or_init(|| path))
     }
 
+    /// The sources whose paths were computed: those that evaluation may have shown.
+    pub fn shown_sources(&self) -> impl Iterator<Item = SourceId> {
+        let all = (0..self.sources.len()).map(SourceId);
+        all.filter(|id| self.source_entry(*id).path.get().is_some())
+    }
+
     /// How many derivations' texts and how many sources' hashes were computed so far.
     pub fn computed(&self) -> (usize, usize) {
         let drvs = self.ids().filter(|id| self.entry(*id).done.get().is_some()).count();
-        let sources = (0..self.sources.len())
-            .filter(|id| self.source_entry(SourceId(*id)).path.get().is_some())
-            .count();
-        (drvs, sources)
+        (drvs, self.shown_sources().count())
     }
 
     /// Whether an output's path is unknown before building.

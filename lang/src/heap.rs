@@ -90,6 +90,10 @@ pub(crate) struct Heap {
     chunks: Vec<(NonNull<u8>, Layout)>,
     chunk_bytes: usize,
     allocated_bytes: u64,
+    limit_bytes: u64,
+    /// The address below which the stack must not grow. Above every address once the memory is used
+    /// up, so that one comparison stops evaluation for both reasons.
+    stack_limit: usize,
     /// How often a chunk was added.
     refills: u32,
     /// What was made in it.
@@ -133,7 +137,7 @@ pub(crate) struct Mark {
 }
 
 impl Heap {
-    pub(crate) fn new() -> Heap {
+    pub(crate) fn new(limit_bytes: u64) -> Heap {
         Heap {
             next: 0,
             end: 0,
@@ -141,6 +145,8 @@ impl Heap {
             chunks: Vec::new(),
             chunk_bytes: FIRST_CHUNK_BYTES,
             allocated_bytes: 0,
+            limit_bytes,
+            stack_limit: 0,
             refills: 0,
             tally: Tally::default(),
         }
@@ -149,6 +155,27 @@ impl Heap {
     /// Bytes in use or wasted at the ends of chunks.
     pub(crate) fn used_bytes(&self) -> u64 {
         self.allocated_bytes - (self.end - self.next) as u64
+    }
+
+    /// How much may be used.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// Whether more is used than may be. Whoever allocates still gets memory: evaluation stops where
+    /// it next looks at the stack.
+    pub(crate) fn is_full(&self) -> bool {
+        self.allocated_bytes > self.limit_bytes
+    }
+
+    /// The address below which there is no room on the stack, or above everything.
+    #[inline(always)]
+    pub(crate) fn stack_limit(&self) -> usize {
+        self.stack_limit
+    }
+
+    pub(crate) fn set_stack_limit(&mut self, address: usize) {
+        self.stack_limit = if self.is_full() { usize::MAX } else { address };
     }
 
     /// Uninitialised memory, aligned to 8.
@@ -182,6 +209,9 @@ impl Heap {
         self.refills += 1;
         self.chunks.push((memory, layout));
         self.allocated_bytes += bytes as u64;
+        if self.is_full() {
+            self.stack_limit = usize::MAX;
+        }
         if large {
             return memory;
         }
@@ -323,7 +353,7 @@ mod tests {
 
     #[test]
     fn keeps_what_it_is_given() {
-        let mut heap = Heap::new();
+        let mut heap = Heap::new(u64::MAX);
         let kept: Vec<_> = (0..100_000u64).map(|i| heap.alloc([i, i + 1])).collect();
         let big = heap.alloc_slice((0..200_000u64).collect::<Vec<_>>().into_iter());
         let after = heap.alloc(7u64);
@@ -335,7 +365,7 @@ mod tests {
 
     #[test]
     fn takes_back_only_what_is_last() {
-        let mut heap = Heap::new();
+        let mut heap = Heap::new(u64::MAX);
         let mark = heap.mark();
         let first = heap.alloc([1u64; 3]);
         // SAFETY: `first` is not read any more where it was taken back.

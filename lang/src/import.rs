@@ -191,6 +191,7 @@ impl Machine {
         base: &[u8],
         frame: Option<Vec<Symbol>>,
     ) -> Res<Gc<crate::code::Code>> {
+        self.check_stack(Loc::NONE)?;
         let file_value = match &name {
             SourceName::File(path) => Some(path.as_os_str().as_bytes().to_vec()),
             _ => None,
@@ -212,7 +213,7 @@ impl Machine {
                 start,
                 text: &self.sources.text(file).text,
                 file: file_value,
-                stack_limit: self.stack_limit,
+                stack_limit: self.heap.stack_limit(),
             };
             compile(&ast, &mut self.heap, &mut self.tables, &around)
         });
@@ -229,7 +230,8 @@ impl Machine {
         let ast = parse(file, text, self.settings.features).map_err(|error| {
             let locate = |span: syntax::ast::Span| self.show_loc(Loc(start.0 + span.start));
             let at = Loc(start.0 + error.span.start);
-            Error::new(ErrorKind::Syntax, at, error.message(locate))
+            let hint = encoding_hint(text).unwrap_or_default();
+            Error::new(ErrorKind::Syntax, at, error.message(locate)).hint(hint)
         })?;
         for warning in ast.warnings() {
             self.warn_of_syntax(warning, start, text);
@@ -330,5 +332,17 @@ impl Machine {
             )
         };
         Err(Error::new(ErrorKind::Throw, loc, message))
+    }
+}
+
+/// What is wrong with a text that was not saved as plain UTF-8.
+#[cold]
+fn encoding_hint(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => {
+            Some("the file begins with a byte order mark; save it as UTF-8 without one")
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("the file is in UTF-16; save it as UTF-8"),
+        _ => None,
     }
 }

@@ -9,10 +9,11 @@ use crate::error::{Error, Res};
 use crate::graph::Segment;
 use crate::machine::Machine;
 use crate::marker;
+use crate::ops::{PIECE_BYTES, check_length};
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::text::json;
-use crate::value::{Attrs, Str, Value};
+use crate::value::{Attr, Attrs, Str, Value};
 
 /// So many contexts are gathered before they become one.
 const MAX_PARTS: usize = 256;
@@ -32,14 +33,23 @@ pub(crate) fn object(members: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
     out
 }
 
+/// Writes what stands between quotes, as long as the text may still grow.
+fn write_pieces(out: &mut Vec<u8>, bytes: &[u8], loc: Loc) -> Res<()> {
+    for piece in bytes.chunks(PIECE_BYTES) {
+        json::write_escaped(out, piece);
+        check_length(out.len(), loc)?;
+    }
+    Ok(())
+}
+
 impl Machine {
-    fn json_string(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Res<()> {
+    fn json_string(&mut self, bytes: &[u8], loc: Loc, out: &mut Vec<u8>) -> Res<()> {
         out.push(b'"');
         let graph = self.graph.clone();
         let name_len = |segment: &Segment| graph.name_len(segment);
         let mut from = 0;
         while let Some(token) = marker::next(bytes, from, &name_len) {
-            json::write_escaped(out, &bytes[from..token.start]);
+            write_pieces(out, &bytes[from..token.start], loc)?;
             out.extend_from_slice(&bytes[token.start..token.end]);
             from = token.end;
         }
@@ -54,7 +64,7 @@ impl Machine {
                 ),
             ));
         }
-        json::write_escaped(out, rest);
+        write_pieces(out, rest, loc)?;
         out.push(b'"');
         Ok(())
     }
@@ -106,14 +116,14 @@ impl Machine {
             Value::Float(x) => json::write_float(out, x),
             Value::Str(text) => {
                 text.ctx.add_to(parts);
-                self.json_string(Str::bytes(text), out)?;
+                self.json_string(Str::bytes(text), loc, out)?;
             }
             path @ Value::Path(_) => {
                 let mut text = Vec::new();
                 let mut own = Ctx::EMPTY;
                 self.coerce(path, Coerce::INTERPOLATE, (loc, ""), &mut text, &mut own)?;
                 own.add_to(parts);
-                self.json_string(&text, out)?;
+                self.json_string(&text, loc, out)?;
             }
             Value::List(list) => {
                 out.push(b'[');
@@ -128,12 +138,8 @@ impl Machine {
                 out.push(b']');
             }
             set @ Value::Attrs(attrs) => {
-                if Attrs::find(attrs, Symbol::TO_STRING).is_some() {
-                    let mut text = Vec::new();
-                    let mut own = Ctx::EMPTY;
-                    self.coerce(set, Coerce::PLAIN, (loc, ""), &mut text, &mut own)?;
-                    own.add_to(parts);
-                    return self.json_string(&text, out);
+                if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
+                    return self.json_of_to_string(set, to_string, out, parts);
                 }
                 if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
                     return self.json_into(path.value.get(), path.loc, out, parts);
@@ -144,7 +150,7 @@ impl Machine {
                     if index > 0 {
                         out.push(b',');
                     }
-                    json::write_string(out, attr.name.as_bytes());
+                    self.json_string(attr.name.as_bytes(), attr.loc, out)?;
                     out.push(b':');
                     self.json_into(attr.value.get(), attr.loc, out, parts).map_err(|e| {
                         e.frame(attr.loc, format!("while evaluating attribute '{}'", attr.name))
@@ -158,5 +164,56 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// Appends what a set's `__toString` gives: a string, or a path as it stands. C++ Nix says of anything else what is
+    /// said here since 2.36.
+    fn json_of_to_string(
+        &mut self,
+        set: Value,
+        to_string: &Attr,
+        out: &mut Vec<u8>,
+        parts: &mut Vec<Ctx>,
+    ) -> Res<()> {
+        let func = self.force_place(&to_string.value)?;
+        let given = self.call(func, &[set], to_string.loc)?;
+        let written = self.nested(to_string.loc, |machine| {
+            machine.json_of_given(given, to_string.loc, out, parts)
+        });
+        let what = "while using the result of the `__toString` attribute";
+        written.map_err(|error| error.frame(to_string.loc, what))
+    }
+
+    fn json_of_given(
+        &mut self,
+        given: Value,
+        loc: Loc,
+        out: &mut Vec<u8>,
+        parts: &mut Vec<Ctx>,
+    ) -> Res<()> {
+        let given = self.force_at(given, loc)?;
+        let must = match given {
+            Value::Str(_) => return self.write_forced(given, loc, out, parts),
+            Value::Path(path) => return self.json_string(Str::bytes(path), loc, out),
+            Value::Attrs(attrs) => {
+                if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
+                    return self.json_of_to_string(given, to_string, out, parts);
+                }
+                if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
+                    let value = path.value.get();
+                    return self
+                        .nested(path.loc, |machine| {
+                            machine.json_of_given(value, path.loc, out, parts)
+                        })
+                        .map_err(|e| e.frame(path.loc, "while using the `outPath` attribute"));
+                }
+                "must"
+            }
+            _ => "should",
+        };
+        let shown = self.show_error(given);
+        let kind = self.type_phrase(given);
+        let message = format!("`__toString` {must} return a string, but got {kind}: {shown}");
+        Err(Error::typed(loc, message))
     }
 }

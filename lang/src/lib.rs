@@ -30,6 +30,7 @@ mod import;
 mod json;
 mod machine;
 mod marker;
+pub mod memory;
 mod ops;
 pub mod os_host;
 mod paths;

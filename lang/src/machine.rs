@@ -68,8 +68,6 @@ pub(crate) struct Machine {
     pub(crate) watch: Option<Box<Watch>>,
     /// What is counted whether anybody asks or not.
     pub(crate) tally: watch::Tally,
-    /// The address below which the stack must not grow.
-    pub(crate) stack_limit: usize,
     /// Texts of a session so far.
     pub(crate) inputs: u32,
 }
@@ -89,14 +87,26 @@ pub(crate) struct Import {
 }
 
 impl Machine {
-    /// Fails when the stack is nearly used up.
+    /// Fails when the stack is nearly used up, or the memory for values.
     #[inline(always)]
     pub(crate) fn check_stack(&self, loc: Loc) -> Res<()> {
         let here = 0u8;
-        if std::ptr::from_ref(&here).addr() < self.stack_limit {
-            return Err(stack_overflow(loc));
+        if std::ptr::from_ref(&here).addr() < self.heap.stack_limit() {
+            return Err(self.no_room(loc));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn no_room(&self, loc: Loc) -> Error {
+        if !self.heap.is_full() {
+            return stack_overflow(loc);
+        }
+        let limit = self.heap.limit_bytes() >> 20;
+        let message = format!(
+            "out of memory: the values of this evaluation take more than {limit} MiB; evaluate less at once"
+        );
+        Error::new(ErrorKind::OutOfMemory, loc, message)
     }
 
     /// A string value.
@@ -448,7 +458,7 @@ impl Machine {
                 let framed = |error: Error| error.frame(pair.loc, what);
                 let left = self.as_list(left, pair.loc).map_err(framed)?;
                 let right = self.as_list(right, pair.loc).map_err(framed)?;
-                Ok(Value::List(self.concat(left, right)))
+                self.concat(left, right, pair.loc).map(Value::List)
             }
             Code::HasAttr { base, path } => self.has_attr(*base, path, env),
             Code::List(items) => {
@@ -697,7 +707,7 @@ fn compared(error: Error, loc: Loc, negated: bool) -> Error {
 impl Machine {
     /// An empty machine with its globals.
     pub(crate) fn new(host: Arc<dyn Host>, settings: Settings) -> Machine {
-        let mut heap = Heap::new();
+        let mut heap = Heap::new(settings.heap_bytes);
         let root = Env::alloc(&mut heap, None, 0);
         let graph = Arc::new(DrvGraph::new(host.clone()));
         let gate = watch::gate(&settings);
@@ -729,7 +739,6 @@ impl Machine {
             gate,
             watch: None,
             tally: watch::Tally::default(),
-            stack_limit: 0,
             inputs: 0,
         };
         builtins::register(&mut machine);

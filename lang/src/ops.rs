@@ -374,24 +374,41 @@ impl Machine {
         }
     }
 
-    pub(crate) fn concat(&mut self, left: List, right: List) -> List {
+    pub(crate) fn concat(&mut self, left: List, right: List, loc: Loc) -> Res<List> {
         crate::heap::bump(&mut self.tally.concats, 1);
         if left.len() == 0 {
-            return right;
+            return Ok(right);
         }
         if right.len() == 0 {
-            return left;
+            return Ok(left);
         }
+        check_list_length(left.len() + right.len(), loc)?;
         let mut all = self.heap.list_row(left.len() + right.len());
         left.places().iter().chain(right.places()).for_each(|slot| all.push(slot.clone()));
-        List::from_places(all.finish())
+        Ok(List::from_places(all.finish()))
     }
+}
+
+/// More elements than this cannot be meant: 2 GiB of slots and promises.
+pub(crate) const MAX_LIST_LEN: usize = 1 << 26;
+
+/// Fails for lists that are too long to be made.
+#[inline]
+pub(crate) fn check_list_length(len: usize, loc: Loc) -> Res<()> {
+    if len <= MAX_LIST_LEN {
+        return Ok(());
+    }
+    let message = format!("a list of {len} elements is longer than the limit of {MAX_LIST_LEN}");
+    Err(Error::eval(loc, message))
 }
 
 /// Longer strings cannot be meant, and would take the memory of everything else.
 const MAX_STRING_BYTES: usize = 1 << 30;
 
-/// Fails for strings that are too long to be made.
+/// What is escaped or printed is looked at for its length after each piece of this size.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+
+/// Fails for strings that are too long to be made: asked before or while a text grows, not when it is done.
 #[inline]
 pub(crate) fn check_length(bytes: usize, loc: Loc) -> Res<()> {
     if bytes <= MAX_STRING_BYTES {

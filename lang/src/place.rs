@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn gives_back_what_it_was_given() {
-        let mut heap = Heap::new();
+        let mut heap = Heap::new(u64::MAX);
         let text = Str::alloc(&mut heap, b"text", Ctx::EMPTY);
         let set = Attrs::from_vec(&mut heap, Vec::new());
         let thunk = heap.alloc(Thunk(Cell::new(State::Black)));
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn looks_into_a_promise_once_it_is_kept() {
-        let mut heap = Heap::new();
+        let mut heap = Heap::new(u64::MAX);
         let thunk = heap.alloc(Thunk(Cell::new(State::Black)));
         let place = Place::new(Value::Thunk(thunk), &mut heap);
         thunk.0.set(State::Done(Value::Float(1.0)));

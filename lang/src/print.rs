@@ -7,6 +7,7 @@ use crate::calls::stack_overflow;
 use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::ops::check_length;
 use crate::source::Loc;
 use crate::syntax::print::{identifier, string};
 use crate::text::float;
@@ -89,6 +90,7 @@ impl Machine {
         seen: &mut FxHashSet<usize>,
     ) -> Res<()> {
         self.check_depth(value, depth)?;
+        check_length(out.len(), self.value_pos(value))?;
         match Self::peek(value) {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Bool(true) => out.extend_from_slice(b"true"),

@@ -34,6 +34,8 @@ pub struct Settings {
     pub toml_timestamps: bool,
     /// Syntax to allow, to warn of and to refuse.
     pub features: Features,
+    /// Bytes of memory for values; an evaluation that takes more fails.
+    pub heap_bytes: u64,
     /// Bytes of stack reserved (not used) for evaluation.
     pub stack_bytes: usize,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             abort_on_warn: false,
             toml_timestamps: false,
             features: Features::default(),
+            heap_bytes: u64::MAX,
             stack_bytes: 1 << 30,
         }
     }

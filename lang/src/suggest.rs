@@ -2,6 +2,8 @@
 
 const MAX_SUGGESTIONS: usize = 3;
 const MAX_DISTANCE: usize = 3;
+/// Nobody mistypes a longer name, and comparing takes the square of the length.
+const MAX_LEN: usize = 256;
 
 /// The hint to append to a message, or nothing.
 pub(crate) fn did_you_mean<'a>(name: &[u8], candidates: impl Iterator<Item = &'a [u8]>) -> String {
@@ -17,6 +19,9 @@ pub(crate) fn did_you_mean_half<'a>(
 }
 
 fn within<'a>(max: usize, name: &[u8], candidates: impl Iterator<Item = &'a [u8]>) -> String {
+    if name.len() > MAX_LEN {
+        return String::new();
+    }
     let mut close: Vec<(usize, &[u8])> = candidates
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= max)
         .map(|candidate| (distance(name, candidate), candidate))

@@ -1,6 +1,7 @@
 //! The harness of the end-to-end tests: a [`World`] to run the floe command in, the [`fixture`]s beside it, and C++ Nix
 //! as an [`oracle`]. Nothing here links floe's own crates: what is tested is the command as its users call it.
 
+pub mod bounds;
 pub mod fixture;
 pub mod oracle;
 pub mod process;

@@ -25,6 +25,7 @@ use floe_engine::event::Events;
 use floe_engine::import::Material;
 use floe_engine::materials::Materials;
 use floe_lang::graph::{DrvGraph, DrvId};
+use floe_lang::host::Host;
 use floe_store::Store;
 
 use crate::args::Global;
@@ -91,6 +92,18 @@ pub fn store_path(store: &Store, word: &str) -> Result<(StorePath, PathBuf)> {
         0 => Err(anyhow!("'{word}' names nothing in the store")),
         n => Err(anyhow!("'{word}' names {n} objects of the store; give more of the digest")),
     }
+}
+
+/// Writes to the store what evaluation showed paths of: sources, and derivations with all that they need.
+pub fn write_shown(engine: &Engine, drvs: &Arc<DrvGraph>) -> Result<()> {
+    let host: Arc<dyn Host> = engine.host();
+    for id in drvs.shown_sources() {
+        host.add_source(drvs.source(id), drvs.source_path(id)?)?;
+    }
+    for id in drvs.ids().filter(|id| drvs.observed(*id)) {
+        instantiate(engine, drvs, id)?;
+    }
+    Ok(())
 }
 
 /// Writes a derivation's file, and those of all it depends on, to the store.

@@ -4,6 +4,7 @@ use super::Prim;
 use crate::error::{Error, Res};
 use crate::heap::{Gc, bump};
 use crate::machine::Machine;
+use crate::ops::{MAX_LIST_LEN, check_list_length};
 use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
@@ -213,6 +214,7 @@ fn concat_lists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let list = machine.force_place(list)?;
         let what = "while evaluating a value of the list passed to builtins.concatLists";
         let list = machine.as_list(list, loc).map_err(|e| e.frame(loc, what))?;
+        check_list_length(out.len() + list.len(), loc)?;
         out.extend_from_slice(list.places());
     }
     Ok(placed(machine, out))
@@ -227,27 +229,25 @@ fn concat_map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let what = "while evaluating the return value of the function passed to builtins.concatMap";
         let part = machine.as_list(part, loc).map_err(|e| e.frame(machine.value_pos(func), what));
         let part = part?;
+        check_list_length(out.len() + part.len(), loc)?;
         out.extend_from_slice(part.places());
     }
     Ok(placed(machine, out))
 }
 
-/// More elements than this cannot be meant: 2 GiB of slots and promises.
-const MAX_GENERATED: i64 = 1 << 26;
-
 fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument passed to builtins.genList";
     let len = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    if !(0..=MAX_GENERATED).contains(&len) {
+    let Some(len) = usize::try_from(len).ok().filter(|len| *len <= MAX_LIST_LEN) else {
         return Err(Error::eval(loc, format!("cannot create list of size {len}")));
-    }
+    };
     if len == 0 {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "genList")?;
     let shared = machine.heap.alloc(func);
-    let mut out = machine.heap.list_row(len as usize);
-    for index in 0..len as usize {
+    let mut out = machine.heap.list_row(len);
+    for index in 0..len {
         let value = machine.thunk(State::Generated(Part::new(shared, index)));
         out.push(Place::new(value, &mut machine.heap));
     }

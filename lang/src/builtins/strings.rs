@@ -8,6 +8,7 @@ use crate::context::Ctx;
 use crate::error::{Error, Res};
 use crate::graph::Segment;
 use crate::machine::Machine;
+use crate::ops::check_length;
 use crate::source::Loc;
 use crate::value::{Str, Value};
 
@@ -89,6 +90,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
     separator.ctx.add_to(&mut parts);
     for (index, item) in list.places().iter().enumerate() {
         if index > 0 {
+            check_length(out.len() + Str::bytes(separator).len(), loc)?;
             out.extend_from_slice(Str::bytes(separator));
         }
         let item = machine.force_place(item)?;
@@ -98,7 +100,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
         own.add_to(&mut parts);
     }
     let ctx = machine.contexts.union_all(&parts);
-    crate::ops::check_length(out.len(), loc)?;
+    check_length(out.len(), loc)?;
     Ok(machine.string_from(out, ctx))
 }
 
@@ -145,6 +147,7 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
                 bytes
             }
         };
+        check_length(out.len() + replacement.len(), loc)?;
         out.extend_from_slice(replacement);
         if patterns[index].is_empty() {
             out.extend(text.get(at));
@@ -153,7 +156,7 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             at += patterns[index].len();
         }
     }
-    crate::ops::check_length(out.len(), loc)?;
+    check_length(out.len(), loc)?;
     Ok(machine.string_with(&out, ctx))
 }
 

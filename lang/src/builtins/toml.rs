@@ -9,16 +9,38 @@ use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::value::Value;
 
+/// A larger text would take gigabytes while it is read.
+const MAX_BYTES: usize = 128 << 20;
+/// A longer message quotes a line that nobody reads.
+const MAX_SHOWN_BYTES: usize = 2_000;
+
 fn from_toml(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.fromTOML";
     let text = machine.as_text(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let failed = |why: &str| Error::eval(loc, format!("while parsing TOML: {why}"));
+    if text.len() > MAX_BYTES {
+        return Err(failed(&format!(
+            "it is larger than {} MiB, the most that is read",
+            MAX_BYTES >> 20
+        )));
+    }
     let text = std::str::from_utf8(text).map_err(|error| failed(&error.to_string()))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let overflow = error.span().and_then(|span| overflow(text, span));
-        failed(overflow.as_deref().unwrap_or(error.to_string().trim_end()))
+        failed(&overflow.unwrap_or_else(|| said(&error)))
     })?;
     machine.value_of_toml(Toml::Table(table)).map_err(|why| failed(&why))
+}
+
+/// What the parser says, without the line that is wrong where that is long.
+fn said(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    if text.len() <= MAX_SHOWN_BYTES {
+        return text.trim_end().to_owned();
+    }
+    let place = text.lines().next().unwrap_or_default();
+    let place: String = place.chars().take(MAX_SHOWN_BYTES).collect();
+    format!("{place}: {}", error.message())
 }
 
 /// What C++ Nix's library says of a decimal integer that needs more than 64 bits.

@@ -8,6 +8,7 @@ use crate::context::Ctx;
 use crate::error::Res;
 use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::ops::{PIECE_BYTES, check_length};
 use crate::source::{Loc, SourceName};
 use crate::symbol::Symbol;
 use crate::text::{float, xml};
@@ -42,10 +43,20 @@ impl Writer {
             self.out.push(b' ');
             self.out.extend_from_slice(field.as_bytes());
             self.out.extend_from_slice(b"=\"");
-            xml::attribute(&mut self.out, &text);
+            for piece in text.chunks(PIECE_BYTES) {
+                xml::attribute(&mut self.out, piece);
+                if self.is_full() {
+                    break;
+                }
+            }
             self.out.push(b'"');
         }
         self.out.extend_from_slice(end.as_bytes());
+    }
+
+    /// Whether more cannot be meant.
+    fn is_full(&self) -> bool {
+        check_length(self.out.len(), Loc::NONE).is_err()
     }
 
     fn empty(&mut self, name: &str, fields: Fields) {
@@ -77,6 +88,7 @@ impl Machine {
         writer.open("expr", Fields::new());
         self.xml_value(value, &mut writer)?;
         writer.close("expr");
+        check_length(writer.out.len(), Loc::NONE)?;
         Ok((writer.out, writer.ctx))
     }
 
@@ -90,6 +102,7 @@ impl Machine {
         if writer.depth >= self.settings.max_call_depth as usize {
             return Err(stack_overflow(Loc::NONE));
         }
+        check_length(writer.out.len(), Loc::NONE)?;
         match self.xml_forced(value, writer)? {
             Value::Null => writer.empty("null", Fields::new()),
             Value::Bool(b) => writer.value("bool", if b { b"true" } else { b"false" }),

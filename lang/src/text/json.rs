@@ -3,6 +3,10 @@
 
 /// How deep arrays and objects may nest.
 pub const MAX_DEPTH: usize = 1_000;
+/// How much of a number that is none is shown.
+const MAX_SHOWN: usize = 1_000;
+/// How many values a text may hold: they take 2 GiB.
+pub const MAX_VALUES: usize = 1 << 26;
 
 /// A JSON text as data.
 #[derive(Clone, PartialEq, Debug)]
@@ -42,6 +46,9 @@ pub enum JsonError {
     /// A number that is not even a float.
     #[error("number overflow parsing '{0}'")]
     Overflow(String),
+    /// More values than the limit.
+    #[error("there are more than {MAX_VALUES} values")]
+    TooMany,
     /// Deeper than the limit.
     #[error("arrays and objects are nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
@@ -56,7 +63,7 @@ impl JsonError {
 
 /// Reads one JSON text, with nothing but white space around it.
 pub fn parse(text: &[u8]) -> Result<Json, JsonError> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { text, at: 0, values: 0 };
     let value = reader.value(0)?;
     reader.blank();
     if reader.at < text.len() {
@@ -68,6 +75,7 @@ pub fn parse(text: &[u8]) -> Result<Json, JsonError> {
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
+    values: usize,
 }
 
 impl Reader<'_> {
@@ -107,6 +115,10 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
         if depth > MAX_DEPTH {
             return Err(JsonError::TooDeep);
+        }
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(JsonError::TooMany);
         }
         self.blank();
         match self.peek() {
@@ -202,7 +214,7 @@ impl Reader<'_> {
         }
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Json::Float(value)),
-            _ => Err(JsonError::Overflow(text.to_owned())),
+            _ => Err(JsonError::Overflow(text.chars().take(MAX_SHOWN).collect())),
         }
     }
 

@@ -8,4 +8,7 @@ mod evaluation;
 mod fetching;
 mod limits;
 mod outputs;
+mod reading;
+mod source;
 mod store;
+mod values;

@@ -1,0 +1,85 @@
+//! Text that an expression chose, on its way to a terminal or a file: what could steer the terminal is left out, as C++
+//! Nix does. What builders print is `progress`'s affair.
+
+use std::io::IsTerminal;
+
+const ESCAPE: u8 = 0x1b;
+
+/// The text for standard error: with its colours on a terminal, without them elsewhere.
+pub fn for_stderr(text: &[u8]) -> Vec<u8> {
+    filtered(text, std::io::stderr().is_terminal())
+}
+
+/// A text for a renderer that adds colours of its own.
+pub fn plain(text: &str) -> String {
+    String::from_utf8_lossy(&filtered(text.as_bytes(), false)).into_owned()
+}
+
+/// The text without escape sequences, of which those that only colour may stay, and without control characters other
+/// than tabs and line ends.
+fn filtered(text: &[u8], colours: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == ESCAPE {
+            let len = sequence_len(rest);
+            let (sequence, behind) = rest.split_at(len);
+            if colours && sequence.starts_with(b"\x1b[") && sequence.ends_with(b"m") {
+                out.extend_from_slice(sequence);
+            }
+            rest = behind;
+            continue;
+        }
+        if byte == b'\t' || byte == b'\n' || !byte.is_ascii_control() {
+            out.push(byte);
+        }
+        rest = after;
+    }
+    out
+}
+
+/// How long the escape sequence is that the text begins with; one that is cut off is all of it.
+fn sequence_len(text: &[u8]) -> usize {
+    let end_of = |from: usize, is_end: &dyn Fn(u8) -> bool| {
+        let end = text[from..].iter().position(|byte| is_end(*byte));
+        end.map_or(text.len(), |at| from + at + 1)
+    };
+    match text.get(1) {
+        Some(b'[') => end_of(2, &|byte| (0x40..=0x7e).contains(&byte)),
+        // Titles and links end with BEL, or with ESC and a backslash.
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
+            let end = end_of(2, &|byte| byte == 0x07 || byte == ESCAPE);
+            end + (text.get(end - 1) == Some(&ESCAPE) && text.get(end) == Some(&b'\\')) as usize
+        }
+        Some(0x20..=0x2f) => end_of(2, &|byte| (0x30..=0x7e).contains(&byte)),
+        Some(_) => 2,
+        None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        for (text, plain, coloured) in [
+            ("a\tb\nc", "a\tb\nc", "a\tb\nc"),
+            ("\x1b[1;35mred\x1b[0m", "red", "\x1b[1;35mred\x1b[0m"),
+            ("\x1b[2Jx\x1b[1;1H", "x", "x"),
+            ("\x1b]0;title\x07x", "x", "x"),
+            ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link", "link"),
+            ("\x1bPdata\x1b\\x", "x", "x"),
+            ("\x1bcx\x1b(Bx", "xx", "xx"),
+            ("a\rb\x07c\x08d\x7f\x00e", "abcde", "abcde"),
+            ("é\u{1f600}", "é\u{1f600}", "é\u{1f600}"),
+            ("cut \x1b", "cut ", "cut "),
+            ("cut \x1b[1;3", "cut ", "cut "),
+            ("cut \x1b]0;title", "cut ", "cut "),
+        ] {
+            assert_eq!(filtered(text.as_bytes(), false), plain.as_bytes(), "{text:?}");
+            assert_eq!(filtered(text.as_bytes(), true), coloured.as_bytes(), "{text:?}");
+        }
+        assert_eq!(filtered(b"\xff\x80", false), b"\xff\x80");
+    }
+}
