@@ -400,13 +400,13 @@ pub(crate) fn in_builtin(error: Error, name: &str, loc: Loc) -> Error {
 }
 
 pub(crate) fn shown_name(code: &LambdaCode) -> String {
-    code.name.map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_string())
+    code.name.map_or_else(|| "anonymous lambda".to_owned(), |name| name.to_text().into_owned())
 }
 
 #[cold]
 pub(crate) fn called(code: &LambdaCode, error: Error, loc: Loc) -> Error {
     let text = match code.name {
-        Some(name) => format!("while calling '{name}'"),
+        Some(name) => format!("while calling '{}'", name.to_text()),
         None => "while calling anonymous lambda".to_owned(),
     };
     let error = error.call_frame(code.loc, text);

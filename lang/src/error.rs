@@ -72,6 +72,8 @@ pub struct EvalError {
     pub message: String,
     /// Where it happened.
     pub pos: Option<SourcePos>,
+    /// Near where, which C++ Nix does not say: the reading of a variable whose value failed.
+    pub near: Option<SourcePos>,
     /// How evaluation came there, innermost first.
     pub frames: Vec<Frame>,
     /// What may help and C++ Nix does not say: a name that may have been meant; of a value that
@@ -100,6 +102,8 @@ struct Failure {
     kind: ErrorKind,
     message: String,
     loc: Loc,
+    /// Where the variable was read whose value failed.
+    near: Loc,
     frames: Vec<(Loc, String, Shown)>,
     hint: Option<String>,
     cycle: Option<Cycle>,
@@ -147,7 +151,8 @@ impl Error {
     #[cold]
     pub(crate) fn new(kind: ErrorKind, loc: Loc, message: impl Into<String>) -> Error {
         let (message, frames) = (message.into(), Vec::new());
-        let failure = Failure { kind, message, loc, frames, hint: None, cycle: None };
+        let failure =
+            Failure { kind, message, loc, near: Loc::NONE, frames, hint: None, cycle: None };
         Error(Rc::new(RefCell::new(failure)))
     }
 
@@ -234,6 +239,18 @@ impl Error {
         self
     }
 
+    /// Tells where a variable was read whose value failed: the place of one that needs itself, and of
+    /// no other error.
+    #[cold]
+    pub(crate) fn read_at(self, loc: Loc) -> Error {
+        let mut failure = self.0.borrow_mut();
+        if failure.near == Loc::NONE {
+            failure.near = loc;
+        }
+        drop(failure);
+        self.looped_at(loc)
+    }
+
     /// Gives the place where a value that needs itself is read.
     #[cold]
     pub(crate) fn looped_at(self, loc: Loc) -> Error {
@@ -278,6 +295,7 @@ impl Error {
             kind: failure.kind,
             message: failure.message.clone(),
             pos: sources.resolve(failure.loc),
+            near: sources.resolve(failure.near),
             frames: failure.frames.iter().map(frame).collect(),
             advice: failure.hint.iter().cloned().chain(way).collect(),
         }

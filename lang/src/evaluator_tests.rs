@@ -277,6 +277,22 @@ fn failure(text: &str) -> crate::EvalError {
     value.err().expect("it fails")
 }
 
+/// An error has the place of what is wrong, and not that of a variable with this value.
+#[test]
+fn variables_are_no_place() {
+    for text in ["let x = \"${{ }}\"; in x", "let x = [ ] ++ 1; in x", "let x = \"a\" + { }; in x"]
+    {
+        let error = failure(text);
+        let use_of_it = u32::try_from(text.len()).expect("a short text");
+        let places = error.pos.iter().chain(error.frames.iter().filter_map(|f| f.pos.as_ref()));
+        let columns: Vec<u32> = places.map(|place| place.column).collect();
+        assert!(!columns.is_empty() && !columns.contains(&use_of_it), "{text}: {columns:?}");
+        assert_eq!(error.near.map(|place| place.column), Some(use_of_it), "{text}");
+    }
+    let error = failure("let x = x; in x");
+    assert_eq!(error.pos.map(|place| place.column), Some(9));
+}
+
 #[test]
 fn names_that_may_have_been_meant() {
     let advice = |text: &str| failure(text).advice.join("\n");

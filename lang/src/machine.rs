@@ -326,11 +326,11 @@ impl Machine {
                 Code::Const(value) => return self.force(*value),
                 Code::Local(slot, loc) => {
                     let slot = Env::slot(env, *slot);
-                    return self.force_slot(slot).map_err(|error| error.at(*loc));
+                    return self.force_slot(slot).map_err(|error| error.read_at(*loc));
                 }
                 Code::Up { level, slot, loc } => {
                     let slot = Env::slot(Env::up(env, *level), *slot);
-                    return self.force_slot(slot).map_err(|error| error.at(*loc));
+                    return self.force_slot(slot).map_err(|error| error.read_at(*loc));
                 }
                 Code::Lambda(lambda) => return Ok(Value::Lambda(LambdaRef::new(*lambda, env))),
                 Code::Call { func, args, loc } => return self.eval_call(*func, args, *loc, env),
@@ -679,7 +679,7 @@ impl Machine {
             let what = "while evaluating the first subexpression of a with expression";
             let set = self.as_attrs(set, loc).map_err(|e| e.frame(loc, what))?;
             if let Some(attr) = Attrs::find(set, name) {
-                return self.force_place(&attr.value).map_err(|error| error.at(loc));
+                return self.force_place(&attr.value).map_err(|error| error.read_at(loc));
             }
         }
         Err(Error::new(ErrorKind::UndefinedVariable, loc, format!("undefined variable '{name}'")))

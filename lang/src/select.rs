@@ -42,7 +42,7 @@ impl Machine {
         let mut names = Vec::with_capacity(path.len());
         for name in path {
             names.push(match self.name(name, env) {
-                Ok(name) => name.to_text().into_owned(),
+                Ok(name) => name.to_string(),
                 Err(_) => format!("\"${{{}}}\"", self.name_text(name)),
             });
         }

@@ -63,13 +63,14 @@ impl Machine {
     /// The attributes of a value that is a set, in the order of their names.
     pub(crate) fn named_attributes(&mut self, value: Value) -> Res<Vec<(String, Value)>> {
         let Value::Attrs(attrs) = self.force(value)? else { return Ok(Vec::new()) };
-        let named = |attr: &Attr| (attr.name.to_string(), attr.value.get());
+        let named = |attr: &Attr| (attr.name.to_text().into_owned(), attr.value.get());
         Ok(Attrs::by_text(attrs).into_iter().map(named).collect())
     }
 
     /// The names that every program knows.
     pub(crate) fn global_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.globals.keys().map(ToString::to_string).collect();
+        let mut names: Vec<String> =
+            self.globals.keys().map(|name| name.to_text().into_owned()).collect();
         names.sort();
         names
     }

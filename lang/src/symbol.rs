@@ -146,9 +146,12 @@ impl Symbol {
     }
 }
 
+/// As messages show a name, and C++ Nix's do: in quotes where it is no identifier.
 impl fmt::Display for Symbol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        let mut shown = Vec::new();
+        crate::syntax::print::identifier(&mut shown, self.as_bytes());
+        f.write_str(&String::from_utf8_lossy(&shown))
     }
 }
 

@@ -324,11 +324,10 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
                 wanted.expected =
                     Some(hash.map_err(|error| Error::eval(attr.loc, error.to_string()))?);
             }
-            other => {
-                let other = String::from_utf8_lossy(other);
+            _ => {
                 return Err(Error::eval(
                     attr.loc,
-                    format!("unsupported argument '{other}' to 'builtins.path'"),
+                    format!("unsupported argument '{}' to 'builtins.path'", attr.name),
                 ));
             }
         }
