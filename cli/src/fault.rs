@@ -117,7 +117,7 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
         .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
     // Where C++ Nix gives no place to an error itself, the step that led to it has one.
     let place_of_step = || error.frames.iter().find_map(|frame| frame.pos.as_ref());
-    let pos = error.pos.as_ref().or_else(place_of_step).or(error.near.as_ref());
+    let pos = error.pos.as_ref().or_else(place_of_step).or(error.near.as_deref());
     if let Some(pos) = pos
         && let Some(text) = text_of(pos)
         && let Some(at) = offset(&text, pos)

@@ -73,7 +73,7 @@ pub struct EvalError {
     /// Where it happened.
     pub pos: Option<SourcePos>,
     /// Near where, which C++ Nix does not say: the reading of a variable whose value failed.
-    pub near: Option<SourcePos>,
+    pub near: Option<Box<SourcePos>>,
     /// How evaluation came there, innermost first.
     pub frames: Vec<Frame>,
     /// What may help and C++ Nix does not say: a name that may have been meant; of a value that
@@ -295,7 +295,7 @@ impl Error {
             kind: failure.kind,
             message: failure.message.clone(),
             pos: sources.resolve(failure.loc),
-            near: sources.resolve(failure.near),
+            near: sources.resolve(failure.near).map(Box::new),
             frames: failure.frames.iter().map(frame).collect(),
             advice: failure.hint.iter().cloned().chain(way).collect(),
         }

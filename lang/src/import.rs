@@ -118,9 +118,15 @@ impl Machine {
 
     /// Evaluates a file, once.
     pub(crate) fn import(&mut self, path: &[u8], loc: Loc) -> Res<Value> {
+        let value = self.import_unforced(path, loc)?;
+        self.force(value)
+    }
+
+    /// The value of a file, read and parsed once, computed when needed.
+    pub(crate) fn import_unforced(&mut self, path: &[u8], loc: Loc) -> Res<Value> {
         if let Some(import) = self.imports.get(path).copied() {
             self.used(import.record);
-            return self.force(import.value);
+            return Ok(import.value);
         }
         if let Some(name) =
             path.strip_prefix(BUNDLED_ROOT.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"))
@@ -138,7 +144,7 @@ impl Machine {
         let record = self.end_import(stretch, path);
         let value = value?;
         self.imports.insert(path.to_vec(), Import { value, record });
-        self.force(value)
+        Ok(value)
     }
 
     /// The value of the file that a path leads to, unevaluated.

@@ -30,7 +30,8 @@ fn import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     if let Some(id) = machine.derivation_at(&path) {
         return imported_derivation(machine, id, loc);
     }
-    machine.import(&path, loc).map_err(|error| {
+    let value = machine.import_unforced(&path, loc)?;
+    machine.force(value).map_err(|error| {
         let path = String::from_utf8_lossy(&path);
         error.frame(Loc::NONE, format!("while evaluating the file '{path}':"))
     })

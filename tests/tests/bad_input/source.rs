@@ -9,17 +9,17 @@ fn lines_of_megabytes() {
     let world = World::new();
     let list = format!("[{}]", "1 ".repeat(1_000_000));
     evaluates(&world, &list, &["--strict", "--json"], "[1,1,1,");
-    evaluates(&world, &format!("\"{}\"", "a".repeat(8_000_000)), &[], "\"aaaa");
-    evaluates(&world, &format!("{}1", " ".repeat(20_000_000)), &[], "1");
-    evaluates(&world, &format!("\"{}\"", "${\"a\"}".repeat(300_000)), &[], "\"aaaa");
+    evaluates(&world, format!("\"{}\"", "a".repeat(8_000_000)), &[], "\"aaaa");
+    evaluates(&world, format!("{}1", " ".repeat(20_000_000)), &[], "1");
+    evaluates(&world, format!("\"{}\"", "${\"a\"}".repeat(300_000)), &[], "\"aaaa");
     let names = |each: &dyn Fn(usize) -> String| (0..200_000).map(each).collect::<String>();
     let set = format!("{{{}}}", names(&|n| format!("a{n}=1;")));
     evaluates(&world, &set, &["--strict", "--json"], "{\"a0\":1,");
-    evaluates(&world, &format!("{{{}}}: 1", names(&|n| format!("a{n} ? 1, "))), &[], "1");
+    evaluates(&world, format!("{{{}}}: 1", names(&|n| format!("a{n} ? 1, "))), &[], "1");
     let called = format!("({{{}}}: a7) {{ a7 = 3; }}", names(&|n| format!("a{n} ? 1, ")));
     evaluates(&world, &called, &[], "3");
     let chain = names(&|n| format!("x{} = x{n} + 1; ", n + 1));
-    evaluates(&world, &format!("let x0 = 0; {chain}in x200000"), &[], "200000");
+    evaluates(&world, format!("let x0 = 0; {chain}in x200000"), &[], "200000");
 
     let place = "case.nix:1:8000001";
     fails_at(&world, format!("{}}}", " ".repeat(8_000_000)), &[], "unexpected '}'", place);
@@ -95,13 +95,13 @@ fn a_hundred_thousand_levels() {
     fails_at(&world, defined, &[], "nested more than 10000 levels", "case.nix:1:");
     let missing = format!("{{ }}.{}", dots(100_000));
     fails_at(&world, missing, &[], "attribute 'a' missing", "case.nix:1:");
-    evaluates(&world, &format!("{{ }}.{} or 1", dots(100_000)), &[], "1");
-    evaluates(&world, &format!("{{ }} ? {}", dots(100_000)), &[], "false");
-    evaluates(&world, &format!("({{ {0} = 1; }}).{0}", dots(9_000)), &[], "1");
+    evaluates(&world, format!("{{ }}.{} or 1", dots(100_000)), &[], "1");
+    evaluates(&world, format!("{{ }} ? {}", dots(100_000)), &[], "false");
+    evaluates(&world, format!("({{ {0} = 1; }}).{0}", dots(9_000)), &[], "1");
     // what is long and not nested has no such limit
     let calls = format!("let f = x: f; id = x: x; in {} {}", "id ".repeat(1_000_000), "1");
     evaluates(&world, &calls, &[], "1");
-    evaluates(&world, &format!("let f = x: f; in f {}", "1 ".repeat(1_000_000)), &[], "<LAMBDA>");
+    evaluates(&world, format!("let f = x: f; in f {}", "1 ".repeat(1_000_000)), &[], "<LAMBDA>");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use floe_tests::process::interrupt;
 
 const PLACE: &str = "case.nix:1:";
 
+/// An expression made of a value, and the flags it is evaluated with.
+type Use<'a> = (&'a dyn Fn(&str) -> String, &'a [&'a str]);
+
 /// A list or a set nested so deep.
 fn nested(made: &str, levels: u32) -> String {
     format!("(builtins.foldl' (a: _: {made}) null (builtins.genList (i: i) {levels}))")
@@ -20,7 +23,7 @@ fn a_million_levels_of_data() {
     let world = World::new();
     let overflow = "stack overflow; max-call-depth exceeded";
     for made in ["[ a ]", "{ x = a; }"] {
-        let uses: [(&dyn Fn(&str) -> String, &[&str]); 9] = [
+        let uses: [Use; 9] = [
             (&|v| v.to_owned(), &["--strict"]),
             (&|v| v.to_owned(), &["--strict", "--json"]),
             (&|v| v.to_owned(), &["--strict", "--xml"]),
