@@ -5,7 +5,7 @@ FLAGS := --release --locked --workspace
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench lint clean
+.PHONY: help setup build test fuzz demo bench lint clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,9 @@ build: setup ## compile the floe command
 
 test: build ## run every test; absence of the reference Nix is a failure
 	FLOE_REQUIRE_NIX=1 tests/run
+
+fuzz: ## fuzz each parser of untrusted bytes for SECONDS (60); needs cargo-fuzz and Nix
+	fuzz/run all $(or $(SECONDS),60)
 
 demo: build ## build the package set, patch zlib three ways, show what is rebuilt
 	FLOE_BIN=$(abspath $(TARGET)/release/floe) demo/run

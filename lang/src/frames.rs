@@ -15,7 +15,7 @@
 //!   that is older and was computed during the call knows nothing of the frame, so neither does
 //!   its result. A thunk that waits for this call gets a result that came through here.
 //!
-//! In tests the memory taken back is poisoned, so that a mistake here would not pass unseen.
+//! In tests and under a fuzzer the memory taken back is poisoned, so that a mistake here would not pass unseen.
 
 use std::cell::Cell;
 

@@ -9,13 +9,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of the workspace each crate may depend on. One that is not named may depend on any.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("floe-core", &[]),
     ("floe-lang", &["floe-core"]),
     ("floe-store", &["floe-core"]),
     ("floe-sandbox", &[]),
     ("floe-engine", &["floe-core", "floe-lang", "floe-sandbox", "floe-store"]),
     ("floe-papers", &[]),
+    ("floe-probes", &["floe-core", "floe-lang"]),
     ("floe-tests", &[]),
 ];
 
@@ -23,7 +24,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
 const LONGEST: usize = 900;
 
 /// Where `unsafe` may be written.
-const UNSAFE: [&str; 9] = [
+const UNSAFE: [&str; 10] = [
+    "fuzz/probes/src/posix.rs",
     "lang/src/attrs.rs",
     "lang/src/frames.rs",
     "lang/src/heap.rs",

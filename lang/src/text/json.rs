@@ -344,6 +344,7 @@ pub fn write_float(out: &mut Vec<u8>, value: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn fails(text: &str, expect: &str) {
@@ -417,6 +418,76 @@ mod tests {
             let mut out = Vec::new();
             write_float(&mut out, value);
             assert_eq!(String::from_utf8(out).unwrap(), expect);
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::Bool),
+            any::<i64>().prop_map(Json::Int),
+            prop::num::f64::NORMAL.prop_map(Json::Float),
+            ".{0,12}".prop_map(|text: String| Json::String(text.into_bytes())),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            let name = ".{0,5}".prop_map(String::into_bytes);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Json::Array),
+                prop::collection::vec((name, inner), 0..5).prop_map(Json::Object),
+            ]
+        })
+    }
+
+    fn write(json: &Json, out: &mut Vec<u8>) {
+        match json {
+            Json::Null => out.extend_from_slice(b"null"),
+            Json::Bool(b) => out.extend_from_slice(b.to_string().as_bytes()),
+            Json::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+            Json::Float(x) => write_float(out, *x),
+            Json::String(text) => write_string(out, text),
+            Json::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    out.push(if index == 0 { b'[' } else { b',' });
+                    write(item, out);
+                }
+                out.extend_from_slice(if items.is_empty() { b"[]" } else { b"]" });
+            }
+            Json::Object(members) => {
+                for (index, (name, value)) in members.iter().enumerate() {
+                    out.push(if index == 0 { b'{' } else { b',' });
+                    write_string(out, name);
+                    out.push(b':');
+                    write(value, out);
+                }
+                out.extend_from_slice(if members.is_empty() { b"{}" } else { b"}" });
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(json in values()) {
+            let mut text = Vec::new();
+            write(&json, &mut text);
+            prop_assert_eq!(parse(&text), Ok(json));
+        }
+
+        #[test]
+        fn floats_keep_every_bit(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let mut text = Vec::new();
+            write_float(&mut text, value);
+            let read = match parse(&text) {
+                Ok(Json::Float(read)) => read,
+                other => panic!("{other:?}"),
+            };
+            prop_assert_eq!(read.to_bits(), bits);
+        }
+
+        #[test]
+        fn parse_never_panics(text in "[\\[{\\]},:\"0-9eE+.a-z\\\\ -]{0,40}") {
+            let _ = parse(text.as_bytes());
         }
     }
 }

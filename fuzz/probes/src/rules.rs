@@ -1,0 +1,63 @@
+//! Where floe and a version of C++ Nix are known to differ: a list with reasons, each entry no wider than
+//! its reason. What a rule excuses is counted.
+
+use crate::evaluate::Outcome;
+use crate::nix::Answer;
+
+/// A known difference.
+pub struct Rule {
+    /// Its name, for counts.
+    pub name: &'static str,
+    /// Why it is none of floe's faults.
+    pub why: &'static str,
+    /// The first version (major, minor) of C++ Nix that it says nothing of.
+    pub until: (u32, u32),
+    applies: fn(&str, &Outcome, &Answer) -> bool,
+}
+
+/// No version has it yet.
+const ALWAYS: (u32, u32) = (u32::MAX, 0);
+
+fn says(answer: &Answer, text: &str) -> bool {
+    matches!(answer, Answer::Failure(message) if message.contains(text))
+}
+
+fn fails_saying(outcome: &Outcome, text: &str) -> bool {
+    matches!(outcome, Outcome::Failure(message) if message.contains(text))
+}
+
+/// Every rule.
+pub const RULES: &[Rule] = &[
+    Rule {
+        name: "deep",
+        why: "how deep calls may nest is each implementation's own bound",
+        until: ALWAYS,
+        applies: |_, _, theirs| says(theirs, "stack overflow") || says(theirs, "max-call-depth"),
+    },
+    Rule {
+        name: "overflow",
+        why: "older versions wrap integers around",
+        until: (2, 25),
+        applies: |_, ours, theirs| {
+            fails_saying(ours, "integer overflow") && matches!(theirs, Answer::Value(_))
+        },
+    },
+    Rule {
+        name: "missing",
+        why: "builtins that older versions lack",
+        until: (2, 34),
+        applies: |program, _, theirs| {
+            program.contains("builtins.convertHash") && says(theirs, "convertHash")
+        },
+    },
+];
+
+/// The rule that excuses a difference from this version, if one does.
+pub fn excuse(
+    version: (u32, u32),
+    program: &str,
+    ours: &Outcome,
+    theirs: &Answer,
+) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| version < rule.until && (rule.applies)(program, ours, theirs))
+}
