@@ -41,7 +41,6 @@ pub struct Comparison {
 }
 
 struct Waiting {
-    data: Vec<u8>,
     program: String,
     ours: Outcome,
 }
@@ -67,7 +66,7 @@ impl Comparison {
     pub fn add(&mut self, data: &[u8]) -> Vec<Difference> {
         let program = generate(data);
         let ours = evaluate(program.as_bytes());
-        let waiting = Waiting { data: data.to_vec(), program, ours };
+        let waiting = Waiting { program, ours };
         match waiting.ours {
             Outcome::Value(_) => self.values.push(waiting),
             Outcome::Failure(_) => self.failures.push(waiting),
@@ -132,50 +131,67 @@ impl Comparison {
             ours: waiting.ours.clone(),
             theirs: theirs.clone(),
         };
-        self.shrink(waiting.data.clone(), &mut found);
+        self.shrink(&mut found);
         Some(found)
     }
 
-    /// Leaves out bytes, and makes them zero, as long as the program still differs in the same way.
-    fn shrink(&mut self, mut data: Vec<u8>, found: &mut Difference) {
+    /// Puts something plain, or a part of it, in the place of what stands in parentheses, as long as the
+    /// program still differs in the same way.
+    fn shrink(&mut self, found: &mut Difference) {
+        let same_kind = kind(&found.ours, &found.theirs);
         let mut trials = 0;
-        let mut length = data.len().div_ceil(2);
-        while length > 0 {
-            let mut at = 0;
-            while at < data.len() {
-                for erase in [true, false] {
-                    if trials > MAX_TRIALS || at >= data.len() {
-                        return;
-                    }
-                    let end = (at + length).min(data.len());
-                    let mut less = data.clone();
-                    if erase {
-                        less.drain(at..end);
-                    } else {
-                        less[at..end].fill(0);
-                    }
-                    let program = generate(&less);
-                    if less == data || program.len() >= found.program.len() {
-                        continue;
-                    }
-                    let ours = evaluate(program.as_bytes());
-                    if matches!(ours, Outcome::Beyond(_)) {
-                        continue;
-                    }
-                    trials += 1;
-                    let theirs = self.nix.answers(&[&program]).remove(0);
-                    let differs = !is_same(&ours, &theirs)
-                        && excuse(self.nix.version, &program, &ours, &theirs).is_none();
-                    if differs {
-                        data = less;
-                        *found = Difference { program, ours, theirs };
-                    }
+        let mut at = 0;
+        while let Some((open, close)) = group(&found.program, at) {
+            let (before, after) = (&found.program[..open], &found.program[close + 1..]);
+            let inner = &found.program[open + 1..close];
+            let whole = format!(" {inner}");
+            let part = group(inner, 0).map(|(from, to)| inner[from..=to].to_owned());
+            let tries = PLAIN.iter().map(|plain| format!("{before}{plain}{after}"));
+            let tries = tries.chain(part.map(|part| format!("{before}{part}{after}")));
+            let smaller = std::iter::once(whole).chain(tries).find_map(|program| {
+                if program.len() >= found.program.len() || trials > MAX_TRIALS {
+                    return None;
                 }
-                at += length;
+                let ours = evaluate(program.as_bytes());
+                // A failure here is quick to tell from the one that is looked for.
+                if std::mem::discriminant(&ours) != std::mem::discriminant(&found.ours) {
+                    return None;
+                }
+                trials += 1;
+                let theirs = self.nix.answers(&[&program]).remove(0);
+                let differs = !is_same(&ours, &theirs)
+                    && kind(&ours, &theirs) == same_kind
+                    && excuse(self.nix.version, &program, &ours, &theirs).is_none();
+                differs.then_some(Difference { program, ours, theirs })
+            });
+            match smaller {
+                // What stands there now may become smaller still.
+                Some(smaller) => *found = smaller,
+                None => at = open + 1,
             }
-            length /= 2;
         }
     }
+}
+
+/// What may stand for any expression.
+const PLAIN: [&str; 6] = ["0", "\"\"", "[ ]", "{ }", "true", "null"];
+
+/// The first pair of parentheses from an offset on. Those in strings are taken for others: what is made of
+/// them is tried, like everything else.
+fn group(text: &str, from: usize) -> Option<(usize, usize)> {
+    let open = from + text.get(from..)?.find('(')?;
+    let mut depth = 0;
+    for (at, byte) in text.bytes().enumerate().skip(open) {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((open, at));
+        }
+    }
+    None
 }
 
 /// The same value, or no value.

@@ -14,7 +14,9 @@ pub fn check(data: &[u8]) {
     match (&ours, &peer) {
         (Ok(json), Ok(value)) => assert!(is_same(json, value), "{json:?} is not {value:?}"),
         (Ok(json), Err(error)) => {
-            assert!(depth(json) > PEER_DEPTH, "serde_json refuses {json:?}: {error}");
+            // It rounds the largest numbers up.
+            let range = error.to_string().contains("number out of range");
+            assert!(range || depth(json) > PEER_DEPTH, "serde_json refuses {json:?}: {error}");
         }
         // Its numbers go further, and are what they are up to the last.
         (Err(error @ JsonError::Syntax { line, column, .. }), _) => {

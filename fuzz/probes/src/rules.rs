@@ -43,11 +43,54 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "closure",
+        why: "without writing, no closure of a .drv file is known that a derivation refers to",
+        until: ALWAYS,
+        applies: |program, _, theirs| {
+            program.contains("drvPath") && says(theirs, ".drv' is not valid")
+        },
+    },
+    Rule {
         name: "missing",
         why: "builtins that older versions lack",
         until: (2, 34),
         applies: |program, _, theirs| {
             program.contains("builtins.convertHash") && says(theirs, "convertHash")
+        },
+    },
+    Rule {
+        name: "nul",
+        why: "older versions end a string at a NUL",
+        until: (2, 34),
+        applies: |_, ours, theirs| {
+            fails_saying(ours, "contains null bytes") && matches!(theirs, Answer::Value(_))
+        },
+    },
+    Rule {
+        name: "unsigned",
+        why: "older versions wrap JSON's integers around",
+        until: (2, 34),
+        applies: |_, ours, theirs| {
+            fails_saying(ours, "outside of Nix integer range") && matches!(theirs, Answer::Value(_))
+        },
+    },
+    Rule {
+        name: "whole floats",
+        why: "older versions write 1.0 as 1 in JSON, which is then another value and another derivation",
+        until: (2, 34),
+        applies: |program, ours, theirs| {
+            let writes = ["toJSON", "__structuredAttrs"].iter().any(|name| program.contains(name));
+            let value = matches!((ours, theirs), (Outcome::Value(_), Answer::Value(_)));
+            writes && value && program.contains('.')
+        },
+    },
+    Rule {
+        name: "lazy replacements",
+        why: "older versions compute replacements that replaceStrings does not use",
+        until: (2, 34),
+        applies: |program, ours, theirs| {
+            program.contains("replaceStrings")
+                && matches!((ours, theirs), (Outcome::Value(_), Answer::Failure(_)))
         },
     },
 ];
