@@ -81,7 +81,6 @@ impl Machine {
         let (left, right) = (self.force(left)?, self.force(right)?);
         let equal = match (left, right) {
             (Value::List(a), Value::List(b)) => return self.assert_equal_lists(a, b),
-            (Value::Attrs(a), Value::Attrs(b)) if a == b => true,
             (Value::Attrs(a), Value::Attrs(b)) => return self.assert_equal_sets(a, b),
             _ => self.equal(left, right, Loc::NONE)?,
         };

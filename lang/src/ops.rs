@@ -291,15 +291,17 @@ impl Machine {
     }
 
     pub(crate) fn equal_places(&mut self, a: &Place, b: &Place, loc: Loc) -> Res<bool> {
-        // C++ Nix compares addresses first: the same function is equal to itself inside sets.
-        if let (Value::Thunk(x), Value::Thunk(y)) = (a.unread(), b.unread())
-            && x == y
-        {
+        // C++ Nix compares addresses once both are computed: inside of sets and lists the same
+        // function is equal to itself, and the same set is not looked into.
+        let same = matches!((a.unread(), b.unread()), (Value::Thunk(x), Value::Thunk(y)) if x == y);
+        let left = self.force_place(a)?;
+        if same {
             return Ok(true);
         }
-        let left = self.force_place(a)?;
         let right = self.force_place(b)?;
         match (left, right) {
+            (Value::Attrs(x), Value::Attrs(y)) if x == y => Ok(true),
+            (Value::List(x), Value::List(y)) if std::ptr::eq(x.places(), y.places()) => Ok(true),
             (Value::Lambda(x), Value::Lambda(y)) => Ok(x.code == y.code && x.env() == y.env()),
             (Value::Prim(x), Value::Prim(y)) => Ok(x == y),
             (Value::PrimApp(x), Value::PrimApp(y)) => Ok(x == y),
@@ -332,9 +334,6 @@ impl Machine {
                 })
             }
             (Value::Attrs(a), Value::Attrs(b)) => {
-                if a == b {
-                    return Ok(true);
-                }
                 self.nested(loc, |machine| machine.equal_sets(a, b, loc))
             }
             _ => Ok(false),
