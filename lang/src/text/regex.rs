@@ -220,8 +220,15 @@ impl Translator<'_> {
     fn term(&mut self, depth: usize) -> Result<(), RegexError> {
         let start = self.out.len();
         match self.next()? {
-            b'^' => self.out.push_str(r"\A"),
-            b'$' => self.out.push_str(TEXT_END),
+            // An anchor is not repeated: a sign behind it has nothing before it.
+            b'^' => {
+                self.out.push_str(r"\A");
+                return Ok(());
+            }
+            b'$' => {
+                self.out.push_str(TEXT_END);
+                return Ok(());
+            }
             b'.' => self.out.push_str(r"[^\x00]"),
             b'[' => self.bracket()?,
             b'(' => {
@@ -428,6 +435,10 @@ mod tests {
             (r"a\", "a", "bad"),
             ("[[:foo:]]", "a", "bad"),
             ("^a$", "a", "[]"),
+            ("^*a", "a", "bad"),
+            ("a$?", "a", "bad"),
+            ("a|^{2}", "a", "bad"),
+            ("(^)*a", "a", "[]"),
             ("a^b", "a^b", "no"),
             (r"\^", "^", "[]"),
             ("[]a]", "]", "[]"),
