@@ -98,6 +98,17 @@ fn encode(text: &str, keep: &[u8]) -> String {
     out
 }
 
+/// Runs of slashes as one; of nothing the root.
+fn single_slashes(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !out.ends_with('/') {
+            out.push(c);
+        }
+    }
+    if out.is_empty() { "/".to_owned() } else { out }
+}
+
 fn is_rev(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
@@ -201,8 +212,16 @@ fn from_url(whole: &str, mut url: Url) -> Result<Attrs, String> {
         "flake" => return indirect(whole, &url.segments()),
         scheme @ ("github" | "gitlab" | "sourcehut") => return forge(whole, scheme, &url),
         "path" => {
+            let authority = url.authority.as_deref().unwrap_or_default();
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            let host = host.split(':').next().unwrap_or_default();
+            if !host.is_empty() {
+                return Err(format!(
+                    "path URL '{whole}' should not have an authority ('{authority}')"
+                ));
+            }
             attrs.insert("type".to_owned(), text_of("path"));
-            attrs.insert("path".to_owned(), FetchAttr::Str(url.path.clone()));
+            attrs.insert("path".to_owned(), FetchAttr::Str(single_slashes(&url.path)));
             for (name, value) in &url.query {
                 let value = match name.as_str() {
                     "rev" | "narHash" => text_of(value),
@@ -381,6 +400,19 @@ mod tests {
             attrs.iter().map(|(name, value)| ((*name).to_owned(), text_of(value))).collect();
         assert_eq!(parsed, expect);
         assert_eq!(write(&parsed).unwrap(), written);
+    }
+
+    #[test]
+    fn paths_are_without_host_and_doubled_slashes() {
+        check("path:///a//b", &[("type", "path"), ("path", "/a/b")], "path:/a/b");
+        check("//e%'", &[("type", "path"), ("path", "/e%'")], "path:/e%25'");
+        check("path:", &[("type", "path"), ("path", "/")], "path:/");
+        check("path:x//../y/", &[("type", "path"), ("path", "x/../y/")], "path:x/../y/");
+        check("path://u@:80/x", &[("type", "path"), ("path", "/x")], "path:/x");
+        assert_eq!(
+            parse("path://e/x").unwrap_err(),
+            "path URL 'path://e/x' should not have an authority ('e')"
+        );
     }
 
     #[test]
