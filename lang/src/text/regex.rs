@@ -306,31 +306,34 @@ impl Translator<'_> {
         let mut set = [false; 256];
         let negated = self.peek() == Some(b'^');
         self.at += negated as usize;
-        let mut first = true;
+        // What stood last, if a range can begin with it.
+        let mut last = None;
+        if let Some(byte @ (b']' | b'-')) = self.peek() {
+            self.at += 1;
+            set[byte as usize] = true;
+            last = Some(byte);
+        }
         loop {
-            let byte = self.next()?;
-            if byte == b']' && !first {
-                break;
+            match self.next()? {
+                b']' => break,
+                b'[' if self.is_named() => last = self.named(&mut set)?,
+                b'-' if self.peek() == Some(b']') => set[b'-' as usize] = true,
+                b'-' => {
+                    let (low, high) = (last.take().ok_or(RegexError::Invalid)?, self.next()?);
+                    if high == b'[' && self.is_named() {
+                        return Err(RegexError::Invalid);
+                    }
+                    // C's char has a sign on the machines that matter.
+                    if (high as i8) < low as i8 {
+                        return Err(RegexError::Invalid);
+                    }
+                    (low as i8..=high as i8).for_each(|byte| set[byte as u8 as usize] = true);
+                }
+                byte => {
+                    set[byte as usize] = true;
+                    last = Some(byte);
+                }
             }
-            first = false;
-            if byte == b'[' && self.peek() == Some(b':') {
-                self.named_class(&mut set)?;
-                continue;
-            }
-            let low = self.element(byte)?;
-            let ranged = self.peek() == Some(b'-')
-                && self.pattern.get(self.at + 1).is_some_and(|next| *next != b']');
-            let high = if ranged {
-                self.at += 1;
-                let byte = self.next()?;
-                self.element(byte)?
-            } else {
-                low
-            };
-            if high < low {
-                return Err(RegexError::Invalid);
-            }
-            set[low as usize..=high as usize].fill(true);
         }
         let mut ranges = String::new();
         let mut at = 0;
@@ -345,48 +348,75 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// A byte of a set, perhaps written as `[=a=]` or `[.a.]`.
-    fn element(&mut self, byte: u8) -> Result<u8, RegexError> {
-        match self.peek() {
-            Some(mark @ (b'=' | b'.')) if byte == b'[' => {
-                self.at += 1;
-                let element = self.next()?;
-                if element != b'-' && self.next()? == mark && self.next()? == b']' {
-                    return Ok(element);
-                }
-                Err(RegexError::Invalid)
-            }
-            _ => Ok(byte),
-        }
+    /// Whether an opening bracket in a set begins `[:`, `[=` or `[.`
+    fn is_named(&self) -> bool {
+        matches!(self.peek(), Some(b':' | b'=' | b'.'))
     }
 
-    /// `:alpha:]`
-    fn named_class(&mut self, set: &mut [bool; 256]) -> Result<(), RegexError> {
-        let rest = &self.pattern[self.at + 1..];
-        let end = memchr::memmem::find(rest, b":]").ok_or(RegexError::Invalid)?;
-        let belongs: fn(&u8) -> bool = match &rest[..end] {
-            b"alpha" => u8::is_ascii_alphabetic,
-            b"digit" | b"d" => u8::is_ascii_digit,
-            b"alnum" => u8::is_ascii_alphanumeric,
-            b"upper" => u8::is_ascii_uppercase,
-            b"lower" => u8::is_ascii_lowercase,
-            b"punct" => u8::is_ascii_punctuation,
-            b"xdigit" => u8::is_ascii_hexdigit,
-            b"cntrl" => u8::is_ascii_control,
-            b"graph" => u8::is_ascii_graphic,
-            b"print" => |byte| matches!(byte, b' '..=b'~'),
-            b"blank" => |byte| matches!(byte, b' ' | b'\t'),
-            b"space" | b"s" => |byte| matches!(byte, b' ' | b'\t'..=b'\r'),
-            b"w" => |byte| byte.is_ascii_alphanumeric() || *byte == b'_',
-            _ => return Err(RegexError::Invalid),
-        };
-        for byte in (0..=255u8).filter(belongs) {
-            set[byte as usize] = true;
+    /// `:alpha:]`, `=a=]` or `.hyphen.]`; the byte, if a range can begin with it.
+    fn named(&mut self, set: &mut [bool; 256]) -> Result<Option<u8>, RegexError> {
+        let mark = self.next()?;
+        let rest = &self.pattern[self.at..];
+        let end = memchr::memchr(mark, rest).ok_or(RegexError::Invalid)?;
+        if rest.get(end + 1) != Some(&b']') {
+            return Err(RegexError::Invalid);
         }
-        self.at += end + 3;
-        Ok(())
+        self.at += end + 2;
+        let name = &rest[..end];
+        if mark == b':' {
+            let belongs = class(&name.to_ascii_lowercase()).ok_or(RegexError::Invalid)?;
+            (0..=255u8).filter(belongs).for_each(|byte| set[byte as usize] = true);
+            return Ok(None);
+        }
+        let byte = COLLATING.iter().position(|known| known.as_bytes() == name);
+        let byte = byte.ok_or(RegexError::Invalid)? as u8;
+        set[byte as usize] = true;
+        if mark == b'.' {
+            return Ok(Some(byte));
+        }
+        // Letters of both cases are equivalent.
+        set[byte.to_ascii_lowercase() as usize] = true;
+        set[byte.to_ascii_uppercase() as usize] = true;
+        Ok(None)
     }
 }
+
+/// The bytes of a named class.
+fn class(name: &[u8]) -> Option<fn(&u8) -> bool> {
+    Some(match name {
+        b"alpha" => u8::is_ascii_alphabetic,
+        b"digit" | b"d" => u8::is_ascii_digit,
+        b"alnum" => u8::is_ascii_alphanumeric,
+        b"upper" => u8::is_ascii_uppercase,
+        b"lower" => u8::is_ascii_lowercase,
+        b"punct" => u8::is_ascii_punctuation,
+        b"xdigit" => u8::is_ascii_hexdigit,
+        b"cntrl" => u8::is_ascii_control,
+        b"graph" => u8::is_ascii_graphic,
+        b"print" => |byte| matches!(byte, b' '..=b'~'),
+        b"blank" => |byte| matches!(byte, b' ' | b'\t'),
+        b"space" | b"s" => |byte| matches!(byte, b' ' | b'\t'..=b'\r'),
+        b"w" => |byte| byte.is_ascii_alphanumeric() || *byte == b'_',
+        _ => return None,
+    })
+}
+
+/// The names of the bytes of ASCII in the portable character set of POSIX, as libstdc++ has them.
+#[rustfmt::skip]
+const COLLATING: [&str; 128] = [
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "alert", "backspace", "tab", "newline",
+    "vertical-tab", "form-feed", "carriage-return", "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4",
+    "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "IS4", "IS3", "IS2", "IS1", "space",
+    "exclamation-mark", "quotation-mark", "number-sign", "dollar-sign", "percent-sign", "ampersand",
+    "apostrophe", "left-parenthesis", "right-parenthesis", "asterisk", "plus-sign", "comma", "hyphen",
+    "period", "slash", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    "colon", "semicolon", "less-than-sign", "equals-sign", "greater-than-sign", "question-mark",
+    "commercial-at", "A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P",
+    "Q", "R", "S", "T", "U", "V", "W", "X", "Y", "Z", "left-square-bracket", "backslash",
+    "right-square-bracket", "circumflex", "underscore", "grave-accent", "a", "b", "c", "d", "e", "f",
+    "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z",
+    "left-curly-bracket", "vertical-line", "right-curly-bracket", "tilde", "DEL",
+];
 
 #[cfg(test)]
 mod tests {
@@ -449,6 +479,23 @@ mod tests {
             ("]", "]", "[]"),
             ("[a-]", "-", "[]"),
             ("[[=a=]]", "a", "[]"),
+            ("[[=a=]]", "A", "[]"),
+            ("[[=1=]]", "1", "bad"),
+            ("[[.A.]-C]", "B", "[]"),
+            ("[[.-.]]", "-", "bad"),
+            ("[[.hyphen.]]", "-", "[]"),
+            ("[[=a=]-c]", "b", "bad"),
+            ("[a-[.c.]]", "b", "bad"),
+            ("[[:digit:]-z]", "1", "bad"),
+            ("[[:ALPHA:]]+", "aB", "[]"),
+            ("[a-c-e]", "a", "bad"),
+            ("[a-c-]", "-", "[]"),
+            ("[--a]", "A", "[]"),
+            ("[---]", "-", "[]"),
+            ("[]-a]", "a", "[]"),
+            ("[a-\u{e9}]", "b", "bad"),
+            ("[[:a]", "a", "bad"),
+            ("[[a]", "[", "[]"),
             ("(.*)-([0-9.]+)", "foo-1.2", "[foo,1.2]"),
             ("ab", "abc", "no"),
         ] {
