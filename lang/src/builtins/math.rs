@@ -69,6 +69,28 @@ bits!(bit_and, "bitAnd", &);
 bits!(bit_or, "bitOr", |);
 bits!(bit_xor, "bitXor", ^);
 
+/// An integer, if it is one that C++ Nix gives back: it went through a float once, and says so instead of
+/// giving another answer than it used to.
+fn whole(n: i64, loc: Loc) -> Res<Value> {
+    const BUG: &str = "Due to a bug (see https://github.com/NixOS/nix/issues/12899)";
+    const FUTURE: &str = "Future Nix versions might implement the correct behavior.";
+    let rounded = n as f64;
+    if rounded >= 9_223_372_036_854_775_808.0 {
+        let message = format!(
+            "{BUG} the NixInt argument {n} caused undefined behavior in previous Nix versions.\n\t{FUTURE}"
+        );
+        return Err(Error::eval(loc, message));
+    }
+    if rounded as i64 != n {
+        let message = format!(
+            "{BUG} a loss of precision occurred in previous Nix versions because the NixInt argument {n} was rounded to {}.\n\t{FUTURE}",
+            rounded as i64
+        );
+        return Err(Error::eval(loc, message));
+    }
+    Ok(Value::Int(n))
+}
+
 fn rounded(
     machine: &mut Machine,
     args: &[Value],
@@ -78,7 +100,7 @@ fn rounded(
 ) -> Res<Value> {
     let value = machine.force(args[0])?;
     if let Value::Int(n) = value {
-        return Ok(Value::Int(n));
+        return whole(n, loc);
     }
     let what = format!("while evaluating the first argument passed to builtins.{name}");
     let x = round(machine.as_float(value, loc).map_err(|e| e.frame(loc, what))?);
