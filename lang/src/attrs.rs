@@ -361,21 +361,10 @@ impl AttrsRow {
         self.len += 1;
     }
 
-    /// How many attributes it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.len as usize
-    }
-
-    /// Gives all of it back to the heap, where that is possible.
-    pub(crate) fn abandon(self, heap: &mut Heap) {
-        // SAFETY: the block was never handed out.
-        unsafe { heap.shorten(self.head.as_ptr().cast(), self.place(self.room).cast()) };
-    }
-
     /// The set. Room that was not needed goes back to the heap, where that is possible.
     #[inline]
     pub(crate) fn finish(self, heap: &mut Heap) -> Gc<Attrs> {
-        heap.tally.sets.add(self.len());
+        heap.tally.sets.add(self.len as usize);
         if self.len < self.room {
             // SAFETY: the places behind `len` were never filled.
             unsafe {
