@@ -7,6 +7,7 @@ use crate::error::{Error, Res};
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
+use crate::text::toml::beyond_first;
 use crate::value::Value;
 
 /// A larger text would take gigabytes while it is read.
@@ -29,6 +30,9 @@ fn from_toml(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         let overflow = error.span().and_then(|span| overflow(text, span));
         failed(&overflow.unwrap_or_else(|| said(&error)))
     })?;
+    if let Some(what) = beyond_first(text) {
+        return Err(failed(&format!("{what} is TOML 1.1; write it as in TOML 1.0")));
+    }
     machine.value_of_toml(Toml::Table(table)).map_err(|why| failed(&why))
 }
 

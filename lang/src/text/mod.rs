@@ -4,5 +4,6 @@ pub mod flakeref;
 pub mod float;
 pub mod json;
 pub mod regex;
+pub mod toml;
 pub mod version;
 pub mod xml;
