@@ -59,6 +59,14 @@ pub const RULES: &[Rule] = &[
         },
     },
     Rule {
+        name: "rounded",
+        why: "older versions round integers to floats in floor and ceil",
+        until: (2, 34),
+        applies: |_, ours, theirs| {
+            fails_saying(ours, "NixOS/nix/issues/12899") && matches!(theirs, Answer::Value(_))
+        },
+    },
+    Rule {
         name: "nul",
         why: "older versions end a string at a NUL",
         until: (2, 34),
