@@ -350,15 +350,20 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             return Err(super::attrs::missing(Symbol::KEY).frame(Loc::NONE, what));
         };
         let key = machine.force_place(&key.value)?;
-        // Keys must be comparable with one another.
-        let (first, with) = *first_key.get_or_insert((key, item));
-        if let Err(error) = machine.less_than(key, first, loc) {
-            let what = format!("while comparing element {}", machine.show_error(item));
-            let with = format!("with element {}", machine.show_error(with));
-            return Err(error.frame(loc, with).frame(loc, what));
+        // Keys must be comparable with one another; a single one is not compared.
+        if let Some((first, with)) = first_key {
+            machine.less_than(key, first, loc).map_err(|error| {
+                let what = format!("while comparing element {}", machine.show_error(item));
+                let with = format!("with element {}", machine.show_error(with));
+                error.frame(loc, with).frame(loc, what)
+            })?;
+        } else {
+            first_key = Some((key, item));
         }
         let new = match key {
-            Value::Int(n) => done.insert(Key::Int(n)),
+            Value::Int(n) if others.is_empty() => done.insert(Key::Int(n)),
+            // An integer and a float can be the same key.
+            Value::Float(x) if x as i64 as f64 == x && done.contains(&Key::Int(x as i64)) => false,
             Value::Str(text) => {
                 let text = machine.text(text)?;
                 done.insert(Key::Text(text.to_vec()))

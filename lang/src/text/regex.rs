@@ -1,11 +1,12 @@
 //! POSIX extended regular expressions, as `builtins.match` and `builtins.split` take them: translated
 //! to the `regex` crate, on bytes, in linear time. Patterns that libstdc++ refuses are refused.
 //!
-//! Where alternatives of different length match at the same place, libstdc++ takes the longest, as POSIX says, though
-//! without them a repetition that takes as much as it can decides, as in Perl. A pattern with alternatives is therefore
-//! searched for twice: for where it begins, and for its longest end there.
+//! libstdc++ tries all alternatives and takes the longest match, but of repetitions only the most that match.
+//! The crate takes the first alternative: with some, [`Part::split`] asks an automaton of all matches for the
+//! longest one's end, and the groups are those of the first try that ends there. One difference remains: where
+//! fewer repetitions would let an alternative match more, as in `a?(ab|c)?` on `ab`.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use regex::bytes;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -21,10 +22,6 @@ const MAX_DEPTH: usize = 250;
 const NEST_LIMIT: u32 = 4 * MAX_DEPTH as u32;
 /// Memory a compiled pattern may take.
 const MAX_SIZE_BYTES: usize = 10 << 20;
-/// The end of the text.
-const TEXT_END: &str = r"\z";
-/// A set without a byte.
-const NOTHING: &str = r"[^\x00-\xff]";
 
 /// Why a pattern is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -44,22 +41,74 @@ pub struct Whole(bytes::Regex);
 /// A compiled pattern that is searched for in a text.
 #[derive(Clone, Debug)]
 pub struct Part {
-    regex: bytes::Regex,
-    /// If there are alternatives.
-    longest: Option<Box<Longest>>,
+    first: bytes::Regex,
+    /// Nothing where there are no alternatives.
+    longest: Option<Longest>,
 }
 
-/// What finds the longest of the matches that begin at one place.
+/// What finds the longest of the matches at one place, and its groups.
 #[derive(Clone, Debug)]
 struct Longest {
-    /// Gives its end.
-    end: DFA,
+    pattern: Box<[u8]>,
+    automaton: DFA,
     cache: RefCell<Cache>,
-    /// Gives its groups where it ends before the text does.
-    inside: bytes::Regex,
-    /// And where it ends with the text.
-    at_end: bytes::Regex,
+    /// Ends with the text that it is given, where that is cut off and where it is whole.
+    within: OnceCell<bytes::Regex>,
+    at_end: OnceCell<bytes::Regex>,
 }
+
+impl Longest {
+    fn new(pattern: &[u8], translated: &str) -> Result<Longest, RegexError> {
+        let config = DFA::config().match_kind(MatchKind::All).skip_cache_capacity_check(true);
+        let automaton = DFA::builder()
+            .configure(config)
+            .syntax(syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT))
+            .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(MAX_SIZE_BYTES)))
+            .build(translated)
+            .map_err(|_| RegexError::TooLarge)?;
+        Ok(Longest {
+            pattern: pattern.into(),
+            cache: RefCell::new(automaton.create_cache()),
+            automaton,
+            within: OnceCell::new(),
+            at_end: OnceCell::new(),
+        })
+    }
+
+    /// Where the longest match that begins at `start` ends.
+    fn end(&self, text: &[u8], start: usize) -> Option<usize> {
+        let input = Input::new(text).range(start..).anchored(Anchored::Yes);
+        let found = self.automaton.try_search_fwd(&mut self.cache.borrow_mut(), &input);
+        found.ok().flatten().map(|found| found.offset())
+    }
+
+    /// The match from `start` to `end`.
+    fn captures<'t>(
+        &self,
+        text: &'t [u8],
+        start: usize,
+        end: usize,
+    ) -> Option<bytes::Captures<'t>> {
+        // The end of the piece is not the end of the text, which `$` means.
+        let (cell, dollar) = match end == text.len() {
+            true => (&self.at_end, END),
+            false => (&self.within, NEVER),
+        };
+        let regex = match cell.get() {
+            Some(regex) => regex,
+            None => {
+                let translated = translate(&self.pattern, dollar).ok()?.out;
+                let regex = compile(&format!(r"(?:{translated})\z")).ok()?;
+                cell.get_or_init(|| regex)
+            }
+        };
+        regex.captures_at(&text[..end], start)
+    }
+}
+
+/// The end of the text, and what matches nothing.
+const END: &str = r"\z";
+const NEVER: &str = r"[^\x00-\xff]";
 
 /// The groups of a match; a group that took no part is `None`.
 pub type Groups<'t> = Vec<Option<&'t [u8]>>;
@@ -76,7 +125,7 @@ pub enum Piece<'t> {
 impl Whole {
     /// Translates and compiles a pattern.
     pub fn new(pattern: &[u8]) -> Result<Whole, RegexError> {
-        compile(&format!(r"\A(?:{})\z", translate(pattern)?.text)).map(Whole)
+        compile(&format!(r"\A(?:{})\z", translate(pattern, END)?.out)).map(Whole)
     }
 
     /// The groups, if all of the text matches.
@@ -88,18 +137,10 @@ impl Whole {
 impl Part {
     /// Translates and compiles a pattern.
     pub fn new(pattern: &[u8]) -> Result<Part, RegexError> {
-        let Translated { text, alternatives } = translate(pattern)?;
-        let longest = if alternatives { Some(Box::new(Longest::new(&text)?)) } else { None };
-        Ok(Part { regex: compile(&text)?, longest })
-    }
-
-    /// The next match at or after a place.
-    fn captures<'t>(&self, text: &'t [u8], from: usize) -> Option<bytes::Captures<'t>> {
-        let Some(longest) = &self.longest else {
-            return self.regex.captures_at(text, from);
-        };
-        let start = self.regex.find_at(text, from)?.start();
-        longest.captures(text, start)
+        let translated = translate(pattern, END)?;
+        let first = compile(&translated.out)?;
+        let longest = translated.branches.then(|| Longest::new(pattern, &translated.out));
+        Ok(Part { first, longest: longest.transpose()? })
     }
 
     /// The text between matches, and the groups of each, alternately; begins and ends with text.
@@ -108,7 +149,7 @@ impl Part {
         let mut from = 0;
         let mut last = 0;
         while from <= text.len()
-            && let Some(captures) = self.captures(text, from)
+            && let Some(captures) = self.captures_at(text, from)
         {
             let whole = captures.get(0).expect("group 0 is the whole match");
             pieces.push(Piece::Text(&text[last..whole.start()]));
@@ -119,47 +160,26 @@ impl Part {
         pieces.push(Piece::Text(&text[last..]));
         pieces
     }
-}
 
-impl Longest {
-    fn new(pattern: &str) -> Result<Longest, RegexError> {
-        let end = DFA::builder()
-            .configure(DFA::config().match_kind(MatchKind::All).skip_cache_capacity_check(true))
-            .syntax(syntax::Config::new().unicode(false).utf8(false).nest_limit(NEST_LIMIT))
-            .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(MAX_SIZE_BYTES)))
-            .build(pattern)
-            .map_err(|_| RegexError::TooLarge)?;
-        let cache = RefCell::new(end.create_cache());
-        // What ends before the text does has not met its end.
-        let inside = compile(&format!(r"(?:{})\z", pattern.replace(TEXT_END, NOTHING)))?;
-        let at_end = compile(&format!(r"(?:{pattern})\z"))?;
-        Ok(Longest { end, cache, inside, at_end })
-    }
-
-    /// The longest match that begins at `start`, where one does.
-    fn captures<'t>(&self, text: &'t [u8], start: usize) -> Option<bytes::Captures<'t>> {
-        let input = Input::new(text).range(start..).anchored(Anchored::Yes);
-        let found = self.end.try_search_fwd(&mut self.cache.borrow_mut(), &input);
-        let end = found.expect("the search never gives up, whatever the bytes")?.offset();
-        let regex = if end == text.len() { &self.at_end } else { &self.inside };
-        regex.captures_at(&text[..end], start)
+    /// The leftmost and longest match from an offset on.
+    fn captures_at<'t>(&self, text: &'t [u8], from: usize) -> Option<bytes::Captures<'t>> {
+        let first = self.first.captures_at(text, from)?;
+        let found = first.get(0).expect("group 0 is the whole match").range();
+        let longer = self.longest.as_ref().and_then(|longest| {
+            let end = longest.end(text, found.start).filter(|end| *end > found.end)?;
+            longest.captures(text, found.start, end)
+        });
+        Some(longer.unwrap_or(first))
     }
 }
 
-/// A pattern in the crate's syntax.
-struct Translated {
-    text: String,
-    /// Whether it has alternatives.
-    alternatives: bool,
-}
-
-fn translate(pattern: &[u8]) -> Result<Translated, RegexError> {
-    let mut translator = Translator { pattern, at: 0, out: String::new(), alternatives: false };
+fn translate<'p>(pattern: &'p [u8], end: &'p str) -> Result<Translator<'p>, RegexError> {
+    let mut translator = Translator { pattern, end, at: 0, out: String::new(), branches: false };
     translator.alternatives(0)?;
     if translator.at < pattern.len() {
         return Err(RegexError::Invalid);
     }
-    Ok(Translated { text: translator.out, alternatives: translator.alternatives })
+    Ok(translator)
 }
 
 fn groups<'t>(captures: &bytes::Captures<'t>) -> Groups<'t> {
@@ -181,9 +201,12 @@ fn compile(pattern: &str) -> Result<bytes::Regex, RegexError> {
 /// Reads a pattern and writes the same in the crate's syntax.
 struct Translator<'p> {
     pattern: &'p [u8],
+    /// What the end of the text is written as.
+    end: &'p str,
     at: usize,
     out: String,
-    alternatives: bool,
+    /// Whether there are alternatives.
+    branches: bool,
 }
 
 impl Translator<'_> {
@@ -207,7 +230,7 @@ impl Translator<'_> {
                 b')' => break,
                 b'|' => {
                     self.at += 1;
-                    self.alternatives = true;
+                    self.branches = true;
                     self.out.push('|');
                 }
                 _ => self.term(depth)?,
@@ -226,7 +249,7 @@ impl Translator<'_> {
                 return Ok(());
             }
             b'$' => {
-                self.out.push_str(TEXT_END);
+                self.out.push_str(self.end);
                 return Ok(());
             }
             b'.' => self.out.push_str(r"[^\x00]"),
@@ -343,7 +366,8 @@ impl Translator<'_> {
             at = end;
         }
         // The crate has no empty set but this.
-        let class = if ranges.is_empty() { NOTHING.to_owned() } else { format!("[{ranges}]") };
+        let class =
+            if ranges.is_empty() { r"[^\x00-\xff]".to_owned() } else { format!("[{ranges}]") };
         self.out.push_str(&class);
         Ok(())
     }
@@ -513,14 +537,12 @@ mod tests {
             ("(^a)", "aaa", "'' [a] 'aa'"),
             ("(a)|b", "xaybz", "'x' [a] 'y' [-] 'z'"),
             ("x", "", "''"),
-            ("a|ab", "xabx", "'x' [] 'x'"),
-            ("(a|ab)(c|bcd)?", "xabcdx", "'x' [a,bcd] 'x'"),
-            ("(a|ab)(c|bc)", "abcabc", "'' [a,bc] '' [a,bc] ''"),
-            ("(a|ab|abc)$", "abab", "'ab' [ab] ''"),
-            ("(a|b$)+", "abab", "'' [a] 'b' [b] ''"),
-            ("x|xy*|^xyyz", "xyyzxyy", "'' [] '' [] ''"),
-            ("(foo|foobar)?", "afoobarb", "'' [-] 'a' [foobar] '' [-] 'b' [-] ''"),
-            ("a?(ab)?", "ab", "'' [-] '' [-] 'b' [-] ''"),
+            ("|c{0,}", "\nac", "'' [] '\n' [] 'a' [] '' [] ''"),
+            ("c0|(|c{1,2}*).", "ca", "'' [c] ''"),
+            ("a|ab", "abab", "'' [] '' [] ''"),
+            ("(a?)(ab)?", "ab", "'' [a,-] '' [,-] 'b' [,-] ''"),
+            ("a|ab$", "abab", "'' [] 'b' [] ''"),
+            ("(a|b|ab$)(b?)", "abb", "'' [a,b] '' [b,] ''"),
         ] {
             let regex = Part::new(pattern.as_bytes()).unwrap();
             let pieces: Vec<_> = regex
