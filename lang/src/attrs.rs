@@ -249,9 +249,34 @@ impl Attrs {
             };
             return Attrs::layer(heap, right, left, len);
         }
+        if left.depth.get() == 0 && left.len() <= LAYER_MAX_OWN && right.len() >= left.len() * 4 {
+            return Attrs::extend(heap, left, right);
+        }
         let mut row = AttrsRow::new(heap, left.len() + right.len());
         merge(Attrs::once(left), Attrs::once(right), |attr| row.push(attr.copy()));
         row.finish(heap)
+    }
+
+    /// `left // right` of a small plain set and a larger one: what only the small one has, laid
+    /// over the larger one.
+    fn extend(heap: &mut Heap, left: Gc<Attrs>, right: Gc<Attrs>) -> Gc<Attrs> {
+        let mut row = AttrsRow::new(heap, left.len());
+        for attr in Attrs::plain(left) {
+            if Attrs::find(right, attr.name).is_none() {
+                row.push(attr.copy());
+            }
+        }
+        if row.len() == 0 {
+            row.abandon(heap);
+            return right;
+        }
+        let own = row.finish(heap);
+        let len = own.len() + right.len();
+        let (own, under) = match right.depth.get() {
+            LAYER_MAX_DEPTH.. => Attrs::gather(heap, own, right),
+            _ => (own, right),
+        };
+        Attrs::layer(heap, own, under, len)
     }
 
     /// `first // (second // (third ...))`, without a set for each step on the way.
@@ -361,10 +386,21 @@ impl AttrsRow {
         self.len += 1;
     }
 
+    /// How many attributes it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Gives all of it back to the heap, where that is possible.
+    pub(crate) fn abandon(self, heap: &mut Heap) {
+        // SAFETY: the block was never handed out.
+        unsafe { heap.shorten(self.head.as_ptr().cast(), self.place(self.room).cast()) };
+    }
+
     /// The set. Room that was not needed goes back to the heap, where that is possible.
     #[inline]
     pub(crate) fn finish(self, heap: &mut Heap) -> Gc<Attrs> {
-        heap.tally.sets.add(self.len as usize);
+        heap.tally.sets.add(self.len());
         if self.len < self.room {
             // SAFETY: the places behind `len` were never filled.
             unsafe {

@@ -13,6 +13,9 @@ use crate::value::{Attrs, Env, LambdaRef, PrimApp, Value};
 /// one each name is searched for.
 const MERGE_MAX_RATIO: usize = 4;
 
+/// Calls with at most so many arguments need no room of their own for them.
+const FEW: usize = 4;
+
 impl Machine {
     /// The value of a call's argument, computed when needed. A sum or difference of integers that
     /// are known already is computed at once: it costs less than the promise and cannot fail.
@@ -21,6 +24,15 @@ impl Machine {
         match Self::known_sum(lazy.code, env) {
             Some(sum) => sum,
             None => self.delay(lazy, env),
+        }
+    }
+
+    /// The same, for a slot of a frame that nobody copies.
+    #[inline]
+    fn argument_variable(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
+        match Self::known_sum(lazy.code, env) {
+            Some(sum) => sum,
+            None => self.delay_variable(lazy, env),
         }
     }
 
@@ -50,14 +62,26 @@ impl Machine {
         env: Gc<Env>,
     ) -> Res<Value> {
         let func = self.operand_value(func, env)?;
-        if let ([arg], Value::Lambda(lambda)) = (args, func) {
-            let code = self.tables.lambdas[lambda.code as usize].get();
-            // A set pattern looks at its argument first of all.
-            let arg = match code.formals {
-                Some(_) => self.operand_value(arg.code, env)?,
-                None => self.argument(arg, env),
-            };
-            return self.call_lambda(lambda, code, &[arg], loc);
+        if let Value::Lambda(lambda) = func
+            && args.len() <= FEW
+        {
+            let (code, used) = self.target(lambda, args.len());
+            if used == args.len() {
+                let mut values = [Value::Null; FEW];
+                for (to, arg) in values.iter_mut().zip(args) {
+                    *to = match code.inner {
+                        // What a function inside takes over is copied.
+                        Some(_) => self.argument(arg, env),
+                        None => self.argument_variable(arg, env),
+                    };
+                }
+                if code.formals.is_some() {
+                    // A set pattern looks at its argument first of all.
+                    let last = &args[used - 1];
+                    values[used - 1] = self.operand_value(last.code, env)?;
+                }
+                return self.call_lambda(lambda, code, &values[..used], loc);
+            }
         }
         if let Value::Prim(prim) = func {
             let prim = &self.prims[prim as usize];
@@ -74,7 +98,7 @@ impl Machine {
                 return self.call_prim(prim, &values[..args.len()], loc);
             }
         }
-        let mut few = [Value::Null; 4];
+        let mut few = [Value::Null; FEW];
         if args.len() <= few.len() {
             for (to, arg) in few.iter_mut().zip(args) {
                 *to = self.argument(arg, env);

@@ -29,6 +29,43 @@ fn small_programs() {
 }
 
 #[test]
+fn variables_are_computed_once_whoever_shares_them() {
+    for (text, expect) in [
+        // Passed on before, while and after it is computed.
+        (
+            "let x = builtins.genList (n: n) 3; y = [ x x ]; z = builtins.elemAt y 0; in [ y z x ]",
+            "[ [ [ 0 1 2 ] [ 0 1 2 ] ] [ 0 1 2 ] [ 0 1 2 ] ]",
+        ),
+        ("let l = [ 1 l2 ]; l2 = [ 2 (builtins.head l) ]; in l", "[ 1 [ 2 1 ] ]"),
+        ("let s = { inherit f; v = f s; }; f = s: s ? v; in s.v", "true"),
+        ("let f = a: [ a (g a) ]; g = a: if a == 0 then a else g (a - 1); in f (g 2)", "[ 0 0 ]"),
+        (
+            "let k = a: b: c: [ a b c ]; f = x: map (k (x + 1) x) [ 1 2 ]; in f (1 + 1)",
+            "[ [ 3 2 1 ] [ 3 2 2 ] ]",
+        ),
+        ("let f = x: let y = x + 1; in z: y + z; g = f (1 + 1); in [ (g 1) (g 2) ]", "[ 4 5 ]"),
+        ("let x = x; in x", "infinite recursion encountered"),
+        ("let x = f x; f = a: a; in x", "infinite recursion encountered"),
+        ("let f = a: a + (let b = b + a; in b); in f (1 + 1)", "infinite recursion encountered"),
+        (
+            "let x = throw \"no\"; t = builtins.tryEval x; in [ t.success (builtins.tryEval [ x ]).success x ]",
+            "no",
+        ),
+        (
+            "let f = x: [ (builtins.tryEval x).success (builtins.tryEval x).success ]; in f (throw \"no\")",
+            "[ false false ]",
+        ),
+        (
+            "{ a = 1; z = 0; } // { a = 2; b = 3; c = 4; d = 5; e = 6; f = 7; g = 8; h = 9; }",
+            "{ a = 2; b = 3; c = 4; d = 5; e = 6; f = 7; g = 8; h = 9; z = 0; }",
+        ),
+        ("{ a = 1; } // { a = 2; b = 3; c = 4; d = 5; }", "{ a = 2; b = 3; c = 4; d = 5; }"),
+    ] {
+        check_eval(text, expect);
+    }
+}
+
+#[test]
 fn functions_outlive_their_calls() {
     // In tests, the memory of frames that were taken back is poisoned.
     for (text, expect) in [

@@ -4,7 +4,8 @@
 //! the result is no function made in that very frame. Then nothing can reach it:
 //!
 //! - A frame is known to thunks, to inner frames, to functions (values with the address of
-//!   their frame), and to the evaluator's own variables while the call lasts.
+//!   their frame), to promises that stand in slots of its own or of newer frames, and to the
+//!   evaluator's own variables while the call lasts.
 //! - Thunks and inner frames made in the frame would lie behind it, since the heap only grows
 //!   upwards; nothing lies behind it any more, so those that were made were taken back by this
 //!   same rule.

@@ -168,29 +168,60 @@ impl Machine {
     /// The value of an expression, computed when needed; at once where that costs nothing.
     #[inline]
     pub(crate) fn delay(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
-        match *lazy.code {
-            Code::Const(value) => {
-                bump(&mut self.tally.avoided, 1);
-                return value;
-            }
-            Code::Local(slot, _) => match Env::slot(env, slot).get() {
-                Value::Unset => {}
-                value => {
-                    bump(&mut self.tally.avoided, 1);
-                    return settled(value);
-                }
-            },
-            Code::Up { level, slot, .. } => match Env::slot(Env::up(env, level), slot).get() {
-                Value::Unset => {}
-                value => {
-                    bump(&mut self.tally.avoided, 1);
-                    return settled(value);
-                }
-            },
-            Code::Lambda(code) => return Value::Lambda(LambdaRef::new(code, env)),
-            _ => {}
+        match self.known(lazy, env) {
+            Some(value) => value,
+            None => self.thunk(State::Suspended(LambdaRef::new(lazy.id, env))),
         }
-        self.thunk(State::Suspended(LambdaRef::new(lazy.id, env)))
+    }
+
+    /// The same, for a slot of a frame that nobody copies.
+    #[inline]
+    pub(crate) fn delay_variable(&mut self, lazy: &Lazy, env: Gc<Env>) -> Value {
+        match self.known(lazy, env) {
+            Some(value) => value,
+            // What rests on what may change stays behind a thunk.
+            None if self.tracking.is_some() => self.delay(lazy, env),
+            None => {
+                bump(&mut self.tally.thunks, 1);
+                Value::Later(LambdaRef::new(lazy.id, env))
+            }
+        }
+    }
+
+    /// The value of an expression that costs nothing, or the promise of it that there is already.
+    #[inline(always)]
+    fn known(&mut self, lazy: &Lazy, env: Gc<Env>) -> Option<Value> {
+        let value = match *lazy.code {
+            Code::Const(value) => value,
+            Code::Lambda(code) => return Some(Value::Lambda(LambdaRef::new(code, env))),
+            Code::Local(slot, _) => self.variable(Env::slot(env, slot))?,
+            Code::Up { level, slot, .. } => self.variable(Env::slot(Env::up(env, level), slot))?,
+            _ => return None,
+        };
+        bump(&mut self.tally.avoided, 1);
+        Some(value)
+    }
+
+    /// What a slot holds, if it is filled already, as something that another place can hold too.
+    #[inline(always)]
+    fn variable(&mut self, slot: &Slot) -> Option<Value> {
+        match slot.get() {
+            Value::Unset => None,
+            Value::Later(_) | Value::Running => Some(self.share(slot)),
+            value => Some(settled(value)),
+        }
+    }
+
+    /// Moves a slot's own promise to where others can know it.
+    #[inline(never)]
+    fn share(&mut self, slot: &Slot) -> Value {
+        let state = match slot.get() {
+            Value::Later(at) => State::Suspended(at),
+            _ => State::Black,
+        };
+        let shared = Value::Thunk(self.heap.alloc(Thunk(Cell::new(state))));
+        slot.set(shared);
+        shared
     }
 
     /// Weak head normal form.
@@ -221,7 +252,51 @@ impl Machine {
                 }
                 Ok(value)
             }
+            Value::Later(_) | Value::Running => self.run_slot(slot),
             value => Ok(value),
+        }
+    }
+
+    /// Computes what a slot promises that nothing else knew when it began.
+    #[inline(never)]
+    fn run_slot(&mut self, slot: &Slot) -> Res<Value> {
+        let place = std::ptr::from_ref(slot).addr();
+        let Value::Later(at) = slot.get() else {
+            return Err(Error::infinite_recursion(place));
+        };
+        if self.tracking.is_some() {
+            self.share(slot);
+            return self.force_slot(slot);
+        }
+        self.check_stack(Loc::NONE)?;
+        slot.set(Value::Running);
+        let code = self.tables.lazies[at.code as usize];
+        let result = self.eval(code, at.env());
+        // It may have been shared meanwhile.
+        let shared = match slot.get() {
+            Value::Thunk(thunk) => Some(thunk),
+            _ => None,
+        };
+        match result {
+            Ok(value) => {
+                if let Some(thunk) = shared {
+                    thunk.0.set(State::Done(value));
+                }
+                slot.set(value);
+                Ok(value)
+            }
+            Err(error) => {
+                error.leaves(shared.map_or(place, |thunk| thunk.as_ptr().addr()));
+                let kept = self.failures.keep(&error);
+                let state = kept.map_or(State::Suspended(at), State::Failed);
+                match shared {
+                    Some(thunk) => thunk.0.set(state),
+                    None => {
+                        slot.set(Value::Thunk(self.heap.alloc(Thunk(Cell::new(state)))));
+                    }
+                }
+                Err(error)
+            }
         }
     }
 
@@ -316,7 +391,10 @@ impl Machine {
             Code::Up { level, slot, .. } => settled(Env::slot(Env::up(env, *level), *slot).get()),
             _ => return None,
         };
-        if matches!(value, Value::Thunk(_) | Value::Unset) { None } else { Some(value) }
+        match value {
+            Value::Thunk(_) | Value::Unset | Value::Later(_) | Value::Running => None,
+            value => Some(value),
+        }
     }
 
     /// Evaluates code to weak head normal form.
@@ -346,7 +424,7 @@ impl Machine {
                     }
                 }
                 Code::Let { frame, body } => {
-                    env = self.frame(*frame, env);
+                    env = self.frame(*frame, env, true);
                     code = *body;
                 }
                 Code::With { env: set, body } => {

@@ -24,7 +24,9 @@ pub(crate) fn type_name(value: Value) -> &'static str {
         Value::List(_) => "list",
         Value::Attrs(_) => "set",
         Value::Lambda(_) | Value::Prim(_) | Value::PrimApp(_) => "lambda",
-        Value::Thunk(_) | Value::Unset => unreachable!("forced values have a type"),
+        Value::Thunk(_) | Value::Unset | Value::Later(_) | Value::Running => {
+            unreachable!("forced values have a type")
+        }
     }
 }
 
@@ -51,7 +53,7 @@ impl Machine {
                     self.prims[app.prim as usize].shown()
                 )
             }
-            Value::Thunk(_) | Value::Unset => "a thunk".into(),
+            Value::Thunk(_) | Value::Unset | Value::Later(_) | Value::Running => "a thunk".into(),
         }
     }
 

@@ -135,7 +135,7 @@ impl Machine {
                 State::Black => INFINITE,
                 _ => b"<CODE>",
             }),
-            Value::Unset => out.extend_from_slice(b"<CODE>"),
+            Value::Unset | Value::Later(_) | Value::Running => out.extend_from_slice(b"<CODE>"),
         }
         Ok(())
     }
@@ -215,7 +215,9 @@ impl Machine {
             Value::Thunk(thunk) if matches!(thunk.0.get(), State::Black) => {
                 shown.out.extend_from_slice(INFINITE);
             }
-            Value::Thunk(_) | Value::Unset => shown.put("«thunk»"),
+            Value::Thunk(_) | Value::Unset | Value::Later(_) | Value::Running => {
+                shown.put("«thunk»")
+            }
             simple => {
                 // Scalars print without failing.
                 let _ = self.print_into(simple, 0, &mut shown.out, &mut shown.seen);

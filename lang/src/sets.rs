@@ -9,8 +9,8 @@ use crate::source::Loc;
 use crate::value::{Attr, Attrs, Env, LambdaRef, State, Value};
 
 impl Machine {
-    /// A frame with all its bindings, each delayed.
-    pub(crate) fn frame(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Gc<Env> {
+    /// A frame with all its bindings, each delayed: in its slot alone, if it is `own`ed by it.
+    pub(crate) fn frame(&mut self, set: Gc<SetCode>, around: Gc<Env>, own: bool) -> Gc<Env> {
         let set = set.get();
         let env = Env::alloc(&mut self.heap, Some(around), set.bindings.len() + set.sources.len());
         let behind = set.bindings.len() as u32;
@@ -23,6 +23,8 @@ impl Machine {
             let value = if set.overrides.is_some() && binding.value.id != u32::MAX {
                 // What a variable names may still be overridden.
                 self.thunk(State::Suspended(LambdaRef::new(binding.value.id, scope)))
+            } else if own {
+                self.delay_variable(&binding.value, scope)
             } else {
                 self.delay(&binding.value, scope)
             };
@@ -63,7 +65,7 @@ impl Machine {
     }
 
     pub(crate) fn recursive_set(&mut self, set: Gc<SetCode>, around: Gc<Env>) -> Res<Value> {
-        let env = self.frame(set, around);
+        let env = self.frame(set, around, false);
         let set = set.get();
         let bound = |machine: &mut Self, binding: &Binding, at: u32| {
             let value = Env::slot(env, at).get();

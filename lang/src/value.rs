@@ -15,15 +15,13 @@ use crate::track::Kept;
 /// A variable of a frame: a value, possibly still a thunk.
 pub(crate) type Slot = Cell<Value>;
 
-/// A value. `Thunk` and `Unset` never leave `force`.
+/// A value. `Thunk` never leaves `force`; the variants behind it never leave a frame.
 ///
 /// The wide tag keeps every part aligned: with one of a byte, values are copied in odd pieces
 /// that the processor cannot forward from store to load.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Value {
-    /// A slot that is not filled yet (only while a recursive frame is being built).
-    Unset,
     Null,
     Bool(bool),
     Int(i64),
@@ -40,6 +38,13 @@ pub(crate) enum Value {
     /// A builtin with some of its arguments.
     PrimApp(Gc<PrimApp>),
     Thunk(Gc<Thunk>),
+    /// A slot that is not filled yet (only while a recursive frame is being built).
+    Unset,
+    /// A promise that nothing but its slot knows: it becomes a thunk when another place is to
+    /// share it.
+    Later(LambdaRef),
+    /// Such a promise while it is computed.
+    Running,
 }
 
 /// A list: a part of a row of places.

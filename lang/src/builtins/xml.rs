@@ -122,7 +122,12 @@ impl Machine {
             }
             Value::Attrs(attrs) => self.xml_set(attrs, writer)?,
             Value::Lambda(lambda) => self.xml_function(lambda, writer),
-            Value::Prim(_) | Value::PrimApp(_) | Value::Thunk(_) | Value::Unset => {
+            Value::Prim(_)
+            | Value::PrimApp(_)
+            | Value::Thunk(_)
+            | Value::Unset
+            | Value::Later(_)
+            | Value::Running => {
                 writer.empty("unevaluated", Fields::new());
             }
         }
