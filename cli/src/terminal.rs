@@ -16,7 +16,7 @@ pub fn plain(text: &str) -> String {
 }
 
 /// The text without escape sequences, of which those that only colour may stay, and without control characters other
-/// than tabs and line ends.
+/// than tabs, line ends and NUL.
 fn filtered(text: &[u8], colours: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -30,7 +30,8 @@ fn filtered(text: &[u8], colours: bool) -> Vec<u8> {
             rest = behind;
             continue;
         }
-        if byte == b'\t' || byte == b'\n' || !byte.is_ascii_control() {
+        // NUL does nothing, and C++ Nix shows it.
+        if matches!(byte, b'\t' | b'\n' | 0) || !byte.is_ascii_control() {
             out.push(byte);
         }
         rest = after;
@@ -71,7 +72,7 @@ mod tests {
             ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link", "link"),
             ("\x1bPdata\x1b\\x", "x", "x"),
             ("\x1bcx\x1b(Bx", "xx", "xx"),
-            ("a\rb\x07c\x08d\x7f\x00e", "abcde", "abcde"),
+            ("a\rb\x07c\x08d\x7f\x00e", "abcd\x00e", "abcd\x00e"),
             ("é\u{1f600}", "é\u{1f600}", "é\u{1f600}"),
             ("cut \x1b", "cut ", "cut "),
             ("cut \x1b[1;3", "cut ", "cut "),
