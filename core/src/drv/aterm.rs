@@ -100,7 +100,8 @@ fn tail<'a>(
     text.push(b',');
     list(text, &drv.input_srcs, |text, path| plain(text, path.as_str()));
     text.push(b',');
-    quoted(text, &drv.system);
+    // As it is: C++ Nix escapes nothing here, and everything in what follows.
+    plain(text, &drv.system);
     text.push(b',');
     quoted(text, &drv.builder);
     text.push(b',');
@@ -179,10 +180,10 @@ fn list<T>(
     text.push(b']');
 }
 
-/// A string that cannot need escapes.
-fn plain(text: &mut Vec<u8>, part: &str) {
+/// A string that needs no escapes, or gets none.
+fn plain(text: &mut Vec<u8>, part: impl AsRef<[u8]>) {
     text.push(b'"');
-    text.extend_from_slice(part.as_bytes());
+    text.extend_from_slice(part.as_ref());
     text.push(b'"');
 }
 
