@@ -83,16 +83,18 @@ impl Parser<'_> {
     /// A call at `at`. A function that is a call itself takes the arguments to its own.
     pub(super) fn call(&mut self, at: Span, func: ExprId, args: &[ExprId]) -> ExprId {
         let last = *args.last().expect("a call has arguments");
+        // With `|>` the arguments stand before the function.
+        let end = self.ast.span(func).end.max(self.ast.span(last).end);
         if let Expr::Call { func: inner, args: first } = self.ast.expr(func) {
             let mut all = self.ast.exprs(first).to_vec();
             all.extend_from_slice(args);
             let args = self.ast.push_exprs(&all);
             self.ast.exprs[func.index()] = Expr::Call { func: inner, args };
-            self.ast.spans[func.index()].end = self.ast.span(last).end;
+            self.ast.spans[func.index()].end = end;
             return func;
         }
         let args = self.ast.push_exprs(args);
-        let span = self.span_to(at, last);
+        let span = Span { start: at.start, end };
         self.ast.push(Expr::Call { func, args }, span)
     }
 
