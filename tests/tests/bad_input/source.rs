@@ -118,7 +118,7 @@ fn bytes_that_are_no_text() {
         (b"{ \"a\x00\" = 1; }", "contains null bytes", "case.nix:1:4"),
         (b"./\xff", "unexpected '.'", "case.nix:1:1"),
         (b"throw \"\xff\"", "\u{fffd}", "case.nix:1:1"),
-        (b"{ }.\"\xff\"", "attribute '\u{fffd}' missing", "case.nix:1:1"),
+        (b"{ }.\"\xff\"", "attribute '\"\u{fffd}\"' missing", "case.nix:1:1"),
         (b"\xef\xbb\xbf1", "begins with a byte order mark", "case.nix:1:1"),
         (b"\xff\xfe1\x00", "the file is in UTF-16; save it as UTF-8", "case.nix:1:1"),
         (b"", "unexpected end of file", "case.nix:1:1"),
