@@ -34,7 +34,7 @@ fn variables_are_computed_once_whoever_shares_them() {
         // Passed on before, while and after it is computed.
         (
             "let x = builtins.genList (n: n) 3; y = [ x x ]; z = builtins.elemAt y 0; in [ y z x ]",
-            "[ [ [ 0 1 2 ] «repeated» ] «repeated» «repeated» ]",
+            "[ [ [ 0 1 2 ] «repeated» ] [ 0 1 2 ] «repeated» ]",
         ),
         ("let l = [ 1 l2 ]; l2 = [ 2 (builtins.head l) ]; in l", "[ 1 [ 2 1 ] ]"),
         ("let s = { inherit f; v = f s; }; f = s: s ? v; in s.v", "true"),

@@ -208,8 +208,23 @@ impl Machine {
         match slot.get() {
             Value::Unset => None,
             Value::Later(_) | Value::Running => Some(self.share(slot)),
-            value => Some(settled(value)),
+            value => match settled(value) {
+                // C++ Nix prints a list again unless it is held by the same variable: the promise
+                // tells which that is.
+                Value::List(list) if list.len() > 0 => Some(self.hold(slot, list)),
+                value => Some(value),
+            },
         }
+    }
+
+    /// A variable's list as the promise that stands for the variable wherever it is named.
+    #[inline]
+    fn hold(&mut self, slot: &Slot, list: List) -> Value {
+        if !matches!(slot.get(), Value::Thunk(_)) {
+            let state = State::Done(Value::List(list));
+            slot.set(Value::Thunk(self.heap.alloc(Thunk(Cell::new(state)))));
+        }
+        slot.get()
     }
 
     /// Moves a slot's own promise to where others can know it.
@@ -241,13 +256,13 @@ impl Machine {
     pub(crate) fn force_slot(&mut self, slot: &Slot) -> Res<Value> {
         match slot.get() {
             Value::Thunk(thunk) => {
-                if let State::Done(value) = thunk.0.get() {
-                    slot.set(value);
-                    return Ok(value);
-                }
-                let value = self.run(thunk, Loc::NONE)?;
-                // A value that rests on what may change stays behind its thunk.
-                if let State::Done(_) = thunk.0.get() {
+                let value = match thunk.0.get() {
+                    State::Done(value) => value,
+                    _ => self.run(thunk, Loc::NONE)?,
+                };
+                // A value that rests on what may change stays behind its thunk, and a list as `hold`
+                // says.
+                if !matches!(value, Value::List(_)) && matches!(thunk.0.get(), State::Done(_)) {
                     slot.set(value);
                 }
                 Ok(value)
@@ -282,7 +297,9 @@ impl Machine {
                 if let Some(thunk) = shared {
                     thunk.0.set(State::Done(value));
                 }
-                slot.set(value);
+                if shared.is_none() || !matches!(value, Value::List(_)) {
+                    slot.set(value);
+                }
                 Ok(value)
             }
             Err(error) => {

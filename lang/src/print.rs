@@ -111,7 +111,7 @@ impl Machine {
                 for attr in self.sorted_by_text(attrs) {
                     identifier(out, attr.name.as_bytes());
                     out.extend_from_slice(b" = ");
-                    self.print_into(attr.value.get(), depth + 1, out, seen)?;
+                    self.print_into(attr.value.unread(), depth + 1, out, seen)?;
                     out.extend_from_slice(b"; ");
                 }
                 out.push(b'}');
@@ -123,7 +123,7 @@ impl Machine {
                 }
                 out.extend_from_slice(b"[ ");
                 for item in list.places() {
-                    self.print_into(item.get(), depth + 1, out, seen)?;
+                    self.print_into(item.unread(), depth + 1, out, seen)?;
                     out.push(b' ');
                 }
                 out.push(b']');
@@ -194,7 +194,7 @@ impl Machine {
                             shown.elided(list.len() - index, "item");
                             break;
                         }
-                        self.show_into(item.get(), depth + 1, shown);
+                        self.show_into(item.unread(), depth + 1, shown);
                         shown.items = shown.items.saturating_sub(1);
                     }
                     shown.put(" ]");
@@ -238,7 +238,7 @@ impl Machine {
             }
             identifier(&mut shown.out, attr.name.as_bytes());
             shown.put(" = ");
-            self.show_into(attr.value.get(), depth + 1, shown);
+            self.show_into(attr.value.unread(), depth + 1, shown);
             shown.put(";");
             shown.attrs = shown.attrs.saturating_sub(1);
         }
