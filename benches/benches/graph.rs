@@ -123,6 +123,7 @@ impl Whole {
                 keep_failed: false,
                 policy: Policy::default(),
                 host_network: false,
+                environment: Default::default(),
             },
             decide_all: false,
             check: false,

@@ -16,7 +16,7 @@ use floe_core::ca::Method;
 use floe_core::hash::HashAlgo;
 use floe_engine::engine::Engine;
 use floe_engine::event::Events;
-use floe_engine::instantiate::{Asked, Instantiator};
+use floe_engine::instantiate::{Asked, Instantiator, Top};
 use floe_lang::Settings;
 use floe_store::object::tree::Source;
 
@@ -64,7 +64,12 @@ fn measure(root: &Path, set: &Path, lib: &Path, attr: &str, file: &str, mark: &s
     let _held = store.add_source(source)?;
     let host = engine.host();
     let mut instantiator = Instantiator::new(host, Settings::default(), Arc::default())?;
-    let asked = Asked { file: set.join("default.nix"), attr: attr.to_owned(), args: Vec::new() };
+    let asked = Asked {
+        top: Top::File(set.join("default.nix")),
+        base: set.to_path_buf(),
+        attr: attr.to_owned(),
+        args: Vec::new(),
+    };
     let started = Instant::now();
     let original = instantiator.instantiate(&asked)?.targets.clone();
     let first = started.elapsed();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// A content-addressed, incremental build engine that speaks the Nix language.
@@ -70,6 +71,9 @@ pub enum Command {
     Store(StoreCommand),
     /// Import this host's toolchain as the seed of all builds, or say where it is
     Seed(Seed),
+    /// Run, look at or end the resident server of the store
+    #[command(subcommand)]
+    Server(ServerCommand),
     /// Say which sandbox layers this host gives, and how to get the others
     Doctor(Doctor),
     /// Print completions for a shell
@@ -264,6 +268,16 @@ pub struct Build {
     /// Leave derivations that were reused out of the report
     #[arg(long, requires = "report")]
     pub report_changed: bool,
+    /// Have the store's resident server build, which is started if there is none
+    #[arg(long, env = "FLOE_SERVER", value_parser = FalseyValueParser::new(), hide_env_values = true,
+          overrides_with = "no_server")]
+    pub server: bool,
+    /// Build in this process
+    #[arg(long, overrides_with = "server")]
+    pub no_server: bool,
+    /// Build again whenever a file changes that the build rests on, until interrupted
+    #[arg(long, conflicts_with = "no_server")]
+    pub watch: bool,
 }
 
 /// `floe run`.
@@ -478,6 +492,28 @@ pub struct Seed {
     /// The list of packages to import [default: the one the package set is made for]
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
+}
+
+/// `floe server`.
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Be the server; `floe build --server` starts one itself
+    Run {
+        /// Leave the terminal and the current directory
+        #[arg(long, hide = true)]
+        detach: bool,
+        /// End after so long without anybody who asks
+        #[arg(long, value_name = "SECONDS", default_value_t = 1800, env = "FLOE_SERVER_IDLE")]
+        idle: u64,
+    },
+    /// Say how the server is
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End the server once it has answered those who wait
+    Stop,
 }
 
 /// `floe doctor`.

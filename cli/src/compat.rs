@@ -14,7 +14,7 @@ use floe_lang::syntax::lint::{Level, Lints};
 use crate::args::{Building, Global, NixFace, ProfileFormat, Source};
 use crate::command;
 use crate::command::build::{
-    begin, carry_out, check, evaluate, fail_if_failed, link, options, results,
+    answered, begin, carry_out, check, evaluate, fail_if_failed, link, options,
 };
 use crate::evaluate::Evaluation;
 use crate::nixconf::Conf;
@@ -308,11 +308,12 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
         let options = options(&building, args.dry_run, false)?;
         let (drvs, targets) = evaluate(&this, &source, &args.common.attrs, &options)?;
         let built = carry_out(&mut this, &drvs, &targets, &options, progress)?;
-        fail_if_failed(&built, global.quiet)?;
+        let answer = answered(&this, &built, &targets, args.dry_run);
+        fail_if_failed(&answer, global.quiet)?;
         if args.check {
             check(&global, &mut this, &drvs, &targets, &options, style)?;
         }
-        all.extend(results(&built, &targets));
+        all.extend(answer.results);
         engine = Some(this);
     }
     if args.dry_run {

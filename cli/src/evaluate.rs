@@ -238,8 +238,7 @@ impl Evaluation {
         let (args, base) = (self.args.clone(), self.base.clone());
         let found = self.try_with(|evaluator| evaluator.derivations(value, &args, &base))?;
         if found.is_empty() {
-            let what = path.map_or("the expression".to_owned(), |path| format!("'{path}'"));
-            return Err(anyhow!("{what} holds no derivation"));
+            bail!("{}", floe_server::answer::no_derivation(path));
         }
         let mut targets = Vec::with_capacity(found.len());
         for found in found {
@@ -338,31 +337,49 @@ fn evaluator(source: &Source, host: Arc<dyn Host>, base: &Path) -> Result<(Evalu
         settings.max_call_depth = nix.max_call_depth.unwrap_or(settings.max_call_depth);
     }
     let style = Style { show_trace: source.show_trace, nix: source.nix.is_some() };
-    set_options(&mut settings, source)?;
+    let toggles = Toggles::of(source)?;
+    settings.import_from_derivation =
+        toggles.import_from_derivation.unwrap_or(settings.import_from_derivation);
+    settings.pure = toggles.pure.unwrap_or(settings.pure);
     Ok((Evaluator::new(host, settings), style))
 }
 
-/// Heeds what the command line says of Nix's settings. Under the names of Nix's commands those
-/// without a counterpart have no effect.
-fn set_options(settings: &mut Settings, source: &Source) -> Result<()> {
-    for pair in source.option.chunks_exact(2) {
-        let on = || match pair[1].as_str() {
-            "true" | "yes" | "1" => Ok(true),
-            "false" | "no" | "0" => Ok(false),
-            other => Err(anyhow!("the setting '{}' is true or false, not '{other}'", pair[0])),
-        };
-        match pair[0].as_str() {
-            "allow-import-from-derivation" => settings.import_from_derivation = on()?,
-            "pure-eval" => settings.pure = on()?,
-            // Whoever made the host has heeded it.
-            "tarball-ttl" => {}
-            _ if source.nix.is_some() => {}
-            other => bail!(
-                "there is no setting '{other}'; there are allow-import-from-derivation, pure-eval and tarball-ttl"
-            ),
+/// What the command line says of Nix's settings. Under the names of Nix's commands those without a
+/// counterpart have no effect.
+#[derive(Debug, Default)]
+pub struct Toggles {
+    /// `allow-import-from-derivation`.
+    pub import_from_derivation: Option<bool>,
+    /// `pure-eval`.
+    pub pure: Option<bool>,
+    /// `tarball-ttl`.
+    pub tarball_ttl_s: Option<u64>,
+}
+
+impl Toggles {
+    /// Of a source.
+    pub fn of(source: &Source) -> Result<Toggles> {
+        let mut toggles = Toggles::default();
+        for pair in source.option.chunks_exact(2) {
+            let on = || match pair[1].as_str() {
+                "true" | "yes" | "1" => Ok(true),
+                "false" | "no" | "0" => Ok(false),
+                other => Err(anyhow!("the setting '{}' is true or false, not '{other}'", pair[0])),
+            };
+            match pair[0].as_str() {
+                "allow-import-from-derivation" => toggles.import_from_derivation = Some(on()?),
+                "pure-eval" => toggles.pure = Some(on()?),
+                "tarball-ttl" => {
+                    toggles.tarball_ttl_s = Some(crate::command::build::seconds(&pair[1])?)
+                }
+                _ if source.nix.is_some() => {}
+                other => bail!(
+                    "there is no setting '{other}'; there are allow-import-from-derivation, pure-eval and tarball-ttl"
+                ),
+            }
         }
+        Ok(toggles)
     }
-    Ok(())
 }
 
 fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Error {
@@ -395,7 +412,7 @@ fn pairs(
 }
 
 /// The search path: what the command line gives, then `NIX_PATH`.
-fn search_path(include: &[String], base: &Path) -> Vec<SearchEntry> {
+pub fn search_path(include: &[String], base: &Path) -> Vec<SearchEntry> {
     let environment = std::env::var("NIX_PATH").unwrap_or_default();
     let entry = |text: &str| {
         let (prefix, path) = text.split_once('=').unwrap_or(("", text));

@@ -77,21 +77,8 @@ pub fn tell(error: &anyhow::Error) {
     } else if error.is::<Interrupted>() {
         eprintln!("floe: {Interrupted}");
     } else if !error.is::<Ended>() {
-        eprintln!("{}", plain(&format!("error: {}", sentence(error))));
+        eprintln!("{}", plain(&format!("error: {}", floe_server::sentence(error.as_ref()))));
     }
-}
-
-/// An error and its causes in one line. Library errors tell their causes themselves, so a cause
-/// that was told already is left out.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            text += &format!(": {cause}");
-        }
-    }
-    text
 }
 
 /// What the step says that stands behind a function's call.
@@ -102,10 +89,21 @@ const SHORT_TRACE: usize = 4;
 
 /// Renders an evaluation error with the source it points to.
 pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: bool) -> Shown {
+    let text_of = |file: &Path| evaluator.source_text(file).map(<[u8]>::to_vec);
+    Shown(render(error, &text_of, show_trace, colour))
+}
+
+/// The same, wherever the sources' texts come from.
+pub fn render(
+    error: &EvalError,
+    source_text: &dyn Fn(&Path) -> Option<Vec<u8>>,
+    show_trace: bool,
+    colour: bool,
+) -> Vec<u8> {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut report = Vec::new();
     let text_of = |pos: &SourcePos| {
-        evaluator.source_text(&pos.file).map(|text| String::from_utf8_lossy(text).into_owned())
+        source_text(&pos.file).map(|text| String::from_utf8_lossy(&text).into_owned())
     };
     // Where C++ Nix has the hint in the message, it stands with the other advice here.
     let (message, hint) = match error.message.split_once("\nDid you mean ") {
@@ -155,7 +153,7 @@ pub fn show(error: &EvalError, evaluator: &Evaluator, show_trace: bool, colour: 
         1 => text += "\n  … and 1 more frame (--show-trace)",
         more => text += &format!("\n  … and {more} more frames (--show-trace)"),
     }
-    Shown(text.into_bytes())
+    text.into_bytes()
 }
 
 /// A step on the way to an error, and where it is.

@@ -60,6 +60,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Matrix(args) => command::matrix::matrix(&args),
         Command::Store(args) => command::store::store(global, &args),
         Command::Seed(args) => command::seed::seed(global, &args),
+        Command::Server(command) => command::server::server(global, &command),
         Command::Doctor(args) => command::doctor::doctor(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "floe", &mut std::io::stdout());

@@ -49,6 +49,11 @@ impl Aliases {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(evaluated, Arc::new(alias));
     }
 
+    /// Whether none was built.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn get(&self, evaluated: &StorePath) -> Option<Arc<Alias>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(evaluated).cloned()
     }
@@ -63,7 +68,7 @@ impl Aliases {
     /// # Errors
     /// When the copy cannot be made.
     pub fn place(&self, store: &Store, logical: &Path) -> Result<Option<PathBuf>, HostError> {
-        if self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if self.is_empty() {
             return Ok(None);
         }
         let Some(text) = logical.to_str() else { return Ok(None) };

@@ -138,6 +138,11 @@ impl Database {
         self.memo = memo;
     }
 
+    /// Puts a memo of the same store in the place of the present one: what was concluded stands.
+    pub(crate) fn renew_memo(&mut self, memo: Arc<dyn Memo>) {
+        self.memo = memo;
+    }
+
     /// Objects or traces may have gone: every answer that rests on them is asked again.
     pub fn advance_epoch(&mut self) {
         self.landed = Arc::default();

@@ -93,6 +93,11 @@ impl Snapshot {
     pub(crate) fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// When any of it changed last, in nanoseconds since 1970.
+    pub(crate) fn changed_ns(&self) -> i64 {
+        self.stat.mtime_ns.max(self.stat.ctime_ns)
+    }
 }
 
 /// The memory, which lies in the store.

@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
+use floe_core::hash::Digest;
 use floe_core::path::StorePath;
 use floe_lang::graph::DrvGraph;
 use floe_sandbox::Spawner;
-use floe_store::{Batch, Store, StoreError, TraceKey};
+use floe_store::{Batch, Moment, Store, StoreError, TraceKey};
 
 use crate::builds::{Builds, Watch};
 use crate::cancel::Cancel;
@@ -18,7 +20,7 @@ use crate::event::Events;
 use crate::graph::Graph;
 use crate::history::{History, News};
 use crate::host::StoreHost;
-use crate::import::{ImportError, Imported, Wanted, import};
+use crate::import::{ImportError, Imported, Imports, Wanted};
 use crate::job::Executor;
 use crate::local::{Local, LocalSettings, Profiles, find_shell};
 use crate::materials::Materials;
@@ -27,6 +29,7 @@ use crate::rebuilder::{Memo, Strategy};
 use crate::record::Record;
 use crate::schedule::{Options, Outcome, Scheduler};
 use crate::scheduling::{Restarts, Scheduling};
+use crate::share::{Jobs, Shared};
 use crate::slot::Slot;
 use crate::tasks::{Entered, Tasks};
 
@@ -97,10 +100,13 @@ pub struct Engine {
     profiles: Profiles,
     db: Database,
     tasks: Tasks,
+    imports: Imports,
     /// The opening of the store that the database's memo reads.
     read: Option<Arc<Store>>,
-    /// The epoch of that store in which it began to.
-    read_epoch: Option<u64>,
+    /// What the store was like when it began to, or when it stopped.
+    moment: Option<Moment>,
+    /// Where jobs are shared with other engines.
+    jobs: Option<Arc<Jobs>>,
     restarts: Arc<Restarts>,
 }
 
@@ -131,10 +137,63 @@ impl Engine {
     ) -> Engine {
         let read = slot.get();
         let db = Database::new(memo(read.as_ref(), &profiles), Strategy::default());
-        let read_epoch = read.as_ref().map(|store| store.epoch());
-        let tasks = Tasks::default();
-        let restarts = Arc::default();
-        Engine { slot, events, digests, host, profiles, db, tasks, read, read_epoch, restarts }
+        let moment = read.as_ref().map(|store| store.moment());
+        let (tasks, imports) = (Tasks::default(), Imports::default());
+        let (jobs, restarts) = (None, Arc::default());
+        Engine {
+            slot,
+            events,
+            digests,
+            host,
+            profiles,
+            db,
+            tasks,
+            imports,
+            read,
+            moment,
+            jobs,
+            restarts,
+        }
+    }
+
+    /// An engine over an opening of a store, and over running jobs, that others share. `told` hears
+    /// what evaluation says, `events` all else.
+    ///
+    /// # Errors
+    /// When the sandbox's shell cannot be read.
+    pub fn sharing(
+        slot: Arc<Slot>,
+        jobs: Arc<Jobs>,
+        told: Events,
+        events: Events,
+    ) -> Result<Engine, EngineError> {
+        let shell = find_shell();
+        let digests = Arc::new(Digests::new(Arc::clone(&slot)));
+        let profiles = Profiles::load(shell.clone(), &digests)
+            .map_err(|source| EngineError::Shell { path: shell.unwrap_or_default(), source })?;
+        let host = StoreHost::new(Arc::clone(&slot), Arc::clone(&digests), told);
+        let jobs = Some(jobs);
+        Ok(Engine { jobs, ..Engine::over(host, slot, digests, events, profiles) })
+    }
+
+    /// Lets go of the store and keeps what is known of it, for when it is open again.
+    pub fn let_go(&mut self) {
+        if let Some(read) = self.read.take() {
+            self.moment = Some(read.moment());
+            self.db.renew_memo(Arc::new(EmptyMemo));
+        }
+        self.host.let_go();
+    }
+
+    /// Reads the store as it is now, opened again if need be; whether what was known of it holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn look(&mut self) -> Result<bool, EngineError> {
+        self.slot.look()?;
+        let epoch = self.db.epoch();
+        self.read_store();
+        Ok(epoch == self.db.epoch())
     }
 
     /// An engine over the same opening of the store, for a request in the middle of another.
@@ -195,18 +254,29 @@ impl Engine {
         Ok(slot.writable()?)
     }
 
-    /// Lets the queries read the store as it is open now; what they concluded from another
-    /// opening, or before something was deleted, is forgotten.
+    /// Lets the queries read the store as it is open now; what they concluded from another store,
+    /// or before something was deleted, is forgotten.
     fn read_store(&mut self) {
         let store = self.store();
-        let epoch = store.as_ref().map(|store| store.epoch());
-        if epoch != self.read_epoch
-            || self.read.as_ref().map(Arc::as_ptr) != store.as_ref().map(Arc::as_ptr)
-        {
-            self.db.set_memo(memo(store.as_ref(), &self.profiles));
-            self.read = store;
-            self.read_epoch = epoch;
+        let same = self.read.as_ref().map(Arc::as_ptr) == store.as_ref().map(Arc::as_ptr);
+        let stands = |store: &Arc<Store>| {
+            self.moment.as_ref().is_some_and(|moment| moment.epoch() == store.epoch())
+        };
+        if same && store.as_ref().is_none_or(stands) {
+            return;
         }
+        let moment = store.as_ref().map(|store| store.moment());
+        let holds = match (&moment, &self.moment) {
+            (Some(now), Some(before)) => now.continues(before),
+            _ => false,
+        };
+        let memo = memo(store.as_ref(), &self.profiles);
+        match holds {
+            true => self.db.renew_memo(memo),
+            false => self.db.set_memo(memo),
+        }
+        self.moment = moment;
+        self.read = store;
     }
 
     /// Builds what evaluation wants.
@@ -220,7 +290,9 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
-        let Imported { graph, drvs: ids, materials } = import(drvs, wanted, self.host.aliases())?;
+        let aliases = self.host.aliases();
+        let Imported { graph, drvs: ids, materials } =
+            self.imports.import(drvs, wanted, aliases)?;
         let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
         let mut built = self.build_graph(graph, materials, options, cancel)?;
         built.drvs = ids;
@@ -275,13 +347,14 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Outcome, EngineError> {
+        let began = Instant::now();
         let mut scheduler =
             scheduler(&mut self.db, &self.events, entered, &materials, options, cancel);
         if scheduler.is_finished() || options.schedule.dry_run {
             return Ok(scheduler.run(&Nobody));
         }
         let store = self.slot.writable()?;
-        let executor = Local::new(
+        let local = Local::new(
             Arc::clone(&store),
             materials.clone(),
             options.local.clone(),
@@ -289,6 +362,13 @@ impl Engine {
             self.profiles.clone(),
         )
         .map_err(EngineError::Threads)?;
+        let executor: Box<dyn Executor> = match &self.jobs {
+            Some(jobs) => {
+                let manner = Digest::of(format!("{:?}", options.local).as_bytes());
+                Box::new(Shared::new(Arc::new(local), Arc::clone(jobs), manner, began))
+            }
+            None => Box::new(local),
+        };
         if self.read.as_ref().is_none_or(|read| !Arc::ptr_eq(read, &store)) {
             // Somebody else may have written since it was opened for reading.
             drop(scheduler);
@@ -296,7 +376,7 @@ impl Engine {
             scheduler =
                 self::scheduler(&mut self.db, &self.events, entered, &materials, options, cancel);
         }
-        Ok(scheduler.run(&executor))
+        Ok(scheduler.run(&*executor))
     }
 
     /// Lets the next request begin with the realisations that this one chose.

@@ -2,31 +2,57 @@
 //! an answer, and a slow or absent listener changes no result. Whoever listens gives the channel a
 //! bound: builders can write faster than anybody reads.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use floe_core::path::StorePath;
 
 /// Where events go.
-#[derive(Clone, Debug, Default)]
-pub struct Events(Option<Sender<Event>>);
+#[derive(Clone, Default)]
+pub struct Events(Sink);
+
+#[derive(Clone, Default)]
+enum Sink {
+    #[default]
+    Nowhere,
+    Channel(Sender<Event>),
+    Call(Arc<dyn Fn(Event) + Send + Sync>),
+}
 
 impl Events {
     /// Events into this channel.
     pub fn into(sender: Sender<Event>) -> Self {
-        Events(Some(sender))
+        Events(Sink::Channel(sender))
+    }
+
+    /// Each event is handed to `listener`, by whichever thread it happens on; it must not wait.
+    pub fn to(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Events(Sink::Call(Arc::new(listener)))
     }
 
     /// Nobody listens.
     pub fn nowhere() -> Self {
-        Events(None)
+        Events(Sink::Nowhere)
     }
 
     /// Sends an event; a listener that has gone away is no fault.
     pub fn send(&self, event: Event) {
-        if let Some(sender) = &self.0 {
-            let _ = sender.send(event);
+        match &self.0 {
+            Sink::Nowhere => {}
+            Sink::Channel(sender) => drop(sender.send(event)),
+            Sink::Call(listener) => listener(event),
         }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Sink::Nowhere => "Events::nowhere",
+            Sink::Channel(_) => "Events::into",
+            Sink::Call(_) => "Events::to",
+        })
     }
 }
 

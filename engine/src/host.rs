@@ -2,6 +2,7 @@
 //! once per state of the file, and enter the store when something needs their bytes.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use floe_store::{Store, StoreError, TempRoots};
 use crate::alias::Aliases;
 use crate::builds::Builds;
 use crate::digests::{Digests, Snapshot};
+use crate::environ::Environment;
 use crate::event::{Event, Events};
 use crate::seed::{self, List};
 use crate::slot::Slot;
@@ -38,6 +40,7 @@ pub struct StoreHost {
     holds: Mutex<Vec<TempRoots>>,
     aliases: Arc<Aliases>,
     tarball_ttl_s: AtomicU64,
+    environment: Mutex<Environment>,
     builds: Mutex<Option<Arc<Builds>>>,
     me: Weak<StoreHost>,
 }
@@ -52,6 +55,7 @@ impl StoreHost {
             holds: Mutex::default(),
             aliases: Arc::default(),
             tarball_ttl_s: AtomicU64::new(DEFAULT_TTL_S),
+            environment: Mutex::default(),
             builds: Mutex::default(),
             me: Weak::clone(me),
         })
@@ -70,6 +74,20 @@ impl StoreHost {
     /// How long what the network gave counts as fresh.
     pub fn set_tarball_ttl(&self, seconds: u64) {
         self.tarball_ttl_s.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Whose variables evaluation sees from now on.
+    pub fn set_environment(&self, environment: Environment) {
+        *self.environment.lock().unwrap_or_else(PoisonError::into_inner) = environment;
+    }
+
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.environment.lock().unwrap_or_else(PoisonError::into_inner).get(name)
+    }
+
+    /// Protects nothing any more of what was added so far: a request is over.
+    pub fn let_go(&self) {
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The outputs that evaluation knows by other paths than the store.
@@ -189,6 +207,13 @@ impl StoreHost {
         Ok(PathBuf::from(seed.path.as_str()))
     }
 
+    /// Where clones and the like lie, which can always be made again.
+    fn cache_dir(&self) -> Option<PathBuf> {
+        let named = |name| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
+        Some(cache.join("floe"))
+    }
+
     fn check_expected(&self, source: &Source, found: &StorePath) -> Result<(), HostError> {
         let Some(hash) = source.expected else { return Ok(()) };
         let ca = floe_core::ca::ContentAddress { method: source.method, hash };
@@ -236,7 +261,7 @@ impl Host for StoreHost {
     }
 
     fn env_var(&self, name: &str) -> Option<Vec<u8>> {
-        std::env::var_os(name).map(OsStringExt::into_vec)
+        self.variable(name).map(OsStringExt::into_vec)
     }
 
     fn current_time(&self) -> i64 {
@@ -332,7 +357,7 @@ impl Host for StoreHost {
     }
 
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, HostError> {
-        let cache = cache_dir().ok_or_else(|| HostError::Unsupported {
+        let cache = self.cache_dir().ok_or_else(|| HostError::Unsupported {
             what: format!("builtins.{}", request.kind),
             why: "neither XDG_CACHE_HOME nor HOME says where clones may lie".to_owned(),
         })?;
@@ -346,13 +371,6 @@ impl Host for StoreHost {
     fn message(&self, kind: MessageKind, text: &[u8]) {
         self.events.send(Event::Note(kind.line(text)));
     }
-}
-
-/// Where clones and the like lie, which can always be made again.
-fn cache_dir() -> Option<PathBuf> {
-    let named = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")))?;
-    Some(cache.join("floe"))
 }
 
 /// A whole file or tree as the store takes it.

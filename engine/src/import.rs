@@ -3,8 +3,9 @@
 //! a derivation's path as text, that text is found again and becomes a hole; where it cannot be
 //! attributed, the derivation is refused by name.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use floe_core::ca::ContentAddress;
 use floe_core::path::{DIGEST_LEN, OutputName, StorePath};
@@ -95,61 +96,183 @@ pub enum ImportError {
 /// # Errors
 /// When a source cannot be hashed, or a derivation cannot be lifted exactly.
 pub fn import(
-    drvs: &DrvGraph,
+    drvs: &Arc<DrvGraph>,
     wanted: &[Wanted],
     aliases: &Aliases,
 ) -> Result<Imported, ImportError> {
-    let order = reachable(drvs, wanted);
-    let observed = Observed::collect(drvs)?;
-    let mut importer = Importer {
-        drvs,
-        aliases,
-        observed,
-        nodes: HashMap::with_capacity(order.len()),
-        imported: Imported {
-            graph: Graph::default(),
-            drvs: Vec::with_capacity(order.len()),
-            materials: HashMap::new(),
-        },
-    };
-    for id in order {
-        importer.add(id)?;
-    }
-    let Importer { nodes, mut imported, .. } = importer;
-    imported.graph.targets = wanted
-        .iter()
-        .map(|wanted| Target {
-            attr: wanted.attr.clone(),
-            node: nodes[&wanted.drv],
-            outputs: wanted.outputs.clone(),
-        })
-        .collect();
-    Ok(imported)
+    Imports::default().import(drvs, wanted, aliases)
 }
 
-/// All derivations reachable from the wanted ones; ids ascend from inputs to users.
-fn reachable(drvs: &DrvGraph, wanted: &[Wanted]) -> BTreeSet<DrvId> {
-    let mut seen = BTreeSet::new();
-    let mut stack: Vec<DrvId> = wanted.iter().map(|wanted| wanted.drv).collect();
-    while let Some(id) = stack.pop() {
-        if seen.insert(id) {
-            stack.extend(drvs.node(id).input_drvs.iter().map(|input| input.drv));
+/// What was imported of an evaluation that goes on: a derivation's recipe is made once.
+#[derive(Default)]
+pub struct Imports {
+    graph: Weak<DrvGraph>,
+    /// By id, those of the last import.
+    recipes: Vec<Option<Known>>,
+}
+
+/// A derivation that was imported, and what it depends on in the recipe's order.
+struct Known {
+    recipe: Arc<Recipe>,
+    deps: Box<[DrvId]>,
+}
+
+impl Imports {
+    /// Imports everything that `wanted` reaches. Nodes stand in an order that depends on what uses
+    /// what and on nothing else, so that an edit which leaves that alone leaves each its place.
+    ///
+    /// # Errors
+    /// As [`import`].
+    pub fn import(
+        &mut self,
+        drvs: &Arc<DrvGraph>,
+        wanted: &[Wanted],
+        aliases: &Aliases,
+    ) -> Result<Imported, ImportError> {
+        let observed = Observed::collect(drvs)?;
+        // What was observed since may be a hole in what was imported before.
+        let stands = observed.is_empty() && aliases.is_empty();
+        if !stands || !std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(drvs)) {
+            self.recipes.clear();
+            self.graph = Arc::downgrade(drvs);
+        }
+        let mut former = std::mem::take(&mut self.recipes);
+        former.resize_with(drvs.len(), || None);
+        let order = order(drvs, wanted, &former);
+        let mut importer = Importer {
+            drvs,
+            aliases,
+            observed,
+            nodes: vec![NodeIx(u32::MAX); drvs.len()],
+            imported: Imported {
+                graph: Graph::default(),
+                drvs: Vec::with_capacity(order.len()),
+                materials: HashMap::new(),
+            },
+        };
+        let mut recipes: Vec<Option<Known>> = Vec::new();
+        recipes.resize_with(drvs.len(), || None);
+        for id in order {
+            let known = match former[id.0 as usize].take() {
+                Some(known) => known,
+                None => importer.recipe(id)?,
+            };
+            importer.add(id, &known);
+            recipes[id.0 as usize] = Some(known);
+        }
+        if stands {
+            self.recipes = recipes;
+        }
+        let Importer { nodes, mut imported, .. } = importer;
+        imported.graph.targets = wanted
+            .iter()
+            .map(|wanted| Target {
+                attr: wanted.attr.clone(),
+                node: nodes[wanted.drv.0 as usize],
+                outputs: wanted.outputs.clone(),
+            })
+            .collect();
+        Ok(imported)
+    }
+}
+
+/// All derivations reachable from the wanted ones, each after what it depends on.
+fn order(drvs: &DrvGraph, wanted: &[Wanted], known: &[Option<Known>]) -> Vec<DrvId> {
+    let deps = |id: DrvId| match &known[id.0 as usize] {
+        Some(known) => Cow::Borrowed(&*known.deps),
+        None => Cow::Owned(deps_in_order(drvs, drvs.node(id))),
+    };
+    let mut seen = vec![false; drvs.len()];
+    let mut order = Vec::new();
+    let mut stack: Vec<(DrvId, Cow<'_, [DrvId]>, usize)> = Vec::new();
+    for wanted in wanted {
+        if std::mem::replace(&mut seen[wanted.drv.0 as usize], true) {
+            continue;
+        }
+        stack.push((wanted.drv, deps(wanted.drv), 0));
+        while let Some((id, below, next)) = stack.last_mut() {
+            match below.get(*next).copied() {
+                Some(dep) => {
+                    *next += 1;
+                    if !std::mem::replace(&mut seen[dep.0 as usize], true) {
+                        stack.push((dep, deps(dep), 0));
+                    }
+                }
+                None => {
+                    order.push(*id);
+                    stack.pop();
+                }
+            }
         }
     }
-    seen
+    order
+}
+
+/// What a derivation depends on, in the order in which its texts name it; then what only their
+/// contexts do, by name. Ids would give another order after each edit.
+fn deps_in_order(drvs: &DrvGraph, node: &DrvNode) -> Vec<DrvId> {
+    let mut deps = Vec::with_capacity(node.input_drvs.len());
+    let mut named = vec![false; node.input_drvs.len()];
+    let strings = [&node.system, &node.builder].into_iter().chain(&node.args);
+    let strings = strings.chain(node.env.iter().map(|(_, value)| value));
+    for segment in strings.flat_map(|string| &*string.0) {
+        if let Segment::Output(drv, _) = segment
+            && let Some(at) = input_index(node, *drv)
+            && !std::mem::replace(&mut named[at], true)
+        {
+            deps.push(*drv);
+        }
+    }
+    let rest = node.input_drvs.iter().zip(named).filter(|(_, named)| !named);
+    let mut rest: Vec<DrvId> = rest.map(|(input, _)| input.drv).collect();
+    rest.sort_by(|one, two| drvs.node(*one).name.cmp(&drvs.node(*two).name));
+    deps.extend(rest);
+    deps
+}
+
+fn input_index(node: &DrvNode, drv: DrvId) -> Option<usize> {
+    node.input_drvs.binary_search_by_key(&drv, |input| input.drv).ok()
+}
+
+/// A derivation whose recipe is being made.
+struct Making<'a> {
+    id: DrvId,
+    node: &'a DrvNode,
+    /// For each of its inputs, where it stands among the recipe's.
+    places: Vec<u32>,
+}
+
+impl Making<'_> {
+    fn dep(&self, drv: DrvId) -> Option<u32> {
+        input_index(self.node, drv).map(|at| self.places[at])
+    }
 }
 
 struct Importer<'a> {
     drvs: &'a DrvGraph,
     aliases: &'a Aliases,
     observed: Observed,
-    nodes: HashMap<DrvId, NodeIx>,
+    /// By id.
+    nodes: Vec<NodeIx>,
     imported: Imported,
 }
 
 impl Importer<'_> {
-    fn add(&mut self, id: DrvId) -> Result<(), ImportError> {
+    /// Adds a derivation to the graph, what it depends on being there.
+    fn add(&mut self, id: DrvId, known: &Known) {
+        let deps: Vec<NodeIx> = known.deps.iter().map(|dep| self.nodes[dep.0 as usize]).collect();
+        self.nodes[id.0 as usize] = self.imported.graph.add(Arc::clone(&known.recipe), &deps);
+        self.imported.drvs.push(id);
+    }
+
+    fn recipe(&mut self, id: DrvId) -> Result<Known, ImportError> {
         let node = self.drvs.node(id);
+        let deps = deps_in_order(self.drvs, node);
+        let mut places = vec![0; deps.len()];
+        for (place, dep) in (0u32..).zip(&deps) {
+            places[input_index(node, *dep).expect("it is an input")] = place;
+        }
+        let making = Making { id, node, places };
         let mut sources = BTreeSet::new();
         for src in &node.input_srcs {
             let path = match src {
@@ -176,35 +299,30 @@ impl Importer<'_> {
                 .find(|output| output.name.as_str().as_bytes() == name.as_bytes());
             let value = match own {
                 Some(output) => Template(vec![Piece::Own(output.name.clone())]),
-                None => self.template(id, node, value)?,
+                None => self.template(&making, value)?,
             };
             env.push((name.as_bytes().into(), value));
         }
+        let used = |dep: &DrvId| {
+            let input = &node.input_drvs[input_index(node, *dep).expect("it is an input")];
+            Dep { outputs: self.output_names(input.drv, &input.outputs) }
+        };
         let recipe = Recipe {
             name: Arc::from(node.name.as_str()),
             outputs: node.outputs.iter().map(|output| output.name.clone()).collect(),
             kind: kind(node),
-            system: self.template(id, node, &node.system)?,
-            builder: self.template(id, node, &node.builder)?,
+            system: self.template(&making, &node.system)?,
+            builder: self.template(&making, &node.builder)?,
             args: node
                 .args
                 .iter()
-                .map(|arg| self.template(id, node, arg))
+                .map(|arg| self.template(&making, arg))
                 .collect::<Result<_, _>>()?,
             env,
-            deps: node
-                .input_drvs
-                .iter()
-                .map(|input| Dep { outputs: self.output_names(input.drv, &input.outputs) })
-                .collect(),
+            deps: deps.iter().map(used).collect(),
             sources,
         };
-        let deps: Vec<NodeIx> =
-            node.input_drvs.iter().map(|input| self.nodes[&input.drv]).collect();
-        let ix = self.imported.graph.add(Arc::new(recipe), &deps);
-        self.nodes.insert(id, ix);
-        self.imported.drvs.push(id);
-        Ok(())
+        Ok(Known { recipe: Arc::new(recipe), deps: deps.into() })
     }
 
     /// A text that evaluation wrote cannot have holes.
@@ -235,22 +353,18 @@ impl Importer<'_> {
         outputs.iter().map(|&at| node.outputs[at as usize].name.clone()).collect()
     }
 
-    fn template(
-        &self,
-        id: DrvId,
-        node: &DrvNode,
-        string: &SymStr,
-    ) -> Result<Template, ImportError> {
+    fn template(&self, making: &Making<'_>, string: &SymStr) -> Result<Template, ImportError> {
+        let (id, node) = (making.id, making.node);
         let mut pieces = Vec::with_capacity(string.0.len());
         for segment in &*string.0 {
             match segment {
-                Segment::Text(text) => self.text(node, text, &mut pieces)?,
+                Segment::Text(text) => self.text(making, text, &mut pieces)?,
                 Segment::Output(drv, at) if *drv == id => {
                     pieces.push(Piece::Own(node.outputs[*at as usize].name.clone()));
                 }
                 Segment::Output(drv, at) => {
                     let output = self.drvs.node(*drv).outputs[*at as usize].name.clone();
-                    match dep_index(node, *drv) {
+                    match making.dep(*drv) {
                         Some(dep) => pieces.push(Piece::Input { dep, output }),
                         None => {
                             return Err(ImportError::Discarded {
@@ -283,13 +397,14 @@ impl Importer<'_> {
     /// Literal text, in which paths of observed derivations are holes again.
     fn text(
         &self,
-        node: &DrvNode,
+        making: &Making<'_>,
         text: &[u8],
         pieces: &mut Vec<Piece>,
     ) -> Result<(), ImportError> {
+        let node = making.node;
         let mut rest = text;
         while let Some((at, len, drv, output)) = self.observed.find(rest) {
-            let found = match dep_index(node, drv) {
+            let found = match making.dep(drv) {
                 Some(dep) => Piece::Input { dep, output: output.clone() },
                 None => match self.read_path(node, &rest[at..at + len]) {
                     Some(real) => Piece::Path(real),
@@ -314,10 +429,6 @@ impl Importer<'_> {
         }
         Ok(())
     }
-}
-
-fn dep_index(node: &DrvNode, drv: DrvId) -> Option<u32> {
-    node.input_drvs.binary_search_by_key(&drv, |input| input.drv).ok().map(|at| at as u32)
 }
 
 fn kind(node: &DrvNode) -> Kind {
@@ -372,6 +483,11 @@ impl Observed {
         observed.lengths.sort_unstable_by(|a, b| b.cmp(a));
         observed.lengths.dedup();
         Ok(observed)
+    }
+
+    /// Whether nothing was seen.
+    fn is_empty(&self) -> bool {
+        self.by_text.is_empty()
     }
 
     /// Whose digest a piece of this text is.

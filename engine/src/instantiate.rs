@@ -8,7 +8,7 @@
 mod evaluation;
 mod stamp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
 use floe_lang::graph::{DrvGraph, GraphError};
-use floe_lang::host::Host;
+use floe_lang::host::{Host, Source};
 use floe_lang::track::{Read, ReadId};
 use floe_lang::{Argument, EvalError, Settings};
 use salsa::Setter;
@@ -27,11 +27,22 @@ use crate::import::{ImportError, Imported, Wanted, import};
 use evaluation::Evaluation;
 use stamp::Stamp;
 
+/// Where an expression comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Top {
+    /// A file, or a directory with a `default.nix`.
+    File(PathBuf),
+    /// A text.
+    Text(String),
+}
+
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// The file, or a directory with a `default.nix`.
-    pub file: PathBuf,
+    /// The expression.
+    pub top: Top,
+    /// The folder that relative paths in texts and arguments start from.
+    pub base: PathBuf,
     /// The attribute path; empty for everything.
     pub attr: String,
     /// Arguments of the top-level function.
@@ -47,6 +58,8 @@ pub struct Target {
     pub drv: StorePath,
     /// Which of its outputs.
     pub outputs: Vec<OutputName>,
+    /// What `meta.mainProgram` says.
+    pub main_program: Option<String>,
 }
 
 /// What an evaluation gave. Two are equal if their derivations are, whatever evaluation made them.
@@ -165,6 +178,7 @@ pub struct Instantiator {
     host: Arc<dyn Host>,
     aliases: Arc<Aliases>,
     evaluation: Arc<Evaluation>,
+    graph: Arc<DrvGraph>,
     watched: Arc<Mutex<Watched>>,
     requests: Arc<Mutex<Vec<(Asked, Request)>>>,
     counters: Arc<Counters>,
@@ -208,9 +222,11 @@ impl Instantiator {
         settings: Settings,
         aliases: Arc<Aliases>,
     ) -> std::io::Result<Instantiator> {
+        let evaluation = Evaluation::start(Arc::clone(&host), settings)?;
         Ok(Instantiator {
             storage: salsa::Storage::new(None),
-            evaluation: Arc::new(Evaluation::start(Arc::clone(&host), settings)?),
+            graph: evaluation.graph(),
+            evaluation: Arc::new(evaluation),
             host,
             aliases,
             watched: Arc::default(),
@@ -219,25 +235,47 @@ impl Instantiator {
         })
     }
 
-    /// Looks at everything that was read so far and sets what changed; how much that was.
+    /// Looks at everything that was read so far and sets what changed; how much that was. What the
+    /// stats say is unchanged is not read again.
     pub fn refresh(&mut self) -> usize {
+        self.refresh_from(0)
+    }
+
+    /// The same for what was read from a number on.
+    pub fn refresh_from(&mut self, from: usize) -> usize {
+        let count = self.counts().reads as u32;
+        self.update((from as u32..count).map(ReadId), true)
+    }
+
+    /// Asks these again, whatever the stats say, and sets what changed; how much that was.
+    pub fn ask_again(&mut self, ids: impl IntoIterator<Item = ReadId>) -> usize {
+        self.update(ids.into_iter(), false)
+    }
+
+    fn update(&mut self, ids: impl Iterator<Item = ReadId>, trusting_stats: bool) -> usize {
         let now = SystemTime::now();
         let mut changed: Vec<(ReadId, Fact, Option<Digest>)> = Vec::new();
         {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             let Watched { reads, facts, stamps } = &mut *watched;
             let mut looked = stamp::Looked::default();
-            for (id, ((read, fact), stamp)) in (0..).zip(reads.iter().zip(&*facts).zip(stamps)) {
-                if stamp.still_holds(read, &*self.host, &mut looked) {
+            for id in ids {
+                let at = id.0 as usize;
+                let (read, fact, stamp) = (&reads[at], facts[at], &mut stamps[at]);
+                if trusting_stats && stamp.still_holds(read, &*self.host, &mut looked) {
                     continue;
                 }
                 let new = Stamp::of(read, &*self.host, now);
-                let answer = read.answer(&*self.host).or_else(|| new.digest());
+                let (answer, stands) = match read {
+                    Read::Source(source) => (new.digest(), self.is_as_hashed(source)),
+                    _ => {
+                        let answer = read.answer(&*self.host);
+                        (answer, answer == fact.answer(self))
+                    }
+                };
                 *stamp = new;
-                // A source whose files cannot be told apart by stats counts as changed.
-                let unknown = matches!(read, Read::Source(_)) && answer.is_none();
-                if unknown || answer != fact.answer(self) {
-                    changed.push((ReadId(id), *fact, answer));
+                if !stands {
+                    changed.push((id, fact, answer));
                 }
             }
         }
@@ -251,6 +289,34 @@ impl Instantiator {
             fact.set_answer(self).to(*answer);
         }
         changed.len()
+    }
+
+    /// Whether a source has the store path that evaluation computed of it.
+    fn is_as_hashed(&self, source: &Source) -> bool {
+        let known = self.graph.known_source_path(source);
+        known.is_some_and(|known| self.host.source_path(source).is_ok_and(|path| path == known))
+    }
+
+    /// What was read so far, from a number on; a [`ReadId`] is an index of this list.
+    pub fn reads(&self, from: usize) -> Vec<Read> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.reads.get(from..).unwrap_or_default().to_vec()
+    }
+
+    /// One of them.
+    pub fn read(&self, id: ReadId) -> Option<Read> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.reads.get(id.0 as usize).cloned()
+    }
+
+    /// The text of a source that an error refers to, as it was evaluated.
+    pub fn source_text(&self, file: &Path) -> Option<Vec<u8>> {
+        self.evaluation.source_text(file.to_path_buf())
+    }
+
+    /// How large the evaluation has grown: the bytes of its heap, and its derivations.
+    pub fn size(&self) -> (u64, usize) {
+        (self.evaluation.heap_bytes(), self.graph.len())
     }
 
     fn request(&self, asked: &Asked) -> Request {

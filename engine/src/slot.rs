@@ -14,6 +14,8 @@ pub struct Slot {
     wait: bool,
     events: Events,
     store: Mutex<Option<Arc<Store>>>,
+    /// Held while it is opened, which may take until another process ends; taken before `store`.
+    opening: Mutex<()>,
 }
 
 impl Slot {
@@ -23,16 +25,37 @@ impl Slot {
     /// # Errors
     /// When it exists and cannot be read.
     pub fn open(root: &Path, wait: bool, events: Events) -> Result<Slot, StoreError> {
-        let slot = Slot { root: root.to_path_buf(), wait, events, store: Mutex::new(None) };
-        if Store::exists(root) {
-            *slot.lock() = Some(slot.open_as(Mode::ReadOnly)?);
-        }
+        let slot = Slot::closed(root, wait, events);
+        slot.look()?;
         Ok(slot)
     }
 
-    /// The store as it is open now; none if it does not exist yet.
+    /// The root at `root`, not opened yet.
+    pub fn closed(root: &Path, wait: bool, events: Events) -> Slot {
+        let (store, opening) = (Mutex::default(), Mutex::default());
+        Slot { root: root.to_path_buf(), wait, events, store, opening }
+    }
+
+    /// The store as it is open now; none if it is closed or does not exist yet.
     pub fn get(&self) -> Option<Arc<Store>> {
         self.lock().clone()
+    }
+
+    /// The store, opened for reading if it is closed and exists.
+    ///
+    /// # Errors
+    /// When it exists and cannot be read.
+    pub fn look(&self) -> Result<Option<Arc<Store>>, StoreError> {
+        if let Some(store) = self.get() {
+            return Ok(Some(store));
+        }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = self.get();
+        if store.is_none() && Store::exists(&self.root) {
+            store = Some(self.open_as(Mode::ReadOnly, self.wait)?);
+            self.lock().clone_from(&store);
+        }
+        Ok(store)
     }
 
     /// The store, open for writing, created if need be.
@@ -40,14 +63,23 @@ impl Slot {
     /// # Errors
     /// When it cannot be opened so.
     pub fn writable(&self) -> Result<Arc<Store>, StoreError> {
-        let mut slot = self.lock();
-        if let Some(store) = slot.as_ref()
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.get();
+        if let Some(store) = &reader
             && store.mode() == Mode::ReadWrite
         {
             return Ok(Arc::clone(store));
         }
-        let store = self.open_as(Mode::ReadWrite)?;
-        *slot = Some(Arc::clone(&store));
+        let store = match self.open_as(Mode::ReadWrite, false) {
+            Err(StoreError::Busy { .. }) if self.wait => {
+                if let Some(reader) = reader {
+                    reader.yield_to_collection();
+                }
+                self.open_as(Mode::ReadWrite, true)?
+            }
+            opened => opened?,
+        };
+        *self.lock() = Some(Arc::clone(&store));
         Ok(store)
     }
 
@@ -61,7 +93,7 @@ impl Slot {
         &self.root
     }
 
-    fn open_as(&self, mode: Mode) -> Result<Arc<Store>, StoreError> {
+    fn open_as(&self, mode: Mode, wait: bool) -> Result<Arc<Store>, StoreError> {
         let tell = |waiting: &Waiting| {
             let what = match waiting.reason {
                 WaitingFor::Owner => "uses the store",
@@ -74,7 +106,7 @@ impl Slot {
                 self.root.display()
             )));
         };
-        Store::open(&self.root, Open { mode, wait: self.wait, on_wait: Some(&tell) }).map(Arc::new)
+        Store::open(&self.root, Open { mode, wait, on_wait: Some(&tell) }).map(Arc::new)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Store>>> {

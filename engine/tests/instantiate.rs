@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use floe_engine::instantiate::{Asked, Counts, Instantiator};
+use floe_engine::instantiate::{Asked, Counts, Instantiator, Top};
 use floe_lang::os_host::OsHost;
-use floe_lang::{Evaluator, Settings};
+use floe_lang::{Argument, Evaluator, Settings};
 
 /// A small package set: two leaves over a base, a library that both use, things read in other ways.
 const FILES: &[(&str, &str)] = &[
@@ -83,9 +83,13 @@ impl World {
         fs::write(path, text).expect("ours");
     }
 
+    fn asked(&self, attr: &str, args: Vec<(String, Argument)>) -> Asked {
+        let (top, base) = (Top::File(self.path("default.nix")), self.dir.path().to_path_buf());
+        Asked { top, base, attr: attr.to_owned(), args }
+    }
+
     fn ask(&self, attr: &str) -> String {
-        let asked =
-            Asked { file: self.path("default.nix"), attr: attr.to_owned(), args: Vec::new() };
+        let asked = self.asked(attr, Vec::new());
         match self.instantiator.instantiate(&asked) {
             Ok(found) => found.targets.iter().map(|target| target.drv.to_string()).collect(),
             Err(error) => error.to_string(),
@@ -173,8 +177,7 @@ fn an_edit_evaluates_what_read_it_and_nothing_else() {
 #[test]
 fn equal_derivations_stop_the_change() {
     let mut world = World::new();
-    let asked =
-        Asked { file: world.path("default.nix"), attr: "above".to_owned(), args: Vec::new() };
+    let asked = world.asked("above", Vec::new());
     let graph = world.instantiator.graph(&asked).expect("a graph");
     let parsed = world.counts().parsed;
     world.write("base.nix", "# a comment\n{ lib, ... }: lib.make \"base\" { }");
@@ -195,8 +198,8 @@ fn equal_derivations_stop_the_change() {
 fn arguments_make_another_request() {
     let world = World::new();
     let ask = |suffix: &str| {
-        let args = vec![("suffix".to_owned(), floe_lang::Argument::Text(suffix.to_owned()))];
-        let asked = Asked { file: world.path("default.nix"), attr: "one".to_owned(), args };
+        let args = vec![("suffix".to_owned(), Argument::Text(suffix.to_owned()))];
+        let asked = world.asked("one", args);
         world.instantiator.instantiate(&asked).expect("evaluates").targets[0].drv.name().to_owned()
     };
     assert_eq!(ask("-x"), "one-x.drv");

@@ -314,6 +314,13 @@ impl DrvGraph {
         index.sources.remove(source);
     }
 
+    /// The store path of the source that an equal one stands for, if it was hashed.
+    pub fn known_source_path(&self, source: &Source) -> Option<StorePath> {
+        let id =
+            *self.index.lock().expect("nothing panics while it is held").sources.get(source)?;
+        self.source_entry(id).path.get().cloned()
+    }
+
     /// The store path a source has or will have. Hashes it once.
     pub fn source_path(&self, id: SourceId) -> Result<&StorePath, HostError> {
         let entry = self.source_entry(id);

@@ -113,7 +113,8 @@ impl Sources {
             SourceName::File(file) => file == path,
             other => other.shown() == path,
         };
-        self.texts.iter().find(same).map(|source| &source.text[..])
+        // An evaluation that outlives an edit has several; the last is the one that is meant.
+        self.texts.iter().rev().find(same).map(|source| &source.text[..])
     }
 
     pub(crate) fn resolve(&self, loc: Loc) -> Option<SourcePos> {

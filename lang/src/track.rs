@@ -34,6 +34,8 @@ pub enum Read {
     Link(PathBuf),
     /// An environment variable.
     Variable(String),
+    /// The time.
+    Clock,
     /// A source, whole.
     Source(Source),
     /// A fetcher's answer.
@@ -54,6 +56,7 @@ impl Read {
             Read::Kind(path) => kind_answer(&host.file_kind(&host.physical(path))),
             Read::Link(path) => link_answer(&host.read_link(&host.physical(path))),
             Read::Variable(name) => variable_answer(host.env_var(name).as_deref()),
+            Read::Clock => clock_answer(host.current_time()),
             Read::Fetch(request) => fetch_answer(&host.fetch(request)),
             Read::Source(_) => return None,
         })
@@ -101,6 +104,10 @@ pub(crate) fn link_answer(answer: &Answer<PathBuf>) -> Digest {
 
 pub(crate) fn variable_answer(value: Option<&[u8]>) -> Digest {
     Digest::of(&[&[u8::from(value.is_some())], value.unwrap_or_default()].concat())
+}
+
+fn clock_answer(seconds: i64) -> Digest {
+    Digest::of(&seconds.to_le_bytes())
 }
 
 pub(crate) fn fetch_answer(answer: &Answer<Fetched>) -> Digest {
@@ -335,6 +342,13 @@ impl Machine {
     pub(crate) fn note_variable(&mut self, name: &str, value: Option<&[u8]>) {
         if let Some(tracking) = &mut self.tracking {
             tracking.note(Read::Variable(name.to_owned()), Some(variable_answer(value)));
+        }
+    }
+
+    /// Notes that the time counts.
+    pub(crate) fn note_clock(&mut self, seconds: i64) {
+        if let Some(tracking) = &mut self.tracking {
+            tracking.note(Read::Clock, Some(clock_answer(seconds)));
         }
     }
 

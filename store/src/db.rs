@@ -225,6 +225,11 @@ impl Db {
         self.syncer.as_ref().map_or(Ok(()), Syncer::sync)
     }
 
+    /// How many writes it has seen since it was made.
+    pub(crate) fn writes(&self) -> u64 {
+        self.inner.latest_sequence_number()
+    }
+
     /// The last thing before closing: syncs, and turns into tables a long log, or one that a crash
     /// may have cut short. What is closed then is sealed.
     pub(crate) fn settle(&self) -> Result<()> {

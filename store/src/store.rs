@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use floe_core::path::StorePath;
@@ -72,7 +72,8 @@ pub struct Store {
     pub(crate) messy: AtomicBool,
     recovered: RecoverReport,
     mode: Mode,
-    _collection_lock: Option<FileLock>,
+    /// A reader's.
+    collection_lock: Mutex<Option<FileLock>>,
     _owner_lock: Option<FileLock>,
 }
 
@@ -167,7 +168,7 @@ impl Store {
             unclean: AtomicBool::new(false),
             recovered: RecoverReport::default(),
             mode,
-            _collection_lock: collection,
+            collection_lock: Mutex::new(collection),
             _owner_lock: owner,
         })
     }
@@ -217,6 +218,13 @@ impl Store {
     /// Advanced by every deletion: what was concluded from an older epoch must be asked again.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Lets a collection begin, though this opening goes on reading: what it shows may go from now
+    /// on. For a reader who is about to wait for the owner, who may be a collection that waits for
+    /// readers.
+    pub fn yield_to_collection(&self) {
+        self.collection_lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Makes all that was registered survive a power cut: the end of a request, whose results

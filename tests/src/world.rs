@@ -61,6 +61,9 @@ impl World {
             .env("LC_ALL", "C.UTF-8")
             .env("FLOE_FIXTURE", "set")
             .current_dir(self.work());
+        if std::env::var_os("FLOE_TEST_SERVER").is_some() {
+            command.env("FLOE_SERVER", "1");
+        }
         if let Some(trace) = std::env::var_os("RUST_BACKTRACE") {
             command.env("RUST_BACKTRACE", trace);
         }
@@ -95,6 +98,10 @@ impl Default for World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if self.root().join("server.sock").exists() {
+            // It would end by itself once its root is gone, and might write to it meanwhile.
+            let _ = self.command("floe").args(["server", "stop", "-q"]).status();
+        }
         // store objects are read-only; the TempDir can only remove what may be written
         make_writable(self.dir.path());
     }

@@ -9,12 +9,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of the workspace each crate may depend on. One that is not named may depend on any.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("floe-core", &[]),
     ("floe-lang", &["floe-core"]),
     ("floe-store", &["floe-core"]),
     ("floe-sandbox", &[]),
     ("floe-engine", &["floe-core", "floe-lang", "floe-sandbox", "floe-store"]),
+    ("floe-server", &["floe-core", "floe-engine", "floe-lang", "floe-sandbox", "floe-store"]),
     ("floe-papers", &[]),
     ("floe-probes", &["floe-core", "floe-lang"]),
     ("floe-tests", &[]),

@@ -1,23 +1,22 @@
-//! `floe build`, and the building that `run`, `shell` and the Nix names share.
+//! `floe build`, and the building that `run`, `shell` and the Nix names share. What a server does
+//! for it is asked in `remote`; what comes of a request is shown here, whoever carried it out.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use floe_core::path::{OutputName, StorePath};
+use floe_core::path::StorePath;
 use floe_engine::cancel::Cancel;
 use floe_engine::engine::{BuildOptions, Built, Engine};
+use floe_engine::environ::Environment;
 use floe_engine::event::Events;
 use floe_engine::import::Wanted;
-use floe_engine::job::{Difference, Failure};
-use floe_engine::local::{Bounds, LocalSettings, current_system};
-use floe_engine::record::Decision;
-use floe_engine::report;
-use floe_engine::schedule::{Options, State};
+use floe_engine::job::Difference;
 use floe_lang::graph::DrvGraph;
-use floe_sandbox::{Layer, Policy};
+use floe_server::answer;
+use floe_server::protocol::{Answer, Bytes, Failed, How, Outputs, Report};
 use serde_json::json;
 
 use crate::args::{Build, Building, Global};
@@ -25,49 +24,83 @@ use crate::evaluate::{Evaluation, Target};
 use crate::fault::{self, Ended, status};
 use crate::progress::{Progress, Style, plain};
 
-/// One built target.
-pub struct Outputs {
-    /// The attribute path.
-    pub attr: String,
-    /// Its outputs, those that were asked for.
-    pub outputs: Vec<(OutputName, StorePath)>,
-    /// What `meta.mainProgram` says.
-    pub main_program: Option<String>,
-}
-
 /// When a request began, evaluation included.
-struct Started {
+pub struct Started {
     at: SystemTime,
     clock: Instant,
 }
 
+impl Started {
+    /// Now.
+    pub fn now() -> Started {
+        Started { at: SystemTime::now(), clock: Instant::now() }
+    }
+
+    /// What a report of the request holds.
+    pub fn report(&self, args: &Build) -> Option<Report> {
+        let at_s = self.at.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_secs());
+        args.report.as_ref().map(|_| Report { changed_only: args.report_changed, at_s })
+    }
+}
+
 /// `floe build`.
 pub fn build(global: &Global, args: &Build) -> Result<()> {
-    let started = Started { at: SystemTime::now(), clock: Instant::now() };
+    if args.watch {
+        return super::remote::watch(global, args);
+    }
+    // A server waits for the store, whoever asks, and evaluates as little as it can.
+    let is_looked_at = args.source.profile.is_some() || args.source.stats || args.check;
+    let is_usual = args.building.scheduler == Default::default();
+    if args.server && !global.no_wait && !is_looked_at && is_usual {
+        return super::remote::build(global, args);
+    }
+    build_here(global, args)
+}
+
+/// The same without a server.
+pub fn build_here(global: &Global, args: &Build) -> Result<()> {
+    let started = Started::now();
     let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
     let options = options(&args.building, args.dry_run, args.report.is_some())?;
     let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
-    if let Some(file) = &args.report {
-        let restarts = engine.restarts().count();
-        write_report(file, &built, &drvs, &options, (started, restarts), args.report_changed)
-            .with_context(|| format!("cannot write the report {}", file.display()))?;
+    if let (Some(file), Some(wanted)) = (&args.report, started.report(args)) {
+        let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let cost = (engine.restarts().count(), wall_ms);
+        let text = answer::report(&built, &drvs, options.strategy.name(), wanted, cost)?;
+        write_report(file, &text)?;
     }
-    if args.dry_run {
-        say_what_would_run(&built, args.json);
-        return Ok(());
-    }
-    fail_if_failed(&built, global.quiet)?;
-    if args.check {
+    let mut answer = answered(&engine, &built, &targets, args.dry_run);
+    if args.check && !args.dry_run {
+        fail_if_failed(&answer, global.quiet)?;
         check(global, &mut engine, &drvs, &targets, &options, style)?;
     }
-    let results = results(&built, &targets);
-    if !args.no_link {
-        link(&engine, &args.out_link, &results)?;
+    if !args.no_link && !args.dry_run && answer.failures.is_empty() {
+        let linked = link(&engine, &args.out_link, &answer.results);
+        answer.unlinked = linked.err().map(|error| floe_server::sentence(error.as_ref()));
     }
-    print_results(&engine, &results, args)
+    show(&answer, global, args)
+}
+
+/// Writes a report's text to its file.
+pub fn write_report(file: &Path, text: &[u8]) -> Result<()> {
+    std::fs::write(file, text)
+        .with_context(|| format!("cannot write the report {}", file.display()))
+}
+
+/// Shows what came of a request, and ends the command if anything failed.
+pub fn show(answer: &Answer, global: &Global, args: &Build) -> Result<()> {
+    if args.dry_run {
+        say_what_would_run(answer, args.json);
+        return Ok(());
+    }
+    fail_if_failed(answer, global.quiet)?;
+    if let Some(why) = &answer.unlinked {
+        bail!("{why}");
+    }
+    print_results(answer, args)
 }
 
 /// Makes the targets again and says where they come out otherwise.
@@ -83,7 +116,7 @@ pub fn check(
     engine.listen(progress.events());
     let options = BuildOptions { check: true, ..options.clone() };
     let built = carry_out(engine, drvs, targets, &options, progress)?;
-    fail_if_failed(&built, global.quiet)?;
+    fail_if_failed(&answered(engine, &built, targets, false), global.quiet)?;
     for (ix, difference) in &built.outcome.differences {
         let name = &built.graph.node(*ix).recipe.name;
         eprintln!("{}", plain(&format!("error: {}", describe(engine, name, difference))));
@@ -151,52 +184,43 @@ pub fn begin(
         (cancel, guard)
     });
     for pair in source.option.chunks_exact(2).filter(|pair| pair[0] == "tarball-ttl") {
-        let seconds = pair[1].parse();
-        let seconds = seconds.map_err(|_| anyhow!("tarball-ttl is a number of seconds"))?;
-        engine.host().set_tarball_ttl(seconds);
+        engine.host().set_tarball_ttl(seconds(&pair[1])?);
     }
     Evaluation::start(source, engine.host())
 }
 
+/// The value of the setting `tarball-ttl`.
+pub fn seconds(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| anyhow!("tarball-ttl is a number of seconds"))
+}
+
 /// The engine's options for what the command line says.
 pub fn options(building: &Building, dry_run: bool, decide_all: bool) -> Result<BuildOptions> {
+    let options = answer::options(&how(building, dry_run), Environment::default());
+    let options = options.map_err(|words| anyhow!(words))?;
+    Ok(BuildOptions { decide_all, scheduling: building.scheduler, ..options })
+}
+
+/// How the command line wants to build.
+pub fn how(building: &Building, dry_run: bool) -> How {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut policy = Policy::strict();
-    for name in &building.allow_missing_layer {
-        let Some(layer) = Layer::from_name(name) else {
-            bail!("there is no sandbox layer '{name}'; `floe doctor` lists them");
-        };
-        policy = policy.allow_missing(layer);
+    How {
+        rebuilder: building.rebuilder.name().to_owned(),
+        jobs: building.jobs.unwrap_or(processors) as u64,
+        cores: building.cores.unwrap_or(processors) as u64,
+        keep_going: building.keep_going,
+        keep_failed: building.keep_failed,
+        timeout_s: building.timeout,
+        max_silent_s: building.max_silent_time,
+        max_log_bytes: building.max_log_size,
+        max_memory_bytes: building.max_memory,
+        max_processes: building.max_processes,
+        max_file_bytes: building.max_file_size,
+        max_download_bytes: building.max_download_size,
+        allow_missing_layers: building.allow_missing_layer.clone(),
+        host_network: building.host_network,
+        dry_run,
     }
-    if building.host_network {
-        policy = policy.allow_missing(Layer::NetNamespace);
-    }
-    let jobs = match building.jobs {
-        Some(0) => bail!("--max-jobs must be at least 1: builds run here or nowhere"),
-        jobs => jobs.unwrap_or(processors),
-    };
-    Ok(BuildOptions {
-        strategy: building.rebuilder,
-        schedule: Options { jobs, keep_going: building.keep_going, dry_run },
-        local: LocalSettings {
-            cores: building.cores.unwrap_or(processors),
-            timeout: building.timeout.map(Duration::from_secs),
-            max_silent: building.max_silent_time.map(Duration::from_secs),
-            max_log_bytes: Some(building.max_log_size),
-            bounds: Bounds {
-                max_memory_bytes: building.max_memory,
-                max_processes: building.max_processes,
-                max_file_bytes: building.max_file_size,
-                max_download_bytes: building.max_download_size,
-            },
-            keep_failed: building.keep_failed,
-            policy,
-            host_network: building.host_network,
-        },
-        decide_all,
-        check: false,
-        scheduling: building.scheduler,
-    })
 }
 
 /// Builds the targets, showing progress and heeding Ctrl-C.
@@ -230,7 +254,7 @@ pub fn request(
 }
 
 /// Cancels on SIGINT, SIGTERM and SIGHUP for as long as the guard lives; a second signal kills.
-fn cancel_on_signals(cancel: &Cancel) -> Result<SignalGuard> {
+pub fn cancel_on_signals(cancel: &Cancel) -> Result<SignalGuard> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
         .context("cannot watch for signals")?;
@@ -247,7 +271,8 @@ fn cancel_on_signals(cancel: &Cancel) -> Result<SignalGuard> {
     Ok(SignalGuard(handle))
 }
 
-struct SignalGuard(signal_hook::iterator::Handle);
+/// Lets signals do what they did before when it is dropped.
+pub struct SignalGuard(signal_hook::iterator::Handle);
 
 impl Drop for SignalGuard {
     fn drop(&mut self) {
@@ -255,90 +280,56 @@ impl Drop for SignalGuard {
     }
 }
 
+/// What came of building the targets.
+pub fn answered(engine: &Engine, built: &Built, targets: &[Target], dry_run: bool) -> Answer {
+    let named = targets.iter().map(|target| (&target.wanted, target.main_program.as_ref()));
+    let objects = engine.store().map(|store| Bytes::from(store.objects_dir()));
+    Answer { objects, ..answer::answer(built, named, dry_run) }
+}
+
 /// Ends the command if anything failed, having said what.
-pub fn fail_if_failed(built: &Built, quiet: bool) -> Result<()> {
-    let mut failed = 0;
-    let mut skipped = 0;
-    for (ix, node) in built.graph.nodes() {
-        match &built.outcome.states[ix.index()] {
-            State::Failed(failure) => {
-                failed += 1;
-                say_failure(&node.recipe.name, failure);
-            }
-            State::Skipped(_) => skipped += 1,
-            _ => {}
-        }
-    }
-    if failed == 0 {
+pub fn fail_if_failed(answer: &Answer, quiet: bool) -> Result<()> {
+    answer.failures.iter().for_each(say_failure);
+    if answer.failures.is_empty() {
         return Ok(());
     }
-    if skipped > 0 && !quiet {
-        eprintln!("floe: {skipped} derivations were not built because of this");
+    if answer.skipped > 0 && !quiet {
+        eprintln!("floe: {} derivations were not built because of this", answer.skipped);
     }
     Err(Ended(status::BUILD_FAILED).into())
 }
 
-fn say_failure(name: &str, failure: &Failure) {
-    let (tail, log) = match failure {
-        Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_ref()),
-        Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
-        Failure::Cancelled => (&[][..], None),
-    };
-    eprintln!("{}", crate::progress::plain(&format!("error: {failure}")));
-    if !tail.is_empty() {
-        eprintln!("last {} lines of the log of '{name}':", tail.len());
-        for line in tail {
-            eprintln!("  {}", crate::progress::printable(line));
+fn say_failure(failed: &Failed) {
+    eprintln!("{}", crate::progress::plain(&format!("error: {}", failed.message)));
+    if !failed.log_tail.is_empty() {
+        eprintln!("last {} lines of the log of '{}':", failed.log_tail.len(), failed.name);
+        for line in &failed.log_tail {
+            eprintln!("  {}", crate::progress::printable(&line.0));
         }
     }
-    if let Some(log) = log {
-        eprintln!("the whole log: {}", log.display());
+    if let Some(log) = &failed.log {
+        eprintln!("the whole log: {}", log.path().display());
     }
-}
-
-/// The outputs of the targets.
-pub fn results(built: &Built, targets: &[Target]) -> Vec<Outputs> {
-    targets
-        .iter()
-        .zip(&built.graph.targets)
-        .map(|(target, placed)| {
-            let outputs = built.outcome.outputs[placed.node.index()].as_deref();
-            let path = |name: &OutputName| Some((name.clone(), outputs?.get(name)?.clone()));
-            Outputs {
-                attr: target.wanted.attr.clone(),
-                outputs: target.wanted.outputs.iter().filter_map(path).collect(),
-                main_program: target.main_program.clone(),
-            }
-        })
-        .collect()
 }
 
 /// Links the results as `nix-build` does: `result`, `result-2`, `result-dev`, ...
 pub fn link(engine: &Engine, out_link: &Path, results: &[Outputs]) -> Result<()> {
-    let Some(store) = engine.store() else { return Ok(()) };
-    for (at, result) in results.iter().enumerate() {
-        for (output, path) in &result.outputs {
-            let mut name = out_link.as_os_str().to_owned();
-            if at > 0 {
-                name.push(format!("-{}", at + 1));
-            }
-            if output.as_str() != "out" {
-                name.push(format!("-{output}"));
-            }
-            store.add_root(&PathBuf::from(name), path)?;
-        }
+    match engine.store() {
+        Some(store) => Ok(answer::link(&store, out_link, results)?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn print_results(engine: &Engine, results: &[Outputs], args: &Build) -> Result<()> {
-    let shown = |path: &StorePath| match engine.physical(path).filter(|_| args.physical) {
-        Some(physical) => physical.display().to_string(),
+fn print_results(answer: &Answer, args: &Build) -> Result<()> {
+    let objects = answer.objects.as_ref().filter(|_| args.physical);
+    let shown = |path: &StorePath| match objects {
+        Some(objects) => objects.path().join(path.base_name()).display().to_string(),
         None => path.to_string(),
     };
     let mut out = std::io::stdout().lock();
     if args.json {
-        let list: Vec<_> = results
+        let list: Vec<_> = answer
+            .results
             .iter()
             .map(|result| {
                 let outputs: serde_json::Map<_, _> = result
@@ -351,17 +342,15 @@ fn print_results(engine: &Engine, results: &[Outputs], args: &Build) -> Result<(
             .collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
     } else {
-        for (_, path) in results.iter().flat_map(|result| &result.outputs) {
+        for (_, path) in answer.results.iter().flat_map(|result| &result.outputs) {
             writeln!(out, "{}", shown(path))?;
         }
     }
     Ok(())
 }
 
-fn say_what_would_run(built: &Built, as_json: bool) {
-    let name = |ix: &floe_engine::graph::NodeIx| built.graph.node(*ix).recipe.name.to_string();
-    let certain: Vec<String> = built.outcome.certain.iter().map(name).collect();
-    let possible: Vec<String> = built.outcome.possible.iter().map(name).collect();
+fn say_what_would_run(answer: &Answer, as_json: bool) {
+    let Answer { certain, possible, .. } = answer;
     if as_json {
         println!("{}", json!({ "will_build": certain, "may_build": possible }));
         return;
@@ -379,41 +368,6 @@ fn say_what_would_run(built: &Built, as_json: bool) {
     }
 }
 
-fn write_report(
-    file: &Path,
-    built: &Built,
-    drvs: &DrvGraph,
-    options: &BuildOptions,
-    (started, restarts): (Started, u64),
-    changed_only: bool,
-) -> Result<()> {
-    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
-    let head = report::Head {
-        floe_report: report::VERSION,
-        floe: env!("CARGO_PKG_VERSION"),
-        rebuilder: options.strategy.name(),
-        system: &current_system(),
-        at: started.at.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_secs()),
-    };
-    report::line(&mut out, &head)?;
-    for decided in &built.decided {
-        if changed_only && decided.record.decision == Decision::Reused {
-            continue;
-        }
-        let at = decided.node.index();
-        let drv = built.drvs.get(at).map(|id| drvs.drv_path(*id)).transpose()?;
-        let name = &built.graph.node(decided.node).recipe.name;
-        let drv = drv.map(|path| path.to_string());
-        report::line(&mut out, &report::decision_line(decided, name, &built.outcome, drv))?;
-    }
-    let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let counters =
-        report::counters(&built.decided, &built.outcome, built.queries, restarts, wall_ms);
-    report::line(&mut out, &counters)?;
-    out.flush()?;
-    Ok(())
-}
-
 /// Builds for a command that needs the outputs and prints nothing of its own.
 pub fn realise(
     global: &Global,
@@ -427,11 +381,12 @@ pub fn realise(
     let options = options(building, false, false)?;
     let (drvs, targets) = evaluate(&engine, source, attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
-    fail_if_failed(&built, global.quiet)?;
-    Ok((engine, results(&built, &targets)))
+    let answer = answered(&engine, &built, &targets, false);
+    fail_if_failed(&answer, global.quiet)?;
+    Ok((engine, answer.results))
 }
 
-/// Nobody listens to this engine.
+/// Nobody listens to this engine, and it only reads.
 pub fn silent(global: &Global) -> Result<Engine> {
-    super::engine(global, Events::nowhere())
+    super::reader(global, Events::nowhere())
 }

@@ -8,15 +8,17 @@ pub mod eval;
 pub mod explain;
 pub mod inspect;
 pub mod matrix;
+pub mod remote;
 pub mod repl;
 pub mod report;
 pub mod seed;
+pub mod server;
 pub mod shell;
 pub mod store;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, anyhow, bail};
 use floe_core::path::{STORE_DIR, StorePath};
@@ -26,6 +28,7 @@ use floe_engine::import::Material;
 use floe_engine::materials::Materials;
 use floe_lang::graph::{DrvGraph, DrvId};
 use floe_lang::host::Host;
+use floe_server::client::{self, Lease};
 use floe_store::Store;
 
 use crate::args::Global;
@@ -44,8 +47,16 @@ pub fn root(global: &Global) -> Result<PathBuf> {
     Ok(data.join("floe"))
 }
 
-/// The engine over that root.
+/// The engine over that root, which a server lets go of as long as this process runs.
 pub fn engine(global: &Global, events: Events) -> Result<Engine> {
+    static LEASE: OnceLock<Option<Lease>> = OnceLock::new();
+    let root = root(global)?;
+    LEASE.get_or_init(|| client::release(&root));
+    Ok(Engine::open(&root, !global.no_wait, events)?)
+}
+
+/// The engine over that root, for a command that reads beside whoever writes.
+pub fn reader(global: &Global, events: Events) -> Result<Engine> {
     Ok(Engine::open(&root(global)?, !global.no_wait, events)?)
 }
 

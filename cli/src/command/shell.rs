@@ -8,9 +8,10 @@ use std::os::unix::process::ExitStatusExt;
 use anyhow::{Context, Result, bail};
 use floe_engine::engine::Engine;
 use floe_sandbox::{EnterSpec, enter};
+use floe_server::protocol::Outputs;
 
 use crate::args::{Global, Run, Shell};
-use crate::command::build::{Outputs, realise};
+use crate::command::build::realise;
 use crate::fault::Ended;
 
 /// Builds a derivation and runs its program.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Sender, bounded};
 use floe_core::hash::Digest;
+use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
 use floe_lang::track::{Read, ReadId};
 use floe_lang::{Argument, Evaluator, Handle, Settings};
 
-use super::{Answer, Asked, InstantiateError, Instantiated, Target};
+use super::{Answer, Asked, InstantiateError, Instantiated, Target, Top};
 use crate::import::Wanted;
 
 /// What one evaluation gave.
@@ -26,9 +27,10 @@ pub(super) struct Outcome {
 
 type Work = Box<dyn FnOnce(&mut Kept) + Send>;
 
-/// A file's value, called with arguments, and what it rests on itself.
+/// An expression's value, called with arguments, and what it rests on itself.
 struct Root {
-    file: PathBuf,
+    top: Top,
+    base: PathBuf,
     args: Vec<(String, Argument)>,
     value: Handle,
     reads: Vec<ReadId>,
@@ -37,7 +39,7 @@ struct Root {
 /// What stays between requests.
 struct Kept {
     evaluator: Evaluator,
-    /// One for each file and arguments that were asked for: a top-level function is called once.
+    /// One for each expression and arguments that were asked for: a top-level function is called once.
     roots: Vec<Root>,
 }
 
@@ -78,6 +80,19 @@ impl Evaluation {
         self.on_thread(move |kept| kept.evaluate(&asked, known_reads))
     }
 
+    /// The derivations that it makes.
+    pub(super) fn graph(&self) -> Arc<DrvGraph> {
+        self.on_thread(|kept| Arc::clone(kept.evaluator.graph()))
+    }
+
+    pub(super) fn source_text(&self, file: PathBuf) -> Option<Vec<u8>> {
+        self.on_thread(move |kept| kept.evaluator.source_text(&file).map(<[u8]>::to_vec))
+    }
+
+    pub(super) fn heap_bytes(&self) -> u64 {
+        self.on_thread(|kept| kept.evaluator.heap_bytes())
+    }
+
     /// Makes everything unevaluated that rests on these; how many values that were.
     pub(super) fn forget(&self, changed: Vec<(ReadId, Option<Digest>)>) -> usize {
         self.on_thread(move |kept| {
@@ -104,27 +119,33 @@ impl Kept {
         asked: &Asked,
         rests_on: &mut Vec<ReadId>,
     ) -> Result<Handle, InstantiateError> {
-        let is_it = |root: &&Root| root.file == asked.file && root.args == asked.args;
+        let is_it = |root: &&Root| {
+            root.top == asked.top && root.base == asked.base && root.args == asked.args
+        };
         if let Some(root) = self.roots.iter().find(is_it) {
             rests_on.extend(&root.reads);
             return Ok(root.value);
         }
         let (root, reads) = self.evaluator.resting(|evaluator| {
-            let value = evaluator.eval_file(&asked.file)?;
-            evaluator.auto_call(value, &asked.args, &asked.file)
+            let value = match &asked.top {
+                Top::File(file) => evaluator.eval_file(file)?,
+                Top::Text(text) => evaluator.eval_expr(text, &asked.base)?,
+            };
+            evaluator.auto_call(value, &asked.args, &asked.base)
         });
         rests_on.extend(&reads);
         let value = root?;
-        let (file, args) = (asked.file.clone(), asked.args.clone());
-        self.roots.push(Root { file, args, value, reads });
+        let Asked { top, base, args, .. } = asked.clone();
+        self.roots.push(Root { top, base, args, value, reads });
         Ok(value)
     }
 
     fn answer(&mut self, asked: &Asked, rests_on: &mut Vec<ReadId>) -> Answer {
         let root = self.root(asked, rests_on)?;
         let (found, reads) = self.evaluator.resting(|evaluator| {
-            let value = evaluator.select_attr_path(root, &asked.attr, &asked.args, &asked.file)?;
-            evaluator.derivations(value, &asked.args, &asked.file)
+            let value = evaluator.select_attr_path(root, &asked.attr, &asked.args, &asked.base)?;
+            let value = evaluator.auto_call(value, &asked.args, &asked.base)?;
+            evaluator.derivations(value, &asked.args, &asked.base)
         });
         rests_on.extend(&reads);
         let graph = Arc::clone(self.evaluator.graph());
@@ -140,7 +161,13 @@ impl Kept {
                 .collect::<Vec<_>>()
                 .join(".");
             let drv = graph.drv_path(found.drv)?;
-            targets.push(Target { attr: attr.clone(), drv, outputs: outputs.clone() });
+            let main_program = found.main_program;
+            targets.push(Target {
+                attr: attr.clone(),
+                drv,
+                outputs: outputs.clone(),
+                main_program,
+            });
             wanted.push(Wanted { attr, drv: found.drv, outputs });
         }
         Ok(Arc::new(Instantiated { targets, wanted, graph }))

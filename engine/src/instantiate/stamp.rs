@@ -50,8 +50,15 @@ impl Stamp {
     pub(super) fn of(read: &Read, host: &dyn Host, started: SystemTime) -> Stamp {
         let path = match read {
             Read::File(path) | Read::Directory(path) | Read::Kind(path) | Read::Link(path) => path,
-            Read::Variable(_) => return Stamp::Ask,
-            Read::Source(source) => return tree(source, host).map_or(Stamp::Ask, Stamp::Tree),
+            Read::Variable(_) | Read::Clock => return Stamp::Ask,
+            Read::Source(source) => {
+                return match snapshot(source, host) {
+                    Some(snapshot) if snapshot.changed_ns() < settled(started) => {
+                        Stamp::Tree(snapshot.digest())
+                    }
+                    _ => Stamp::Ask,
+                };
+            }
             Read::Fetch(request) => {
                 let pins = ["sha256", "narHash", "rev"];
                 let is_pin = |(name, value): &(String, FetchAttr)| {
@@ -64,11 +71,9 @@ impl Stamp {
             return if matches!(read, Read::Kind(_)) { Stamp::Absent } else { Stamp::Ask };
         };
         let stat = FileStat::of(&meta);
-        let since = started.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(COARSE);
-        let settled = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
         // What a link leads to has stats of its own.
         let follows = matches!(read, Read::File(_) | Read::Directory(_)) && meta.is_symlink();
-        if follows || stat.mtime_ns.max(stat.ctime_ns) >= settled {
+        if follows || stat.mtime_ns.max(stat.ctime_ns) >= settled(started) {
             return Stamp::Ask;
         }
         Stamp::Stat(stat)
@@ -88,11 +93,15 @@ impl Stamp {
             Read::File(path) | Read::Directory(path) | Read::Kind(path) | Read::Link(path) => path,
             Read::Source(source) => {
                 return match self {
-                    Stamp::Tree(known) => tree(source, host) == Some(*known),
+                    Stamp::Tree(known) => {
+                        snapshot(source, host).is_some_and(|snapshot| snapshot.digest() == *known)
+                    }
                     _ => false,
                 };
             }
-            Read::Variable(_) | Read::Fetch(_) => return matches!(self, Stamp::Never),
+            Read::Variable(_) | Read::Clock | Read::Fetch(_) => {
+                return matches!(self, Stamp::Never);
+            }
         };
         match self {
             Stamp::Stat(known) => looked.at(&host.physical(path)) == Some(*known),
@@ -102,11 +111,17 @@ impl Stamp {
     }
 }
 
-fn tree(source: &Source, host: &dyn Host) -> Option<Digest> {
+/// What changed before this time, in nanoseconds since 1970, shows in the stats if it changes again.
+fn settled(started: SystemTime) -> i64 {
+    let since = started.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(COARSE);
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn snapshot(source: &Source, host: &dyn Host) -> Option<Snapshot> {
     let snapshot = match &source.origin {
         Origin::Tree(path) => Snapshot::of_tree(&host.physical(path)),
         Origin::Filtered(path, kept) => Snapshot::of_entries(&host.physical(path), kept),
         Origin::Text(..) => return None,
     };
-    Some(snapshot.ok()??.digest())
+    snapshot.ok()?
 }

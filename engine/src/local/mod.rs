@@ -34,6 +34,7 @@ pub use profile::{Profiles, find_shell};
 use scratch::Remover;
 pub(crate) use scratch::ScratchDir;
 
+use crate::environ::Environment;
 use crate::event::Event;
 use crate::fetch;
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
@@ -63,6 +64,8 @@ pub struct LocalSettings {
     pub policy: Policy,
     /// Give fixed-output builders the host's own network.
     pub host_network: bool,
+    /// Where fixed-output builders take the variables from that they may see.
+    pub environment: Environment,
 }
 
 /// What belongs to one build while it goes on.
@@ -356,7 +359,8 @@ impl Local {
                 cores: self.settings.cores,
                 scratch,
                 impure: &|name| {
-                    std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec)
+                    let value = self.settings.environment.get(name);
+                    value.map(std::os::unix::ffi::OsStringExt::into_vec)
                 },
                 closures: &|roots| self.closure_entries(roots),
             },

@@ -121,6 +121,15 @@ fn derivation_strict(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Val
 }
 
 /// The search path as a list of sets.
+/// The one builtin of the table that is no function: it is called once, when its value is wanted.
+pub(crate) const CLOCK: &str = "currentTime";
+
+fn current_time(machine: &mut Machine, _: &[Value], _: Loc) -> Res<Value> {
+    let now = machine.host.current_time();
+    machine.note_clock(now);
+    Ok(Value::Int(now))
+}
+
 pub(super) fn nix_path(machine: &mut Machine) -> Value {
     let mut entries = Vec::new();
     if !machine.settings.pure {
@@ -195,6 +204,7 @@ pub(super) fn prims() -> Vec<Prim> {
         Prim::new("seq", 2, 3, seq),
         Prim::new("deepSeq", 2, 1, deep_seq),
         Prim::new("break", 1, 1, breakpoint),
+        Prim::new(CLOCK, 1, 0, current_time),
         Prim::new("getEnv", 1, 1, get_env),
         Prim::new("derivationStrict", 1, 1, derivation_strict),
         Prim::new("derivation", 1, 1, derivation),

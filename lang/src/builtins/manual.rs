@@ -526,7 +526,8 @@ mod tests {
             without.is_empty() && beyond.is_empty(),
             "no page: {without:?}; no builtin: {beyond:?}"
         );
-        for prim in super::super::table() {
+        let functions = super::super::table().iter();
+        for prim in functions.filter(|prim| prim.name != super::super::control::CLOCK) {
             let page = look_up(prim.name).expect("it has a page");
             assert_eq!(page.arguments.len(), prim.arity, "{}", prim.name);
             assert!(page.text.ends_with('.'), "{}", prim.name);

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use floe_server::protocol::Outputs;
 
 use super::documentation::documentation;
 use super::line::{Line, Verb, help};
 use super::session::Session;
-use crate::command::build::{Outputs, fail_if_failed, request, results};
+use crate::command::build::{answered, fail_if_failed, request};
 use crate::command::{inspect, shell};
 use crate::fault::Ended;
 
@@ -109,8 +110,9 @@ impl Session {
         let drvs = std::sync::Arc::clone(self.evaluation.graph());
         let targets = [target];
         let built = request(&mut self.engine, &drvs, &targets, &self.options)?;
-        fail_if_failed(&built, false)?;
-        results(&built, &targets).pop().context("a target has a result")
+        let mut answer = answered(&self.engine, &built, &targets, false);
+        fail_if_failed(&answer, false)?;
+        answer.results.pop().context("a target has a result")
     }
 
     fn build_and_link(&mut self, text: &str) -> Result<String> {
@@ -133,7 +135,8 @@ impl Session {
         let mut options = self.options.clone();
         options.schedule.dry_run = true;
         let built = request(&mut self.engine, &drvs, &targets, &options)?;
-        let known = results(&built, &targets).into_iter().flat_map(|result| result.outputs).next();
+        let answer = answered(&self.engine, &built, &targets, false);
+        let known = answer.results.into_iter().flat_map(|result| result.outputs).next();
         let what = known.map_or(name, |(_, path)| path.to_string());
         let store = self.engine.store().context("nothing was built yet, so there is no log")?;
         inspect::print_log(&self.engine, &store, &what)?;

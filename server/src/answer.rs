@@ -1,0 +1,191 @@
+//! From the engine's words to those of an answer, alike whether a server carries a request out or
+//! the command itself. Nothing is built or printed here.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use floe_engine::engine::{BuildOptions, Built};
+use floe_engine::environ::Environment;
+use floe_engine::graph::NodeIx;
+use floe_engine::import::Wanted;
+use floe_engine::job::Failure;
+use floe_engine::local::{Bounds, LocalSettings, current_system};
+use floe_engine::record::Decision;
+use floe_engine::report;
+use floe_engine::schedule::{Options, State};
+use floe_engine::scheduling::Scheduling;
+use floe_lang::graph::{DrvGraph, GraphError};
+use floe_sandbox::{Layer, Policy};
+use floe_store::{Store, StoreError};
+
+use crate::protocol::{Answer, Bytes, Failed, How, Outputs, Report};
+
+/// The engine's options for how somebody wants to build, or in words why they make no sense.
+///
+/// # Errors
+/// When they do not.
+pub fn options(how: &How, environment: Environment) -> Result<BuildOptions, String> {
+    let strategy = how.rebuilder.parse().map_err(|error| format!("{error}"))?;
+    let mut policy = Policy::strict();
+    for name in &how.allow_missing_layers {
+        let Some(layer) = Layer::from_name(name) else {
+            return Err(format!("there is no sandbox layer '{name}'; `floe doctor` lists them"));
+        };
+        policy = policy.allow_missing(layer);
+    }
+    if how.host_network {
+        policy = policy.allow_missing(Layer::NetNamespace);
+    }
+    if how.jobs == 0 {
+        return Err("--max-jobs must be at least 1: builds run here or nowhere".to_owned());
+    }
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    Ok(BuildOptions {
+        strategy,
+        schedule: Options {
+            jobs: number(how.jobs),
+            keep_going: how.keep_going,
+            dry_run: how.dry_run,
+        },
+        local: LocalSettings {
+            cores: number(how.cores),
+            timeout: how.timeout_s.map(Duration::from_secs),
+            max_silent: how.max_silent_s.map(Duration::from_secs),
+            max_log_bytes: Some(how.max_log_bytes),
+            bounds: Bounds {
+                max_memory_bytes: how.max_memory_bytes,
+                max_processes: how.max_processes,
+                max_file_bytes: how.max_file_bytes,
+                max_download_bytes: how.max_download_bytes,
+            },
+            keep_failed: how.keep_failed,
+            policy,
+            host_network: how.host_network,
+            environment,
+        },
+        decide_all: false,
+        check: false,
+        scheduling: Scheduling::default(),
+    })
+}
+
+/// What came of a request. `targets` stand in the order of the graph's, each with what its
+/// `meta.mainProgram` says.
+pub fn answer<'t>(
+    built: &Built,
+    targets: impl Iterator<Item = (&'t Wanted, Option<&'t String>)>,
+    dry_run: bool,
+) -> Answer {
+    let mut answer = Answer { builders_run: built.outcome.builders_run, ..Answer::default() };
+    if dry_run {
+        let name = |ix: &NodeIx| built.graph.node(*ix).recipe.name.to_string();
+        answer.certain = built.outcome.certain.iter().map(name).collect();
+        answer.possible = built.outcome.possible.iter().map(name).collect();
+        return answer;
+    }
+    for (ix, node) in built.graph.nodes() {
+        match &built.outcome.states[ix.index()] {
+            State::Failed(failure) => answer.failures.push(failed(&node.recipe.name, failure)),
+            State::Skipped(_) => answer.skipped += 1,
+            _ => {}
+        }
+    }
+    answer.results = targets
+        .zip(&built.graph.targets)
+        .map(|((wanted, main_program), placed)| {
+            let outputs = built.outcome.outputs[placed.node.index()].as_deref();
+            let path = |name| Some((name, outputs?.get(name)?));
+            Outputs {
+                attr: wanted.attr.clone(),
+                outputs: wanted
+                    .outputs
+                    .iter()
+                    .filter_map(path)
+                    .map(|(name, path)| (name.clone(), path.clone()))
+                    .collect(),
+                main_program: main_program.cloned(),
+            }
+        })
+        .collect();
+    answer
+}
+
+fn failed(name: &str, failure: &Failure) -> Failed {
+    let (tail, log) = match failure {
+        Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_deref()),
+        Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
+        Failure::Cancelled => (&[][..], None),
+    };
+    Failed {
+        name: name.to_owned(),
+        message: failure.to_string(),
+        log_tail: tail.iter().cloned().map(Bytes).collect(),
+        log: log.map(Bytes::from),
+    }
+}
+
+/// Links the results as `nix-build` does: `result`, `result-2`, `result-dev`, ...
+///
+/// # Errors
+/// When a link cannot be made.
+pub fn link(store: &Store, out_link: &Path, results: &[Outputs]) -> Result<(), StoreError> {
+    for (at, result) in results.iter().enumerate() {
+        for (output, path) in &result.outputs {
+            let mut name = out_link.as_os_str().to_owned();
+            if at > 0 {
+                name.push(format!("-{}", at + 1));
+            }
+            if output.as_str() != "out" {
+                name.push(format!("-{output}"));
+            }
+            store.add_root(&PathBuf::from(name), path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is said of an attribute path, or of the whole expression, that holds nothing to build.
+pub fn no_derivation(path: Option<&str>) -> String {
+    let what = path.map_or("the expression".to_owned(), |path| format!("'{path}'"));
+    format!("{what} holds no derivation")
+}
+
+/// The report of a request as JSON lines; how often its evaluation began again, and how many
+/// milliseconds it took, is given.
+///
+/// # Errors
+/// When the path of a derivation cannot be computed.
+pub fn report(
+    built: &Built,
+    drvs: &DrvGraph,
+    rebuilder: &str,
+    wanted: Report,
+    (restarts, wall_ms): (u64, u64),
+) -> Result<Vec<u8>, GraphError> {
+    const IN_MEMORY: &str =
+        "memory takes what is written to it, and JSON of numbers and text exists";
+    let mut out = Vec::new();
+    let head = report::Head {
+        floe_report: report::VERSION,
+        floe: env!("CARGO_PKG_VERSION"),
+        rebuilder,
+        system: &current_system(),
+        at: wanted.at_s,
+    };
+    report::line(&mut out, &head).expect(IN_MEMORY);
+    for decided in &built.decided {
+        if wanted.changed_only && decided.record.decision == Decision::Reused {
+            continue;
+        }
+        let at = decided.node.index();
+        let drv = built.drvs.get(at).map(|id| drvs.drv_path(*id)).transpose()?;
+        let name = &built.graph.node(decided.node).recipe.name;
+        let drv = drv.map(|path| path.to_string());
+        let line = report::decision_line(decided, name, &built.outcome, drv);
+        report::line(&mut out, &line).expect(IN_MEMORY);
+    }
+    let counters =
+        report::counters(&built.decided, &built.outcome, built.queries, restarts, wall_ms);
+    report::line(&mut out, &counters).expect(IN_MEMORY);
+    Ok(out)
+}
