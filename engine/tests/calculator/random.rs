@@ -16,7 +16,7 @@ use crate::world::{Spec, World, graph};
 pub fn check(world: &mut World, specs: &[Spec], targets: &[usize], jobs: usize) -> usize {
     let before = world.shared.lock().clone();
     let failing = !before.failing.is_empty();
-    if before.was_fickle {
+    if before.order_matters {
         return check_divergent(world, specs, targets, jobs);
     }
     let request = world.request(specs, targets, jobs);
@@ -226,6 +226,8 @@ fn run(history: &History) {
                     state.fickle.insert(format!("{name}{fickle}"));
                     let gone = |path: &StorePath| how >= 128 || path.name().len() > name.len();
                     state.objects.retain(|path| !(made_by(&name, path) && gone(path)));
+                    // Which of those that share a result makes it again depends on the order.
+                    state.order_matters |= history.shared_names;
                     drop(state);
                     world.db.advance_epoch();
                     let request = world.request(&specs, &targets, usize::from(how % 2) + 1);

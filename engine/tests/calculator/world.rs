@@ -124,8 +124,8 @@ pub struct State {
     pub failing: HashSet<String>,
     /// Outputs that are another number each time, by the names of their objects.
     pub fickle: HashSet<String>,
-    /// Whether any of them was ever made.
-    pub was_fickle: bool,
+    /// Whether what runs may depend on the order: any of them was made, or a result of several went.
+    pub order_matters: bool,
     /// Cancels the request when so many more builders have run.
     pub cancel: Option<(usize, Cancel)>,
     /// How many builders ever ran.
@@ -157,7 +157,7 @@ impl State {
                 let nth = OUTPUTS.iter().position(|known| *known == output.as_str());
                 let sum = sum + nth.expect("one of ours") as u32;
                 let name = output.path_name(&drv.name);
-                self.was_fickle |= self.fickle.contains(&name);
+                self.order_matters |= self.fickle.contains(&name);
                 let value = match self.fickle.contains(&name) {
                     true => sum + self.runs,
                     false => sum % 3,
