@@ -54,10 +54,12 @@ fn check_spans(tree: &Ast, data: &[u8]) {
 }
 
 /// The printer writes what C++ Nix writes, which leaves out parentheses around `assert`, digits of
-/// floats, and what paths are made of. All else can be read again.
+/// floats, what paths are made of, and that a variable `or` behind a selection is no default. All
+/// else can be read again.
 fn prints_whole(tree: &Ast) -> bool {
     tree.ids().all(|id| match tree.expr(id) {
         Expr::Assert { .. } | Expr::Float(_) => false,
+        Expr::Var(name) => name.as_bytes() != b"or",
         Expr::Path(PathKind::Home, _) => false,
         Expr::Path(_, parts) => match tree.parts(parts) {
             [floe_lang::syntax::ast::Part::Literal(text)] => {

@@ -101,6 +101,18 @@ pub const RULES: &[Rule] = &[
                 && matches!((ours, theirs), (Outcome::Value(_), Answer::Failure(_)))
         },
     },
+    Rule {
+        name: "dollars",
+        why: "older versions escape every dollar sign in the name of an attribute",
+        until: (2, 34),
+        applies: |_, ours, theirs| match (ours, theirs) {
+            (Outcome::Value(ours), Answer::Value(theirs)) => {
+                let plain = |text: &[u8]| String::from_utf8_lossy(text).replace("\\$", "$");
+                plain(ours) == plain(theirs)
+            }
+            _ => false,
+        },
+    },
 ];
 
 /// The rule that excuses a difference from this version, if one does.
