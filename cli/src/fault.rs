@@ -9,7 +9,6 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use floe_lang::graph::SourcePos;
 use floe_lang::{EvalError, Evaluator};
 
-use crate::progress::plain;
 use crate::terminal;
 
 /// Exit statuses; also in `floe --help`.
@@ -77,7 +76,10 @@ pub fn tell(error: &anyhow::Error) {
     } else if error.is::<Interrupted>() {
         eprintln!("floe: {Interrupted}");
     } else if !error.is::<Ended>() {
-        eprintln!("{}", plain(&format!("error: {}", floe_server::sentence(error.as_ref()))));
+        eprintln!(
+            "{}",
+            terminal::marked(&format!("error: {}", floe_server::sentence(error.as_ref())))
+        );
     }
 }
 
@@ -111,7 +113,7 @@ pub fn render(
         None => (error.message.as_str(), None),
     };
     let mut group = Level::ERROR
-        .primary_title(terminal::plain(message))
+        .primary_title(terminal::without_escapes(message))
         .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
     // Where C++ Nix gives no place to an error itself, the step that led to it has one.
     let place_of_step = || error.frames.iter().find_map(|frame| frame.pos.as_ref());

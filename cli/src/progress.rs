@@ -169,7 +169,7 @@ impl View {
             }
             Event::Log { name, line, .. } => {
                 if self.style.logs {
-                    self.print(&format!("{name}> {}", printable(&line)));
+                    self.print(&format!("{name}> {}", terminal::marked_line(&line)));
                 }
             }
             Event::Finished { job, name, wall_ms, .. } => {
@@ -239,20 +239,4 @@ impl View {
 
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
-}
-
-/// A message, some words of which a builder may have chosen (names of files), likewise.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\t' && c != '\n' { '\u{fffd}' } else { c })
-        .collect()
-}
-
-/// A builder's line with nothing in it that could steer the terminal.
-pub fn printable(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    text.trim_end_matches('\r')
-        .chars()
-        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
-        .collect()
 }

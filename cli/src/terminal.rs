@@ -1,5 +1,5 @@
-//! Text that an expression chose, on its way to a terminal or a file: what could steer the terminal is left out, as C++
-//! Nix does. What builders print is `progress`'s affair.
+//! Text that somebody else chose, on its way to a terminal or a file. What could steer the terminal is left out of
+//! what an expression says, as C++ Nix does, and marked in what a builder does. Prints nothing.
 
 use std::io::IsTerminal;
 
@@ -11,8 +11,25 @@ pub fn for_stderr(text: &[u8]) -> Vec<u8> {
 }
 
 /// A text for a renderer that adds colours of its own.
-pub fn plain(text: &str) -> String {
+pub fn without_escapes(text: &str) -> String {
     String::from_utf8_lossy(&filtered(text.as_bytes(), false)).into_owned()
+}
+
+/// A message, some words of which a builder may have chosen (names of files): control characters
+/// are marked.
+pub fn marked(text: &str) -> String {
+    mark(text, &['\t', '\n'])
+}
+
+/// A builder's line, likewise.
+pub fn marked_line(line: &[u8]) -> String {
+    mark(String::from_utf8_lossy(line).trim_end_matches('\r'), &['\t'])
+}
+
+fn mark(text: &str, harmless: &[char]) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && !harmless.contains(&c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// The text without escape sequences, of which those that only colour may stay, and without control characters other

@@ -37,6 +37,7 @@ mod paths;
 mod place;
 mod print;
 pub mod profile;
+mod promise;
 mod realise;
 mod select;
 mod session;

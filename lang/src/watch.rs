@@ -87,16 +87,20 @@ impl Machine {
         self.watch.get_or_insert_default()
     }
 
+    fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.watch.as_mut()?.recorder.as_mut()
+    }
+
     /// Evaluation begins, or goes on.
     pub(crate) fn begin_watching(&mut self) {
-        if let Some(recorder) = self.watch.as_mut().and_then(|watch| watch.recorder.as_mut()) {
+        if let Some(recorder) = self.recorder() {
             recorder.go_on();
         }
     }
 
     /// Evaluation stops for now.
     pub(crate) fn end_watching(&mut self) {
-        if let Some(recorder) = self.watch.as_mut().and_then(|watch| watch.recorder.as_mut()) {
+        if let Some(recorder) = self.recorder() {
             recorder.pause();
         }
     }
@@ -115,7 +119,7 @@ impl Machine {
 
     /// Notes that what was entered last is left, by whatever way.
     pub(crate) fn leave(&mut self) {
-        if let Some(recorder) = self.watch.as_mut().and_then(|watch| watch.recorder.as_mut()) {
+        if let Some(recorder) = self.recorder() {
             recorder.leave();
         }
     }
@@ -174,7 +178,7 @@ impl Machine {
 
     /// Notes that a text is being read into code: a profile shows that as a frame of its own.
     pub(crate) fn enter_reading(&mut self, start: Loc) {
-        if let Some(recorder) = self.watch.as_mut().and_then(|watch| watch.recorder.as_mut()) {
+        if let Some(recorder) = self.recorder() {
             recorder.enter(Callee::Reading(start), Loc::NONE, None);
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// No single command of a test may take longer than this.
@@ -47,6 +47,17 @@ impl Outcome {
             indent(&self.stderr)
         )
     }
+}
+
+/// Starts a command in the background, in a process group of its own; what it says is not kept.
+pub fn start(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("a command starts")
 }
 
 /// Runs a command to its end in a process group of its own; over [`LIMIT`] the group is killed.

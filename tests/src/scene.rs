@@ -1,15 +1,33 @@
 //! Scenes for tests of what goes wrong: a recipe whose builder misbehaves above one that does not, and the claims every
 //! failure must satisfy. Says nothing about a particular fault.
 
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::fixture;
 use crate::oracle::busybox;
-use crate::process::{Outcome, run};
+use crate::process::{Outcome, run, start};
 use crate::world::World;
+
+/// Plain derivations of /bin/sh with more of them: `base` writes what `edit` says, `top` needs one of its outputs and
+/// `middle`, which is among `more`; `broken` fails below `above`.
+pub fn steps(more: &str) -> String {
+    format!("{STEPS}{more}}}\n")
+}
+
+const STEPS: &str = r#"{ edit ? "one", comment ? "" }: rec {
+  sh = name: outputs: env: script: derivation ({
+    inherit name outputs;
+    system = "x86_64-linux";
+    builder = "/bin/sh";
+    args = [ "-e" "-c" script ];
+  } // env);
+  base = sh "base" [ "out" "dev" ] { inherit comment; } "echo ${edit} > $out; echo header > $dev";
+  top = sh "top" [ "out" ] { inherit middle; inherit (base) dev; } "echo $middle $dev > $out";
+  broken = sh "broken" [ "out" ] { } "echo about to fail; exit 3";
+  above = sh "above" [ "out" ] { inherit broken; } "echo > $out";
+"#;
 
 /// A world with a `case.nix` that holds the attributes `good` and `bad`, the latter depending on the former.
 pub struct Scene {
@@ -62,13 +80,7 @@ impl Scene {
 
     /// Starts building an attribute in the background, in a process group of its own.
     pub fn start(&self, attribute: &str, flags: &[&str]) -> Child {
-        self.build_command(attribute, flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("floe to start")
+        start(&mut self.build_command(attribute, flags))
     }
 
     /// Waits until a process with the text in its command line runs.

@@ -86,6 +86,19 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
+    /// Types a line and ends it.
+    #[track_caller]
+    pub fn enter(&mut self, line: &str) {
+        self.press(&format!("{line}{}", key::ENTER));
+    }
+
+    /// Types the beginning of something, and waits until Tab has completed it.
+    #[track_caller]
+    pub fn complete(&mut self, beginning: &str, whole: &str) {
+        self.press(&format!("{beginning}{}", key::TAB));
+        self.wait_for(whole);
+    }
+
     /// Waits until a text has been written since the last one that was waited for, and gives all that came before it.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {

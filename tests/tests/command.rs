@@ -6,34 +6,22 @@ use std::path::Path;
 
 use floe_tests::oracle::Oracle;
 use floe_tests::process::run;
-use floe_tests::scene::{Scene, fails_saying, says};
+use floe_tests::scene::{Scene, fails_saying, says, steps};
 use floe_tests::{Outcome, World};
 use serde_json::Value;
 
-/// Plain derivations of /bin/sh: `base` writes what `edit` says, `middle` names only base's first file, `top` both.
-const GRAPH: &str = r#"{ edit ? "one", comment ? "" }: rec {
-  sh = name: outputs: env: script: derivation ({
-    inherit name outputs;
-    system = "x86_64-linux";
-    builder = "/bin/sh";
-    args = [ "-e" "-c" script ];
-  } // env);
-  base = sh "base" [ "out" "dev" ] { inherit comment; } "echo ${edit} > $out; echo header > $dev";
-  middle = sh "middle" [ "out" ] { inherit base; } "read word < $base; echo middle $word > $out";
-  top = sh "top" [ "out" ] { inherit middle; inherit (base) dev; } "echo $middle $dev > $out";
-  broken = sh "broken" [ "out" ] { } "echo about to fail; exit 3";
-  above = sh "above" [ "out" ] { inherit broken; } "echo > $out";
+/// What stands beside the common steps: `middle` names only the first file of `base`, `top` both.
+const MORE: &str = r#"  middle = sh "middle" [ "out" ] { inherit base; } "read word < $base; echo middle $word > $out";
   tool = sh "tool" [ "out" ] { } ''
     mkdir -p $out/bin
     echo '#!/bin/sh' > $out/bin/tool
     echo 'echo "tool says $*"; exit 7' >> $out/bin/tool
     chmod +x $out/bin/tool
   '';
-}
 "#;
 
 fn graph() -> Scene {
-    Scene::with_text(GRAPH)
+    Scene::with_text(&steps(MORE))
 }
 
 /// What a user reads, with the temporary world and what differs between runs taken out.

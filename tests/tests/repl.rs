@@ -134,22 +134,16 @@ fn leave(mut terminal: Terminal) {
 fn keys_complete_names_attributes_commands_and_files() {
     let world = world();
     let mut terminal = open(&world, &[]);
-    terminal.press(":l se");
-    terminal.press(key::TAB);
-    terminal.wait_for("set.nix");
-    terminal.press(key::ENTER);
+    terminal.complete(":l se", "set.nix");
+    terminal.enter("");
     terminal.wait_for("added 3 names");
     terminal.wait_for("floe> ");
-    terminal.press("loa");
-    terminal.press(key::TAB);
-    terminal.wait_for("loaded");
-    terminal.press(&format!(" + 1{}", key::ENTER));
+    terminal.complete("loa", "loaded");
+    terminal.enter(" + 1");
     terminal.wait_for("\n4");
     terminal.wait_for("floe> ");
-    terminal.press("builtins.attrNa");
-    terminal.press(key::TAB);
-    terminal.wait_for("builtins.attrNames");
-    terminal.press(&format!(" {{ deep = 1; }}{}", key::ENTER));
+    terminal.complete("builtins.attrNa", "builtins.attrNames");
+    terminal.enter(" { deep = 1; }");
     terminal.wait_for("[ \"deep\" ]");
     terminal.wait_for("floe> ");
     // several: all are told
@@ -159,10 +153,8 @@ fn keys_complete_names_attributes_commands_and_files() {
     terminal.wait_for("floe> builtins.fetch");
     terminal.press(key::INTERRUPT);
     terminal.wait_for("floe> ");
-    terminal.press(":last");
-    terminal.press(key::TAB);
-    terminal.wait_for(":last-loaded");
-    terminal.press(key::ENTER);
+    terminal.complete(":last", ":last-loaded");
+    terminal.enter("");
     terminal.wait_for("twice");
     leave(terminal);
 }
@@ -172,8 +164,7 @@ fn a_text_goes_on_until_it_is_complete_and_is_remembered() {
     let world = world();
     let mut terminal = open(&world, &["-E", "{ given = 5; }"]);
     for line in ["let", "  a = given;", "in a *", "8"] {
-        terminal.press(line);
-        terminal.press(key::ENTER);
+        terminal.enter(line);
     }
     terminal.wait_for("\n40");
     leave(terminal);
@@ -181,10 +172,10 @@ fn a_text_goes_on_until_it_is_complete_and_is_remembered() {
     let mut terminal = open(&world, &["-E", "{ given = 7; }"]);
     terminal.press(key::UP);
     terminal.wait_for("8");
-    terminal.press(key::ENTER);
+    terminal.enter("");
     terminal.wait_for("\n56");
     terminal.wait_for("floe> ");
-    terminal.press(&format!(":q{}", key::ENTER));
+    terminal.enter(":q");
     assert!(terminal.end().success());
     let kept = world
         .command("true")
@@ -199,15 +190,15 @@ fn a_text_goes_on_until_it_is_complete_and_is_remembered() {
 fn an_interrupt_ends_what_runs_and_not_the_session() {
     let world = world();
     let mut terminal = open(&world, &[]);
-    terminal.press(&format!("long = {LONG}{}", key::ENTER));
+    terminal.enter(&format!("long = {LONG}"));
     terminal.wait_for("floe> ");
-    terminal.press(&format!("long{}", key::ENTER));
+    terminal.enter("long");
     // it evaluates now, and nothing says so: the key must come after it began
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.press(key::INTERRUPT);
     terminal.wait_for("interrupted");
     terminal.wait_for("floe> ");
-    terminal.press(&format!("40 + 2{}", key::ENTER));
+    terminal.enter("40 + 2");
     terminal.wait_for("\n42");
     // what was typed is forgotten, too
     terminal.wait_for("floe> ");
@@ -215,7 +206,7 @@ fn an_interrupt_ends_what_runs_and_not_the_session() {
     terminal.wait_for("nonsense (");
     terminal.press(key::INTERRUPT);
     terminal.wait_for("floe> ");
-    terminal.press(&format!("1 + 1{}", key::ENTER));
+    terminal.enter("1 + 1");
     terminal.wait_for("\n2");
     leave(terminal);
 }
@@ -229,13 +220,13 @@ fn an_interrupt_ends_a_build_and_not_the_session() {
            args = [ \"-c\" \"while :; do :; done\" ]; }; }",
     );
     let mut terminal = open(&world, &["slow.nix"]);
-    terminal.press(&format!(":b slow{}", key::ENTER));
+    terminal.enter(":b slow");
     terminal.wait_for("1 to build");
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.press(key::INTERRUPT);
     terminal.wait_for("interrupted");
     terminal.wait_for("floe> ");
-    terminal.press(&format!("40 + 2{}", key::ENTER));
+    terminal.enter("40 + 2");
     terminal.wait_for("\n42");
     leave(terminal);
 }

@@ -22,7 +22,8 @@ use serde_json::json;
 use crate::args::{Build, Building, Global};
 use crate::evaluate::{Evaluation, Target};
 use crate::fault::{self, Ended, status};
-use crate::progress::{Progress, Style, plain};
+use crate::progress::{Progress, Style};
+use crate::terminal::{marked, marked_line};
 
 /// When a request began, evaluation included.
 pub struct Started {
@@ -119,7 +120,7 @@ pub fn check(
     fail_if_failed(&answered(engine, &built, targets, false), global.quiet)?;
     for (ix, difference) in &built.outcome.differences {
         let name = &built.graph.node(*ix).recipe.name;
-        eprintln!("{}", plain(&format!("error: {}", describe(engine, name, difference))));
+        eprintln!("{}", marked(&format!("error: {}", describe(engine, name, difference))));
     }
     match built.outcome.differences.is_empty() {
         true => Ok(()),
@@ -300,11 +301,11 @@ pub fn fail_if_failed(answer: &Answer, quiet: bool) -> Result<()> {
 }
 
 fn say_failure(failed: &Failed) {
-    eprintln!("{}", crate::progress::plain(&format!("error: {}", failed.message)));
+    eprintln!("{}", marked(&format!("error: {}", failed.message)));
     if !failed.log_tail.is_empty() {
         eprintln!("last {} lines of the log of '{}':", failed.log_tail.len(), failed.name);
         for line in &failed.log_tail {
-            eprintln!("  {}", crate::progress::printable(&line.0));
+            eprintln!("  {}", marked_line(&line.0));
         }
     }
     if let Some(log) = &failed.log {

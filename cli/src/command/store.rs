@@ -13,7 +13,8 @@ use floe_store::{GcOptions, VerifyOptions};
 
 use crate::args::{Global, StoreCommand};
 use crate::fault::{Ended, status};
-use crate::progress::{Progress, Style, plain};
+use crate::progress::{Progress, Style};
+use crate::terminal::marked;
 
 /// A day in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -73,7 +74,7 @@ pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
             let report = store.verify(&VerifyOptions::default())?;
             progress.finish();
             for fault in &report.faults {
-                eprintln!("{}", plain(&fault.to_string()));
+                eprintln!("{}", marked(&fault.to_string()));
             }
             if report.faults.is_empty() {
                 if !global.quiet {

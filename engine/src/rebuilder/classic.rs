@@ -2,13 +2,8 @@
 //! whether its result may stand, and results are addressed by their content. Each is a row of a
 //! table; how they judge is in `judge`.
 
-use floe_core::ca::Method;
-use floe_core::hash::HashAlgo;
-
+use super::Rebuilder;
 use super::judge::{Judge, RestsOn};
-use super::{Address, Rebuilder};
-use crate::recipe::{Kind, Recipe};
-use crate::resolve::fixed_outputs;
 
 /// A rebuilder that judges by memory.
 #[derive(Debug)]
@@ -60,21 +55,6 @@ pub const DEPTH: [Classic; 9] = [
 impl Rebuilder for Classic {
     fn name(&self) -> &'static str {
         self.name
-    }
-
-    fn addresses_by_inputs(&self) -> bool {
-        false
-    }
-
-    fn address(&self, recipe: &Recipe, _inputs: &[Option<&Address>]) -> Option<Address> {
-        fixed_outputs(recipe).map(|outputs| Address { outputs, derivation: None })
-    }
-
-    fn kind(&self, recipe: &Recipe) -> Kind {
-        match &recipe.kind {
-            Kind::InputAddressed => Kind::Floating(Method::Nar, HashAlgo::Sha256),
-            kind => kind.clone(),
-        }
     }
 
     fn judge(&self) -> Option<Judge> {

@@ -11,8 +11,9 @@ pub mod judge;
 pub mod memory;
 mod strategy;
 
+use floe_core::ca::Method;
 use floe_core::drv::{Derivation, Modulo};
-use floe_core::hash::Digest;
+use floe_core::hash::{Digest, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
 
 pub use as_written::AsWritten;
@@ -21,7 +22,7 @@ pub use input_addressed::InputAddressed;
 pub use strategy::{Strategy, UnknownStrategy};
 
 use crate::recipe::{Kind, Recipe, RootKind};
-use crate::resolve::{Outputs, resolve};
+use crate::resolve::{Outputs, fixed_outputs, resolve};
 use judge::Judge;
 
 /// What the instructions alone say of a derivation, where the strategy lets them say it.
@@ -48,21 +49,32 @@ pub trait Memo: Send + Sync {
     }
 }
 
-/// A strategy for deciding whether an old result may stand.
+/// A strategy for deciding whether an old result may stand. One that says no more than its name
+/// addresses outputs by their content and goes by the build trace.
 pub trait Rebuilder: Send + Sync {
     /// Its name on the command line and in reports.
     fn name(&self) -> &'static str;
 
     /// Whether [`Rebuilder::address`] looks at the addresses of the inputs.
-    fn addresses_by_inputs(&self) -> bool;
+    fn addresses_by_inputs(&self) -> bool {
+        false
+    }
 
     /// The outputs that are known before anything is built, if they are. `inputs` are the
     /// dependencies' addresses, where they have one; empty unless
     /// [`Rebuilder::addresses_by_inputs`].
-    fn address(&self, recipe: &Recipe, inputs: &[Option<&Address>]) -> Option<Address>;
+    fn address(&self, recipe: &Recipe, _inputs: &[Option<&Address>]) -> Option<Address> {
+        fixed_outputs(recipe).map(|outputs| Address { outputs, derivation: None })
+    }
 
     /// How the recipe's outputs are addressed under this strategy, whatever it was written as.
-    fn kind(&self, recipe: &Recipe) -> Kind;
+    /// Input-addressed ones are lifted: their outputs float, as a NAR under SHA-256.
+    fn kind(&self, recipe: &Recipe) -> Kind {
+        match &recipe.kind {
+            Kind::InputAddressed => Kind::Floating(Method::Nar, HashAlgo::Sha256),
+            kind => kind.clone(),
+        }
+    }
 
     /// The derivation to key and to run, once every input's outputs are known.
     fn resolve(&self, recipe: &Recipe, own: Option<&Address>, inputs: &[&Outputs]) -> Derivation {

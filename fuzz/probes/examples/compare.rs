@@ -1,6 +1,7 @@
 //! Random programs beside C++ Nix, without a fuzzer: `compare SEED COUNT`. Differences are written down, and
 //! the counts come last. What mutates towards new code is the fuzz target `evaluate`.
 
+use floe_probes::choices::random;
 use floe_probes::compare::{Comparison, record};
 
 /// Bytes of an input; not all of them are used.
@@ -16,15 +17,9 @@ fn main() {
         eprintln!("error: {why}");
         std::process::exit(1);
     });
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
+    let mut bytes = random(seed);
     for _ in 0..count {
-        let data: Vec<u8> = (0..BYTES).map(|_| next()).collect();
+        let data: Vec<u8> = bytes.by_ref().take(BYTES).collect();
         comparison.add(&data).iter().for_each(record);
     }
     comparison.finish().iter().for_each(record);

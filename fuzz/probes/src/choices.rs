@@ -34,3 +34,14 @@ impl<'d> Choices<'d> {
         items[self.below(items.len())]
     }
 }
+
+/// Bytes that look random, the same ones for the same seed (xorshift; Marsaglia 2003).
+pub fn random(seed: u64) -> impl Iterator<Item = u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    })
+}

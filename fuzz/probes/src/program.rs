@@ -326,17 +326,11 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choices::random;
     use crate::evaluate::{Outcome, evaluate};
 
     fn bytes(seed: u64) -> Vec<u8> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 24) as u8
-        };
-        (0..300).map(|_| next()).collect()
+        random(seed).take(300).collect()
     }
 
     #[test]

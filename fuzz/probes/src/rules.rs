@@ -22,8 +22,10 @@ fn says(answer: &Answer, text: &str) -> bool {
     matches!(answer, Answer::Failure(message) if message.contains(text))
 }
 
-fn fails_saying(outcome: &Outcome, text: &str) -> bool {
-    matches!(outcome, Outcome::Failure(message) if message.contains(text))
+/// Whether floe alone refuses, with this text.
+fn only_ours_fails(ours: &Outcome, theirs: &Answer, text: &str) -> bool {
+    matches!(ours, Outcome::Failure(message) if message.contains(text))
+        && matches!(theirs, Answer::Value(_))
 }
 
 /// Every rule.
@@ -38,9 +40,7 @@ pub const RULES: &[Rule] = &[
         name: "overflow",
         why: "older versions wrap integers around",
         until: (2, 25),
-        applies: |_, ours, theirs| {
-            fails_saying(ours, "integer overflow") && matches!(theirs, Answer::Value(_))
-        },
+        applies: |_, ours, theirs| only_ours_fails(ours, theirs, "integer overflow"),
     },
     Rule {
         name: "closure",
@@ -62,25 +62,19 @@ pub const RULES: &[Rule] = &[
         name: "rounded",
         why: "older versions round integers to floats in floor and ceil",
         until: (2, 34),
-        applies: |_, ours, theirs| {
-            fails_saying(ours, "NixOS/nix/issues/12899") && matches!(theirs, Answer::Value(_))
-        },
+        applies: |_, ours, theirs| only_ours_fails(ours, theirs, "NixOS/nix/issues/12899"),
     },
     Rule {
         name: "nul",
         why: "older versions end a string at a NUL",
         until: (2, 34),
-        applies: |_, ours, theirs| {
-            fails_saying(ours, "contains null bytes") && matches!(theirs, Answer::Value(_))
-        },
+        applies: |_, ours, theirs| only_ours_fails(ours, theirs, "contains null bytes"),
     },
     Rule {
         name: "unsigned",
         why: "older versions wrap JSON's integers around",
         until: (2, 34),
-        applies: |_, ours, theirs| {
-            fails_saying(ours, "outside of Nix integer range") && matches!(theirs, Answer::Value(_))
-        },
+        applies: |_, ours, theirs| only_ours_fails(ours, theirs, "outside of Nix integer range"),
     },
     Rule {
         name: "whole floats",

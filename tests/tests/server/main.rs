@@ -7,12 +7,11 @@ mod requests;
 mod same;
 
 use std::ffi::OsStr;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use floe_tests::Outcome;
-use floe_tests::process::run;
+use floe_tests::process::{run, start};
 use floe_tests::scene::{Scene, processes_with};
 use serde_json::Value;
 
@@ -50,13 +49,7 @@ impl Served {
 
     /// Starts building an attribute in the background.
     fn start(&self, attribute: &str, flags: &[&str]) -> Child {
-        self.command(attribute, flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("floe to start")
+        start(&mut self.command(attribute, flags))
     }
 
     fn floe<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Outcome {

@@ -1,6 +1,7 @@
 //! Several clients of one server, and commands beside it.
 
 use std::fs;
+use std::process::Child;
 use std::time::Duration;
 
 use floe_tests::process::{interrupt, run};
@@ -13,15 +14,21 @@ fn slow(marker: &str) -> Served {
     Served::over(Scene::with_script(&script))
 }
 
+/// Two clients that wait for the same build, and what builds for the first.
+fn two_clients(served: &Served, marker: &str) -> ([Child; 2], Vec<u32>) {
+    let first = served.start("bad", &[]);
+    served.scene.wait_for(marker);
+    let own = builders_with(marker);
+    let second = served.start("bad", &[]);
+    std::thread::sleep(Duration::from_millis(1500));
+    ([first, second], own)
+}
+
 #[test]
 fn two_clients_share_a_build() {
     let marker = "4.0625";
     let served = slow(marker);
-    let mut first = served.start("bad", &[]);
-    served.scene.wait_for(marker);
-    let own = builders_with(marker);
-    let mut second = served.start("bad", &[]);
-    std::thread::sleep(Duration::from_millis(1500));
+    let ([mut first, mut second], own) = two_clients(&served, marker);
     assert_eq!(served.status()["requests"], 2);
     assert_eq!(builders_with(marker), own, "the second has no builder of its own");
     assert!(first.wait().expect("the first client").success());
@@ -34,11 +41,7 @@ fn two_clients_share_a_build() {
 fn one_client_leaves_and_the_other_gets_its_build() {
     let marker = "5.0625";
     let served = slow(marker);
-    let mut first = served.start("bad", &[]);
-    served.scene.wait_for(marker);
-    let own = builders_with(marker);
-    let mut second = served.start("bad", &[]);
-    std::thread::sleep(Duration::from_millis(1500));
+    let ([mut first, mut second], own) = two_clients(&served, marker);
     interrupt(&first);
     assert_eq!(first.wait().expect("the first client").code(), Some(130));
     assert_eq!(builders_with(marker), own, "the builder goes on for the other");

@@ -3,23 +3,12 @@
 use std::fs;
 
 use floe_tests::Outcome;
-use floe_tests::scene::Scene;
+use floe_tests::scene::{Scene, steps};
 use serde_json::Value;
 
 use crate::Served;
 
-const GRAPH: &str = r#"{ edit ? "one", comment ? "" }: rec {
-  sh = name: outputs: env: script: derivation ({
-    inherit name outputs;
-    system = "x86_64-linux";
-    builder = "/bin/sh";
-    args = [ "-e" "-c" script ];
-  } // env);
-  base = sh "base" [ "out" "dev" ] { inherit comment; } "echo ${edit} > $out; echo header > $dev";
-  middle = sh "middle" [ "out" ] { inherit base; } "read word < $base; echo middle $word; echo middle $word > $out";
-  top = sh "top" [ "out" ] { inherit middle; inherit (base) dev; } "echo $middle $dev > $out";
-  broken = sh "broken" [ "out" ] { } "echo about to fail; exit 3";
-  above = sh "above" [ "out" ] { inherit broken; } "echo > $out";
+const MORE: &str = r#"  middle = sh "middle" [ "out" ] { inherit base; } "read word < $base; echo middle $word; echo middle $word > $out";
   spoken = builtins.trace "on the way" top;
   warned = builtins.warn "careful" top;
   imported = import (sh "made" [ "out" ] { } "echo '{ word = \"made\"; }' > $out");
@@ -28,7 +17,6 @@ const GRAPH: &str = r#"{ edit ? "one", comment ? "" }: rec {
   nothing = { };
   wrong = sh "wrong" [ "out" ] { x = 1 + "text"; } "echo > $out";
   thrown = throw "never";
-}
 "#;
 
 /// One world with a server and one without.
@@ -39,7 +27,8 @@ struct Pair {
 
 impl Pair {
     fn new() -> Pair {
-        Pair { served: Served::with_text(GRAPH), alone: Scene::with_text(GRAPH) }
+        let text = steps(MORE);
+        Pair { served: Served::with_text(&text), alone: Scene::with_text(&text) }
     }
 
     /// The same command in both.
@@ -137,7 +126,7 @@ fn what_evaluation_says_is_said_each_time() {
     }
     // After an edit, too.
     for scene in [&pair.served.scene, &pair.alone] {
-        fs::write(&scene.case, GRAPH.replace("one", "three")).expect("ours");
+        fs::write(&scene.case, steps(MORE).replace("one", "three")).expect("ours");
     }
     pair.both("spoken", &[]);
 }
