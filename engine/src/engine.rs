@@ -20,7 +20,7 @@ use crate::event::Events;
 use crate::graph::Graph;
 use crate::history::{History, News};
 use crate::host::StoreHost;
-use crate::import::{ImportError, Imported, Imports, Wanted};
+use crate::import::{ImportError, Imported, Imports, Seen, Wanted};
 use crate::job::Executor;
 use crate::local::{Local, LocalSettings, Profiles, find_shell};
 use crate::materials::Materials;
@@ -290,9 +290,24 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
+        self.build_seen(drvs, wanted, &Seen::All, options, cancel)
+    }
+
+    /// Builds what one request of several to an evaluation wants, which has seen only so much.
+    ///
+    /// # Errors
+    /// As [`Engine::build`].
+    pub fn build_seen(
+        &mut self,
+        drvs: &Arc<DrvGraph>,
+        wanted: &[Wanted],
+        seen: &Seen,
+        options: &BuildOptions,
+        cancel: &Cancel,
+    ) -> Result<Built, EngineError> {
         let aliases = self.host.aliases();
         let Imported { graph, drvs: ids, materials } =
-            self.imports.import(drvs, wanted, aliases)?;
+            self.imports.import(drvs, wanted, seen, aliases)?;
         let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
         let mut built = self.build_graph(graph, materials, options, cancel)?;
         built.drvs = ids;

@@ -14,6 +14,8 @@ use floe_lang::graph::{
 };
 use floe_lang::host::{HostError, Origin};
 
+use rustc_hash::FxHashSet;
+
 use crate::alias::Aliases;
 use crate::graph::{Graph, NodeIx, Target};
 use crate::recipe::{Dep, Kind, Piece, Recipe, Template};
@@ -27,6 +29,58 @@ pub struct Wanted {
     pub drv: DrvId,
     /// Which outputs, by name.
     pub outputs: Vec<OutputName>,
+}
+
+/// The derivations whose paths evaluation has seen as text: a context that was discarded leaves no
+/// way to them.
+#[derive(Debug, Clone, Default)]
+pub enum Seen {
+    /// All that the whole evaluation has seen.
+    #[default]
+    All,
+    /// Of an evaluation that is kept for several requests: what one of them rests on.
+    Only {
+        /// The bytes of whose paths were read.
+        observed: FxHashSet<DrvId>,
+        /// The bytes of whose paths were hashed.
+        hashed: FxHashSet<DrvId>,
+    },
+}
+
+impl Seen {
+    fn observed(&self, drvs: &DrvGraph) -> Vec<DrvId> {
+        match self {
+            Seen::All => drvs.ids().filter(|&id| drvs.observed(id)).collect(),
+            Seen::Only { observed, .. } => {
+                let mut ids: Vec<DrvId> = observed.iter().copied().collect();
+                ids.sort_unstable();
+                ids.retain(|&id| drvs.observed(id));
+                ids
+            }
+        }
+    }
+
+    fn hashed(&self, drvs: &DrvGraph, id: DrvId) -> bool {
+        match self {
+            Seen::All => drvs.hashed(id),
+            Seen::Only { hashed, .. } => hashed.contains(&id),
+        }
+    }
+
+    /// What two requests have seen together.
+    pub fn and(self, other: &Seen) -> Seen {
+        match (self, other) {
+            (
+                Seen::Only { mut observed, mut hashed },
+                Seen::Only { observed: also, hashed: also_hashed },
+            ) => {
+                observed.extend(also);
+                hashed.extend(also_hashed);
+                Seen::Only { observed, hashed }
+            }
+            _ => Seen::All,
+        }
+    }
 }
 
 /// Where the bytes of an input come from that no derivation makes.
@@ -98,9 +152,10 @@ pub enum ImportError {
 pub fn import(
     drvs: &Arc<DrvGraph>,
     wanted: &[Wanted],
+    seen: &Seen,
     aliases: &Aliases,
 ) -> Result<Imported, ImportError> {
-    Imports::default().import(drvs, wanted, aliases)
+    Imports::default().import(drvs, wanted, seen, aliases)
 }
 
 /// What was imported of an evaluation that goes on: a derivation's recipe is made once.
@@ -115,6 +170,18 @@ pub struct Imports {
 struct Known {
     recipe: Arc<Recipe>,
     deps: Box<[DrvId]>,
+    /// Where its node lay.
+    place: DrvId,
+    /// For one that holds the path of a derivation's file, how many redefinitions there had been.
+    holds_paths: Option<u32>,
+}
+
+impl Known {
+    /// Whether it would come out the same.
+    fn stands(&self, drvs: &DrvGraph, id: DrvId) -> bool {
+        self.place == drvs.now(id)
+            && self.holds_paths.is_none_or(|then| then == drvs.redefinitions())
+    }
 }
 
 impl Imports {
@@ -127,9 +194,10 @@ impl Imports {
         &mut self,
         drvs: &Arc<DrvGraph>,
         wanted: &[Wanted],
+        seen: &Seen,
         aliases: &Aliases,
     ) -> Result<Imported, ImportError> {
-        let observed = Observed::collect(drvs)?;
+        let observed = Observed::collect(drvs, seen)?;
         // What was observed since may be a hole in what was imported before.
         let stands = observed.is_empty() && aliases.is_empty();
         if !stands || !std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(drvs)) {
@@ -137,6 +205,9 @@ impl Imports {
             self.graph = Arc::downgrade(drvs);
         }
         let mut former = std::mem::take(&mut self.recipes);
+        for (at, slot) in former.iter_mut().enumerate() {
+            slot.take_if(|known| !known.stands(drvs, DrvId(at as u32)));
+        }
         former.resize_with(drvs.len(), || None);
         let order = order(drvs, wanted, &former);
         let mut importer = Importer {
@@ -213,9 +284,7 @@ fn order(drvs: &DrvGraph, wanted: &[Wanted], known: &[Option<Known>]) -> Vec<Drv
 fn deps_in_order(drvs: &DrvGraph, node: &DrvNode) -> Vec<DrvId> {
     let mut deps = Vec::with_capacity(node.input_drvs.len());
     let mut named = vec![false; node.input_drvs.len()];
-    let strings = [&node.system, &node.builder].into_iter().chain(&node.args);
-    let strings = strings.chain(node.env.iter().map(|(_, value)| value));
-    for segment in strings.flat_map(|string| &*string.0) {
+    for segment in node.strings().flat_map(|string| &*string.0) {
         if let Segment::Output(drv, _) = segment
             && let Some(at) = input_index(node, *drv)
             && !std::mem::replace(&mut named[at], true)
@@ -322,7 +391,15 @@ impl Importer<'_> {
             deps: deps.iter().map(used).collect(),
             sources,
         };
-        Ok(Known { recipe: Arc::new(recipe), deps: deps.into() })
+        let is_path = |piece: &Segment| matches!(piece, Segment::DrvPath(_));
+        let holds_paths = node.input_srcs.iter().any(|src| matches!(src, InputSrc::DrvFile(_)))
+            || node.strings().any(|string| string.0.iter().any(is_path));
+        Ok(Known {
+            recipe: Arc::new(recipe),
+            deps: deps.into(),
+            place: self.drvs.now(id),
+            holds_paths: holds_paths.then(|| self.drvs.redefinitions()),
+        })
     }
 
     /// A text that evaluation wrote cannot have holes.
@@ -458,16 +535,15 @@ struct Observed {
 }
 
 impl Observed {
-    /// Those of the whole evaluation: a context that was discarded leaves no way to them.
-    fn collect(drvs: &DrvGraph) -> Result<Observed, ImportError> {
+    fn collect(drvs: &DrvGraph, seen: &Seen) -> Result<Observed, ImportError> {
         let mut observed = Observed::default();
-        for id in drvs.ids().filter(|&id| drvs.observed(id)) {
+        for id in seen.observed(drvs) {
             let node = drvs.node(id);
             for (at, output) in node.outputs.iter().enumerate() {
                 if matches!(output.kind, OutputKind::Fixed(..)) {
                     continue;
                 }
-                if drvs.hashed(id) {
+                if seen.hashed(drvs, id) {
                     return Err(ImportError::Hashed { observed: node.name.clone() });
                 }
                 let text = drvs.output_text(id, at)?.into_bytes();

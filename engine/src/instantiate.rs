@@ -19,10 +19,11 @@ use floe_lang::graph::{DrvGraph, GraphError};
 use floe_lang::host::{Host, Source};
 use floe_lang::track::{Read, ReadId};
 use floe_lang::{Argument, EvalError, Settings};
+use rustc_hash::FxHashMap;
 use salsa::Setter;
 
 use crate::alias::Aliases;
-use crate::import::{ImportError, Imported, Wanted, import};
+use crate::import::{Imported, Seen, Wanted, import};
 
 use evaluation::Evaluation;
 use stamp::Stamp;
@@ -54,15 +55,13 @@ pub struct Asked {
 pub struct Target {
     /// The attribute path at which it was found.
     pub attr: String,
-    /// The path of its file.
-    pub drv: StorePath,
     /// Which of its outputs.
     pub outputs: Vec<OutputName>,
     /// What `meta.mainProgram` says.
     pub main_program: Option<String>,
 }
 
-/// What an evaluation gave. Two are equal if their derivations are, whatever evaluation made them.
+/// What an evaluation gave.
 #[derive(Debug)]
 pub struct Instantiated {
     /// The derivations.
@@ -71,11 +70,17 @@ pub struct Instantiated {
     pub wanted: Vec<Wanted>,
     /// The graph that they are in.
     pub graph: Arc<DrvGraph>,
+    /// What their evaluation saw of paths.
+    pub seen: Seen,
 }
 
-impl PartialEq for Instantiated {
-    fn eq(&self, other: &Self) -> bool {
-        self.targets == other.targets
+impl Instantiated {
+    /// The paths of the derivations' files.
+    ///
+    /// # Errors
+    /// When a derivation's text cannot be made.
+    pub fn drv_paths(&self) -> Result<Vec<StorePath>, GraphError> {
+        self.wanted.iter().map(|wanted| self.graph.drv_path(wanted.drv)).collect()
     }
 }
 
@@ -88,16 +93,6 @@ pub enum InstantiateError {
     /// A derivation's text cannot be made.
     #[error("{0}")]
     Graph(String),
-}
-
-impl PartialEq for InstantiateError {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (InstantiateError::Eval(one), InstantiateError::Eval(two)) => one == two,
-            (InstantiateError::Graph(one), InstantiateError::Graph(two)) => one == two,
-            _ => false,
-        }
-    }
 }
 
 impl From<GraphError> for InstantiateError {
@@ -161,13 +156,16 @@ struct Watched {
     stamps: Vec<Stamp>,
 }
 
+/// A graph, and the derivations that were asked for.
+type Made = (Vec<StorePath>, Arc<Imported>);
+
 /// What the queries may ask for.
 #[salsa::db]
 pub trait Db: salsa::Database {
     /// Evaluates, and gives the facts that the answer rests on.
     fn evaluate(&self, asked: &Asked) -> (Answer, Vec<Fact>);
-    /// Makes the engine's graph.
-    fn import(&self, found: &Instantiated) -> Result<Imported, ImportError>;
+    /// The engine's graph, if there can be one: the former one if it is of the same derivations.
+    fn import(&self, request: Request, found: &Instantiated) -> Option<Arc<Imported>>;
 }
 
 /// The query graph and the evaluation beneath it.
@@ -181,6 +179,8 @@ pub struct Instantiator {
     graph: Arc<DrvGraph>,
     watched: Arc<Mutex<Watched>>,
     requests: Arc<Mutex<Vec<(Asked, Request)>>>,
+    /// The engine's graphs that were made last, and of which derivations.
+    made: Arc<Mutex<FxHashMap<Request, Made>>>,
     counters: Arc<Counters>,
 }
 
@@ -206,9 +206,19 @@ impl Db for Instantiator {
         (outcome.answer, facts)
     }
 
-    fn import(&self, found: &Instantiated) -> Result<Imported, ImportError> {
+    fn import(&self, request: Request, found: &Instantiated) -> Option<Arc<Imported>> {
+        let paths = found.drv_paths().ok()?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, imported)) = made.get(&request)
+            && *known == paths
+        {
+            return Some(Arc::clone(imported));
+        }
         self.counters.imported.fetch_add(1, Ordering::Relaxed);
-        import(&found.graph, &found.wanted, &self.aliases)
+        let imported = import(&found.graph, &found.wanted, &found.seen, &self.aliases).ok()?;
+        let imported = Arc::new(imported);
+        made.insert(request, (paths, Arc::clone(&imported)));
+        Some(imported)
     }
 }
 
@@ -231,6 +241,7 @@ impl Instantiator {
             aliases,
             watched: Arc::default(),
             requests: Arc::default(),
+            made: Arc::default(),
             counters: Arc::default(),
         })
     }
@@ -357,7 +368,8 @@ impl Instantiator {
 }
 
 /// The derivations of a request. It rests on every fact that its evaluation read, and on no other.
-#[salsa::tracked(returns(ref))]
+/// Whether they are what they were is not asked here: that takes all their paths.
+#[salsa::tracked(returns(ref), no_eq)]
 pub fn instantiated(db: &dyn Db, request: Request) -> Answer {
     let (answer, facts) = db.evaluate(request.asked(db));
     for fact in facts {
@@ -366,7 +378,7 @@ pub fn instantiated(db: &dyn Db, request: Request) -> Answer {
     answer
 }
 
-/// An engine's graph that only its maker can compare.
+/// An engine's graph, the same one for as long as the derivations are.
 #[derive(Clone)]
 pub struct Graphed(Option<Arc<Imported>>);
 
@@ -384,5 +396,5 @@ impl PartialEq for Graphed {
 #[salsa::tracked(returns(ref))]
 pub fn imported(db: &dyn Db, request: Request) -> Graphed {
     let answer = instantiated(db, request);
-    Graphed(answer.as_ref().ok().and_then(|found| db.import(found).ok()).map(Arc::new))
+    Graphed(answer.as_ref().ok().and_then(|found| db.import(request, found)))
 }

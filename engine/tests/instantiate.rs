@@ -91,7 +91,10 @@ impl World {
     fn ask(&self, attr: &str) -> String {
         let asked = self.asked(attr, Vec::new());
         match self.instantiator.instantiate(&asked) {
-            Ok(found) => found.targets.iter().map(|target| target.drv.to_string()).collect(),
+            Ok(found) => {
+                let paths = found.drv_paths().expect("paths");
+                paths.iter().map(ToString::to_string).collect()
+            }
             Err(error) => error.to_string(),
         }
     }
@@ -200,7 +203,8 @@ fn arguments_make_another_request() {
     let ask = |suffix: &str| {
         let args = vec![("suffix".to_owned(), Argument::Text(suffix.to_owned()))];
         let asked = world.asked("one", args);
-        world.instantiator.instantiate(&asked).expect("evaluates").targets[0].drv.name().to_owned()
+        let found = world.instantiator.instantiate(&asked).expect("evaluates");
+        found.drv_paths().expect("paths")[0].name().to_owned()
     };
     assert_eq!(ask("-x"), "one-x.drv");
     assert_eq!(ask("-y"), "one-y.drv");

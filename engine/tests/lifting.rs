@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use floe_engine::alias::Aliases;
-use floe_engine::import::{ImportError, Imported, Wanted, import};
+use floe_engine::import::{ImportError, Imported, Seen, Wanted, import};
 use floe_engine::recipe::{Piece, Template};
 use floe_lang::os_host::OsHost;
 use floe_lang::{Evaluator, Settings};
@@ -27,7 +27,7 @@ fn lift(text: &str) -> Result<Imported, ImportError> {
             outputs: vec![floe_core::path::OutputName::out()],
         })
         .collect();
-    import(&evaluator.finish(), &wanted, &Aliases::default())
+    import(&evaluator.finish(), &wanted, &Seen::All, &Aliases::default())
 }
 
 /// The attribute `x` of the lifted `d`, with `<a>` for the path of `a`; or why it was refused.

@@ -88,6 +88,7 @@ impl Machine {
         let mut out = Vec::with_capacity(bytes.len());
         for segment in self.segment_list(bytes) {
             if let Segment::Output(id, _) | Segment::DrvPath(id) = segment {
+                self.note_bytes(id)?;
                 self.graph.observe(id);
             }
             self.graph.segment_text(&segment, &mut out)?;
@@ -129,8 +130,19 @@ impl Machine {
         ranges
     }
 
+    /// Notes that the bytes of what a context element names count.
+    pub(crate) fn note_elem(&mut self, elem: CtxElem) -> Res<()> {
+        match elem {
+            CtxElem::DrvFile(id) | CtxElem::DrvDeep(id) | CtxElem::Output(id, _) => {
+                self.note_bytes(id)
+            }
+            CtxElem::Source(_) | CtxElem::Path(_) => Ok(()),
+        }
+    }
+
     /// A context element as C++ Nix shows it.
     pub(crate) fn show_elem(&mut self, elem: CtxElem) -> Res<String> {
+        self.note_elem(elem)?;
         Ok(match elem {
             CtxElem::Source(id) => self.graph.source_path(id)?.as_str().to_owned(),
             CtxElem::Path(id) => self.contexts.path(id).as_str().to_owned(),

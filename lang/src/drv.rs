@@ -163,8 +163,10 @@ impl Machine {
             return Err(Error::eval(loc, "required attribute 'system' missing"));
         }
         let outputs = self.outputs(&draft, loc)?;
-        let id = self.add_derivation(*draft, outputs, contexts, name_loc);
-        Ok(self.derivation_result(id))
+        let id = self.add_derivation(*draft, outputs, contexts, name_loc)?;
+        let made = self.derivation_result(id);
+        self.note_made(made, id);
+        Ok(made)
     }
 
     #[inline(never)]
@@ -396,7 +398,7 @@ impl Machine {
         outputs: Vec<OutputSpec>,
         contexts: &[Ctx],
         name_loc: Loc,
-    ) -> DrvId {
+    ) -> Res<DrvId> {
         let mut input_drvs: BTreeMap<DrvId, BTreeSet<u32>> = BTreeMap::new();
         let mut input_srcs = BTreeSet::new();
         let mut elems: Vec<CtxElem> =
@@ -414,7 +416,10 @@ impl Machine {
                 CtxElem::DrvFile(id) => {
                     input_srcs.insert(InputSrc::DrvFile(id));
                 }
-                CtxElem::DrvDeep(id) => self.add_closure(id, &mut input_drvs, &mut input_srcs),
+                CtxElem::DrvDeep(id) => {
+                    self.note_bytes(id)?;
+                    self.add_closure(id, &mut input_drvs, &mut input_srcs);
+                }
                 CtxElem::Output(id, output) => {
                     input_drvs.entry(id).or_default().insert(output);
                 }
@@ -441,7 +446,7 @@ impl Machine {
             pos: self.sources.resolve(name_loc),
             deferred,
         };
-        self.graph.add(node)
+        Ok(self.graph.add(node))
     }
 
     /// Everything that a derivation's file needs, as inputs: each derivation with all outputs.

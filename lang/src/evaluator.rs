@@ -13,7 +13,7 @@ use crate::context::Ctx;
 use crate::diagnostic::SourceLines;
 use crate::doc::Documentation;
 use crate::error::{EvalError, Res};
-use crate::graph::DrvGraph;
+use crate::graph::{DrvGraph, DrvId};
 use crate::heap::prefer_huge_pages;
 use crate::host::Host;
 use crate::machine::Machine;
@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use crate::source::{Loc, SourceName};
 use crate::stats::Statistics;
 use crate::symbol::Symbol;
-use crate::track::{Read, ReadId, Tracking};
+use crate::track::{Read, ReadId, Rests, Tracking};
 use crate::value::Value;
 use crate::watch::{Counts, Each, Interrupt};
 
@@ -384,16 +384,15 @@ impl Evaluator {
         self.machine.tracking = Some(Tracking::default());
     }
 
-    /// Does some work and tells every read of the world that its outcome rests on; nothing unless
-    /// that is tracked.
+    /// Does some work and tells what its outcome rests on; nothing unless that is tracked.
     pub fn resting<T>(
         &mut self,
         work: impl FnOnce(&mut Evaluator) -> Result<T, EvalError>,
-    ) -> (Result<T, EvalError>, Vec<ReadId>) {
+    ) -> (Result<T, EvalError>, Rests) {
         let stretch = self.machine.begin_entry();
         let result = work(self);
-        let reads = self.machine.rests_on(stretch);
-        (result, reads)
+        let rests = self.machine.rests_on(stretch);
+        (result, rests)
     }
 
     /// The reads so far with what was answered, from a number on; a [`ReadId`] is an index of
@@ -406,6 +405,24 @@ impl Evaluator {
     /// also behind handles. How many values that were.
     pub fn forget(&mut self, changed: &[(ReadId, Option<Digest>)]) -> usize {
         self.machine.forget(changed)
+    }
+
+    /// Sees to it that everything below these derivations is as the world is now: what fell and only
+    /// they need is made again.
+    pub fn settle(&mut self, drvs: &[DrvId]) -> Result<(), EvalError> {
+        self.run(|machine| machine.settle(drvs))
+    }
+
+    /// Whether what was evaluated since the last time, failures too, is to be evaluated again: some
+    /// derivation is not what its users took it for. They are unevaluated now.
+    pub fn break_joints(&mut self) -> bool {
+        self.machine.break_joints()
+    }
+
+    /// Makes everything unevaluated that uses a derivation which rests on something; whether an
+    /// edit ever stopped at one. Evaluation then takes its usual course.
+    pub fn break_all(&mut self) -> bool {
+        self.machine.break_all()
     }
 
     /// Lets evaluation end with an error of kind [`ErrorKind::Interrupted`] soon after somebody

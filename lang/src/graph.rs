@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use floe_core::ca::{CaError, ContentAddress, Method};
@@ -143,9 +143,45 @@ pub struct DrvNode {
     pub deferred: bool,
 }
 
+impl Computed {
+    fn holds_at(&self, now: u32) -> bool {
+        self.done.is_some() && self.at == now
+    }
+}
+
+impl DrvNode {
+    /// The derivations that it names.
+    pub fn inputs(&self) -> impl Iterator<Item = DrvId> {
+        let files = self.input_srcs.iter().filter_map(|src| match src {
+            InputSrc::DrvFile(drv) => Some(*drv),
+            InputSrc::Source(_) | InputSrc::Path(_) => None,
+        });
+        self.input_drvs.iter().map(|input| input.drv).chain(files)
+    }
+
+    /// All its texts.
+    pub fn strings(&self) -> impl Iterator<Item = &SymStr> {
+        let env = self.env.iter().map(|(_, value)| value);
+        [&self.system, &self.builder].into_iter().chain(&self.args).chain(env)
+    }
+
+    /// Whether it is the same derivation, wherever it was written.
+    fn is_made_like(&self, other: &DrvNode) -> bool {
+        let DrvNode { name, outputs, system, builder, args, env, .. } = self;
+        *name == other.name
+            && *outputs == other.outputs
+            && *system == other.system
+            && *builder == other.builder
+            && *args == other.args
+            && *env == other.env
+            && self.input_drvs == other.input_drvs
+            && self.input_srcs == other.input_srcs
+    }
+}
+
 /// What is computed of a node when asked, and kept. The text itself is not: it would be more
 /// than all the rest.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Instantiated {
     /// The paths of the outputs that are known before building, in the order of
     /// [`DrvNode::outputs`].
@@ -161,9 +197,23 @@ const USUAL_PATH_LEN: usize = 80;
 
 struct DrvEntry {
     node: DrvNode,
-    done: OnceLock<Arc<Instantiated>>,
+    /// Where the node lies that this derivation is now, plus one; zero for its own.
+    now: AtomicU32,
+    computed: Mutex<Computed>,
     observed: AtomicBool,
     hashed: AtomicBool,
+}
+
+/// What was computed of a derivation, and when: in numbers of redefinitions.
+#[derive(Default)]
+struct Computed {
+    done: Option<Arc<Instantiated>>,
+    /// Of which node.
+    of: u32,
+    /// When it was last known to hold.
+    at: u32,
+    /// When it became what it is.
+    since: u32,
 }
 
 struct SourceEntry {
@@ -177,6 +227,8 @@ pub struct DrvGraph {
     drvs: AppendVec<DrvEntry>,
     sources: AppendVec<SourceEntry>,
     index: Mutex<Index>,
+    /// How often a derivation became another one.
+    redefinitions: AtomicU32,
 }
 
 #[derive(Default)]
@@ -211,6 +263,7 @@ impl DrvGraph {
             drvs: AppendVec::new(),
             sources: AppendVec::new(),
             index: Mutex::default(),
+            redefinitions: AtomicU32::new(0),
         }
     }
 
@@ -237,9 +290,52 @@ impl DrvGraph {
         self.sources.get(id.0).expect("a SourceId comes from its own graph")
     }
 
-    /// A derivation.
+    /// A derivation, as it is now.
     pub fn node(&self, id: DrvId) -> &DrvNode {
-        &self.entry(id).node
+        &self.entry(self.now(id)).node
+    }
+
+    /// Where a derivation's node lies: another place each time that the derivation becomes another
+    /// one.
+    pub fn now(&self, id: DrvId) -> DrvId {
+        match self.entry(id).now.load(Ordering::Acquire) {
+            0 => id,
+            place => DrvId(place - 1),
+        }
+    }
+
+    /// How often a derivation became another one.
+    pub fn redefinitions(&self) -> u32 {
+        self.redefinitions.load(Ordering::Acquire)
+    }
+
+    /// Whether one derivation can stand where another does: nobody who holds it by handle could
+    /// tell them apart.
+    pub(crate) fn stands_for(&self, new: DrvId, old: DrvId) -> bool {
+        let (one, two) = (self.node(new), self.node(old));
+        one.name == two.name
+            && one.deferred == two.deferred
+            && one.outputs.len() == two.outputs.len()
+            && (0..one.outputs.len()).all(|at| {
+                one.outputs[at].name == two.outputs[at].name
+                    && self.is_unknown(new, at) == self.is_unknown(old, at)
+            })
+    }
+
+    /// Lets a derivation be from now on what another one is, which nobody else may name; whether
+    /// that makes any difference.
+    pub(crate) fn redefine(&self, id: DrvId, new: DrvId) -> bool {
+        if self.node(id).is_made_like(self.node(new)) {
+            return false;
+        }
+        self.entry(id).now.store(new.0 + 1, Ordering::Release);
+        self.redefinitions.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    /// The derivations that this one names.
+    pub fn inputs_of(&self, id: DrvId) -> Vec<DrvId> {
+        self.node(id).inputs().collect()
     }
 
     /// Whether evaluation read the text of one of its paths (compared, hashed, cut, printed):
@@ -259,22 +355,25 @@ impl DrvGraph {
         self.entry(id).hashed.load(Ordering::Relaxed)
     }
 
-    /// The same for a text whose context may have been discarded.
-    pub(crate) fn hash_text(&self, text: &[u8]) -> Result<(), GraphError> {
+    /// The derivations whose paths were observed and stand in a text, whose context may have been
+    /// discarded.
+    pub(crate) fn shown_in(&self, text: &[u8]) -> Result<Vec<DrvId>, GraphError> {
+        let mut shown = Vec::new();
         if memchr::memmem::find(text, b"/nix/store/").is_none() {
-            return Ok(());
+            return Ok(shown);
         }
-        for id in self.ids().filter(|&id| self.observed(id) && !self.hashed(id)) {
+        for id in self.ids().filter(|&id| self.observed(id)) {
             for output in 0..self.node(id).outputs.len() {
                 let path = self.output_text(id, output)?;
                 if memchr::memmem::find(text, path.as_bytes()).is_some() {
-                    self.hash(id);
+                    shown.push(id);
                 }
             }
         }
-        Ok(())
+        Ok(shown)
     }
 
+    /// Notes that a text was hashed that held one of its paths.
     pub(crate) fn hash(&self, id: DrvId) {
         self.entry(id).hashed.store(true, Ordering::Relaxed);
     }
@@ -288,7 +387,8 @@ impl DrvGraph {
     pub fn add(&self, node: DrvNode) -> DrvId {
         DrvId(self.drvs.push(DrvEntry {
             node,
-            done: OnceLock::new(),
+            now: AtomicU32::new(0),
+            computed: Mutex::default(),
             observed: AtomicBool::new(false),
             hashed: AtomicBool::new(false),
         }))
@@ -349,7 +449,7 @@ impl DrvGraph {
 
     /// How many derivations' texts and how many sources' hashes were computed so far.
     pub fn computed(&self) -> (usize, usize) {
-        let drvs = self.ids().filter(|id| self.entry(*id).done.get().is_some()).count();
+        let drvs = self.ids().filter(|id| self.computed_entry(*id).done.is_some()).count();
         (drvs, self.shown_sources().count())
     }
 
@@ -364,42 +464,67 @@ impl DrvGraph {
     }
 
     /// The derivation's paths, as C++ Nix would compute them. Computed once, with those of
-    /// everything below; does not recurse, however deep the graph.
+    /// everything below, until one of them becomes another one; does not recurse, however deep the
+    /// graph.
     pub fn derivation(&self, id: DrvId) -> Result<Arc<Instantiated>, GraphError> {
-        self.computed_of(id).cloned()
-    }
-
-    fn computed_of(&self, id: DrvId) -> Result<&Arc<Instantiated>, GraphError> {
-        if let Some(done) = self.entry(id).done.get() {
-            return Ok(done);
-        }
+        let now = self.redefinitions();
         let mut stack = vec![id];
         while let Some(&at) = stack.last() {
-            if self.entry(at).done.get().is_some() {
+            if self.computed_entry(at).holds_at(now) {
                 stack.pop();
                 continue;
             }
             let before = stack.len();
-            let node = self.node(at);
-            let files = node.input_srcs.iter().filter_map(|src| match src {
-                InputSrc::DrvFile(drv) => Some(*drv),
-                _ => None,
-            });
-            for input in node.input_drvs.iter().map(|input| input.drv).chain(files) {
-                if self.entry(input).done.get().is_none() {
-                    stack.push(input);
-                }
-            }
+            let inputs = self.node(at).inputs();
+            stack.extend(inputs.filter(|input| !self.computed_entry(*input).holds_at(now)));
             if stack.len() == before {
-                let done = Arc::new(self.instantiate(at)?);
-                let mut index = self.index.lock().expect("nothing panics while it is held");
-                index.drv_paths.entry(done.path.clone()).or_insert(at);
-                drop(index);
-                self.entry(at).done.get_or_init(|| done);
+                self.compute(at, now)?;
                 stack.pop();
             }
         }
-        Ok(self.entry(id).done.get().expect("just computed"))
+        Ok(self.done(id))
+    }
+
+    /// Computes a derivation's paths, those of its inputs being computed; or finds that they are
+    /// still what they were.
+    fn compute(&self, id: DrvId, now: u32) -> Result<(), GraphError> {
+        let place = self.now(id);
+        let known = {
+            let known = self.computed_entry(id);
+            let since = known.at;
+            let stands = known.done.is_some()
+                && known.of == place.0
+                && self.node(id).inputs().all(|input| self.changed_at(id, input) <= since);
+            (stands, known.done.clone())
+        };
+        let done = match known {
+            (true, _) => None,
+            (false, former) => {
+                let done = self.instantiate(id)?;
+                former.is_none_or(|former| *former != done).then(|| Arc::new(done))
+            }
+        };
+        if let Some(done) = &done {
+            let mut index = self.index.lock().expect("nothing panics while it is held");
+            index.drv_paths.entry(done.path.clone()).or_insert(id);
+        }
+        let mut computed = self.computed_entry(id);
+        if let Some(done) = done {
+            computed.done = Some(done);
+            computed.since = now;
+        }
+        (computed.of, computed.at) = (place.0, now);
+        Ok(())
+    }
+
+    /// When the paths of an input became what they are.
+    fn changed_at(&self, user: DrvId, input: DrvId) -> u32 {
+        // A derivation that names itself is one too many cycles; whoever makes it is told elsewhere.
+        if user == input { 0 } else { self.computed_entry(input).since }
+    }
+
+    fn computed_entry(&self, id: DrvId) -> std::sync::MutexGuard<'_, Computed> {
+        self.entry(id).computed.lock().expect("nothing panics while it is held")
     }
 
     /// The derivation as C++ Nix would write it, made anew each time.
@@ -422,8 +547,8 @@ impl DrvGraph {
         Ok(drv)
     }
 
-    fn done(&self, id: DrvId) -> &Arc<Instantiated> {
-        self.entry(id).done.get().expect("inputs are computed before users")
+    fn done(&self, id: DrvId) -> Arc<Instantiated> {
+        self.computed_entry(id).done.clone().expect("inputs are computed before users")
     }
 
     fn instantiate(&self, id: DrvId) -> Result<Instantiated, GraphError> {
@@ -492,7 +617,7 @@ impl DrvGraph {
 
     /// The path of a derivation's file.
     pub fn drv_path(&self, id: DrvId) -> Result<StorePath, GraphError> {
-        Ok(self.computed_of(id)?.path.clone())
+        Ok(self.derivation(id)?.path.clone())
     }
 
     /// An output's path, where it is known before building.
@@ -515,16 +640,12 @@ impl DrvGraph {
     pub fn segment_text(&self, segment: &Segment, out: &mut Vec<u8>) -> Result<(), GraphError> {
         match segment {
             Segment::Text(bytes) => out.extend_from_slice(bytes),
-            Segment::Output(id, output) => {
-                match &self.computed_of(*id)?.outputs[*output as usize] {
-                    Some(path) => out.extend_from_slice(path.as_str().as_bytes()),
-                    None => {
-                        out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes())
-                    }
-                }
-            }
+            Segment::Output(id, output) => match &self.derivation(*id)?.outputs[*output as usize] {
+                Some(path) => out.extend_from_slice(path.as_str().as_bytes()),
+                None => out.extend_from_slice(self.output_text(*id, *output as usize)?.as_bytes()),
+            },
             Segment::DrvPath(id) => {
-                out.extend_from_slice(self.computed_of(*id)?.path.as_str().as_bytes())
+                out.extend_from_slice(self.derivation(*id)?.path.as_str().as_bytes())
             }
             Segment::Source(id) => {
                 out.extend_from_slice(self.source_path(*id)?.as_str().as_bytes())
@@ -551,12 +672,26 @@ impl DrvGraph {
 
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
-        self.index.lock().expect("nothing panics while it is held").drv_paths.get(path).copied()
+        let is_at = |id: DrvId| {
+            self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
+        };
+        let index = self.index.lock().expect("nothing panics while it is held");
+        let found = *index.drv_paths.get(path)?;
+        // It may have become another one, and another may have been the same.
+        if is_at(found) { Some(found) } else { self.ids().find(|id| is_at(*id)) }
     }
 
     /// The source at a path, if the path was computed here.
     pub fn source_by_path(&self, path: &StorePath) -> Option<SourceId> {
-        self.index.lock().expect("nothing panics while it is held").source_paths.get(path).copied()
+        let index = self.index.lock().expect("nothing panics while it is held");
+        let found = *index.source_paths.get(path)?;
+        let is_now = |id: SourceId| index.sources.get(self.source(id)) == Some(&id);
+        if is_now(found) {
+            return Some(found);
+        }
+        // Its files are others now; another source may have been the same.
+        let is_at = |id: &SourceId| self.source_entry(*id).path.get() == Some(path);
+        self.shown_sources().find(|id| is_at(id) && is_now(*id)).or(Some(found))
     }
 
     /// The length of the `-name` behind a marker.

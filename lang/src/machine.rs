@@ -56,6 +56,8 @@ pub(crate) struct Machine {
     pub(crate) texts: crate::drv::Texts,
     /// What values rest on, if that is kept.
     pub(crate) tracking: Option<Tracking>,
+    /// The derivation made last, until its thunk is kept.
+    pub(crate) made_last: crate::track::MadeLast,
     /// Room that strings were put together in.
     rooms: Vec<Vec<u8>>,
     /// Strings that are names, by the number of the name.
@@ -83,7 +85,7 @@ const LARGEST_ROOM_BYTES: usize = 64 << 10;
 pub(crate) struct Import {
     pub(crate) value: Value,
     /// What its being here rests on.
-    pub(crate) record: Option<u32>,
+    pub(crate) record: Option<crate::track::RecordId>,
 }
 
 impl Machine {
@@ -580,6 +582,7 @@ impl Machine {
             patterns: builtins::json::Patterns::default(),
             texts: crate::drv::Texts::default(),
             tracking: None,
+            made_last: None,
             rooms: Vec::new(),
             names: Vec::new(),
             depth: 0,

@@ -53,6 +53,7 @@ impl Machine {
         }
         let mut wanted = Vec::new();
         for elem in self.contexts.elems(ctx).to_vec() {
+            self.note_elem(elem)?;
             match elem {
                 CtxElem::Source(id) => self.put(InputSrc::Source(id), loc)?,
                 CtxElem::Path(id) => {

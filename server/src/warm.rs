@@ -10,7 +10,7 @@ use floe_engine::cancel::Cancel;
 use floe_engine::engine::{BuildOptions, Built, Engine};
 use floe_engine::environ::Environment;
 use floe_engine::event::{Event, Events};
-use floe_engine::import::Wanted;
+use floe_engine::import::{Seen, Wanted};
 use floe_engine::instantiate::{Asked, InstantiateError, Instantiator, Target, Top};
 use floe_engine::share::Jobs;
 use floe_engine::slot::Slot;
@@ -223,7 +223,7 @@ impl Warm {
         }
         building();
         let wanted: Vec<Wanted> = targets.found.iter().map(|(_, wanted)| wanted.clone()).collect();
-        let built = self.engine.build(&targets.graph, &wanted, options, cancel);
+        let built = self.engine.build_seen(&targets.graph, &wanted, &targets.seen, options, cancel);
         let built = built.map_err(|error| Fault::Words(sentence(&error)))?;
         if cancel.is_cancelled() {
             return Ok(Answer { interrupted: true, ..Answer::default() });
@@ -295,6 +295,7 @@ impl Warm {
         };
         let mut found = Vec::new();
         let mut graph = None;
+        let mut seen: Option<Seen> = None;
         for path in paths {
             let answer = self.instantiator.instantiate(&asked(&build.source, path))?;
             if answer.targets.is_empty() {
@@ -302,9 +303,13 @@ impl Warm {
             }
             found.extend(answer.targets.iter().cloned().zip(answer.wanted.iter().cloned()));
             graph = Some(Arc::clone(&answer.graph));
+            seen = Some(match seen {
+                Some(seen) => seen.and(&answer.seen),
+                None => answer.seen.clone(),
+            });
         }
         let graph = graph.expect("at least one path was asked for");
-        Ok(Targets { found, graph })
+        Ok(Targets { found, graph, seen: seen.unwrap_or_default() })
     }
 
     fn fault(&mut self, fault: NoTargets, build: &Build, show: ShowError) -> Fault {
@@ -371,6 +376,7 @@ impl Warm {
 struct Targets {
     found: Vec<(Target, Wanted)>,
     graph: Arc<DrvGraph>,
+    seen: Seen,
 }
 
 /// Why there is nothing to build.

@@ -8,22 +8,25 @@ use crossbeam_channel::{Sender, bounded};
 use floe_core::hash::Digest;
 use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
-use floe_lang::track::{Read, ReadId};
+use floe_lang::track::{Read, ReadId, Rests};
 use floe_lang::{Argument, Evaluator, Handle, Settings};
 
 use super::{Answer, Asked, InstantiateError, Instantiated, Target, Top};
-use crate::import::Wanted;
+use crate::import::{Seen, Wanted};
 
 /// What one evaluation gave.
 pub(super) struct Outcome {
     pub(super) answer: Answer,
-    /// Everything that the answer rests on.
+    /// Every read that the answer rests on.
     pub(super) rests_on: Vec<ReadId>,
     /// What was never read before.
     pub(super) new_reads: Vec<(Read, Option<Digest>)>,
     /// Files parsed so far.
     pub(super) parsed: u64,
 }
+
+/// So often at most, derivations may turn out to be others than their users took them for.
+const ROUNDS: u32 = 8;
 
 type Work = Box<dyn FnOnce(&mut Kept) + Send>;
 
@@ -33,7 +36,7 @@ struct Root {
     base: PathBuf,
     args: Vec<(String, Argument)>,
     value: Handle,
-    reads: Vec<ReadId>,
+    rests: Rests,
 }
 
 /// What stays between requests.
@@ -97,7 +100,7 @@ impl Evaluation {
     pub(super) fn forget(&self, changed: Vec<(ReadId, Option<Digest>)>) -> usize {
         self.on_thread(move |kept| {
             let is_changed = |id: &ReadId| changed.iter().any(|(changed, _)| changed == id);
-            kept.roots.retain(|root| !root.reads.iter().any(is_changed));
+            kept.roots.retain(|root| !root.rests.reads.iter().any(is_changed));
             kept.evaluator.forget(&changed)
         })
     }
@@ -105,8 +108,18 @@ impl Evaluation {
 
 impl Kept {
     fn evaluate(&mut self, asked: &Asked, known_reads: usize) -> Outcome {
-        let mut rests_on = Vec::new();
-        let answer = self.answer(asked, &mut rests_on);
+        let mut rests = Rests::default();
+        let mut answer = self.answer(asked, &mut rests);
+        let mut rounds = 0;
+        while rounds < ROUNDS && self.evaluator.break_joints() {
+            rounds += 1;
+            answer = self.answer(asked, &mut rests);
+        }
+        // Of several faults the one is told that evaluation comes upon first.
+        if (rounds == ROUNDS || answer.is_err()) && self.evaluator.break_all() {
+            answer = self.answer(asked, &mut rests);
+        }
+        let mut rests_on = rests.reads;
         rests_on.sort_unstable();
         rests_on.dedup();
         let new_reads = self.evaluator.reads(known_reads).to_vec();
@@ -114,40 +127,39 @@ impl Kept {
         Outcome { answer, rests_on, new_reads, parsed }
     }
 
-    fn root(
-        &mut self,
-        asked: &Asked,
-        rests_on: &mut Vec<ReadId>,
-    ) -> Result<Handle, InstantiateError> {
+    fn root(&mut self, asked: &Asked, rests: &mut Rests) -> Result<Handle, InstantiateError> {
         let is_it = |root: &&Root| {
             root.top == asked.top && root.base == asked.base && root.args == asked.args
         };
         if let Some(root) = self.roots.iter().find(is_it) {
-            rests_on.extend(&root.reads);
+            rests.add(&root.rests);
             return Ok(root.value);
         }
-        let (root, reads) = self.evaluator.resting(|evaluator| {
+        let (root, own) = self.evaluator.resting(|evaluator| {
             let value = match &asked.top {
                 Top::File(file) => evaluator.eval_file(file)?,
                 Top::Text(text) => evaluator.eval_expr(text, &asked.base)?,
             };
             evaluator.auto_call(value, &asked.args, &asked.base)
         });
-        rests_on.extend(&reads);
+        rests.add(&own);
         let value = root?;
         let Asked { top, base, args, .. } = asked.clone();
-        self.roots.push(Root { top, base, args, value, reads });
+        self.roots.push(Root { top, base, args, value, rests: own });
         Ok(value)
     }
 
-    fn answer(&mut self, asked: &Asked, rests_on: &mut Vec<ReadId>) -> Answer {
-        let root = self.root(asked, rests_on)?;
-        let (found, reads) = self.evaluator.resting(|evaluator| {
+    fn answer(&mut self, asked: &Asked, rests: &mut Rests) -> Answer {
+        let root = self.root(asked, rests)?;
+        let (found, own) = self.evaluator.resting(|evaluator| {
             let value = evaluator.select_attr_path(root, &asked.attr, &asked.args, &asked.base)?;
             let value = evaluator.auto_call(value, &asked.args, &asked.base)?;
-            evaluator.derivations(value, &asked.args, &asked.base)
+            let found = evaluator.derivations(value, &asked.args, &asked.base)?;
+            let drvs: Vec<_> = found.iter().map(|found| found.drv).collect();
+            evaluator.settle(&drvs)?;
+            Ok(found)
         });
-        rests_on.extend(&reads);
+        rests.add(&own);
         let graph = Arc::clone(self.evaluator.graph());
         let mut targets = Vec::new();
         let mut wanted = Vec::new();
@@ -160,16 +172,11 @@ impl Kept {
                 .filter(|part| !part.is_empty())
                 .collect::<Vec<_>>()
                 .join(".");
-            let drv = graph.drv_path(found.drv)?;
             let main_program = found.main_program;
-            targets.push(Target {
-                attr: attr.clone(),
-                drv,
-                outputs: outputs.clone(),
-                main_program,
-            });
+            targets.push(Target { attr: attr.clone(), outputs: outputs.clone(), main_program });
             wanted.push(Wanted { attr, drv: found.drv, outputs });
         }
-        Ok(Arc::new(Instantiated { targets, wanted, graph }))
+        let seen = Seen::Only { observed: rests.observed.clone(), hashed: rests.hashed.clone() };
+        Ok(Arc::new(Instantiated { targets, wanted, graph, seen }))
     }
 }

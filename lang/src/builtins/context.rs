@@ -114,6 +114,7 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let graph = machine.graph.clone();
     let mut infos: std::collections::BTreeMap<String, Info> = std::collections::BTreeMap::new();
     for elem in machine.contexts.elems(text.ctx).to_vec() {
+        machine.note_elem(elem)?;
         match elem {
             CtxElem::Source(id) => {
                 infos.entry(graph.source_path(id)?.to_string()).or_default().path = true

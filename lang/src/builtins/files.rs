@@ -179,6 +179,7 @@ fn to_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let text = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut refs = Vec::new();
     for elem in machine.contexts.elems(text.ctx).to_vec() {
+        machine.note_elem(elem)?;
         match elem {
             CtxElem::Source(id) => refs.push(machine.graph.source_path(id)?.clone()),
             CtxElem::Path(id) => refs.push(machine.contexts.path(id).clone()),

@@ -191,11 +191,13 @@ fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let symbolic = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
     for segment in machine.segment_list(Str::bytes(symbolic)) {
         if let Segment::Output(id, _) = segment {
-            machine.graph.hash(id);
+            machine.note_hash(id);
         }
     }
     let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    machine.graph.hash_text(text)?;
+    for id in machine.graph.shown_in(text)? {
+        machine.note_hash(id);
+    }
     Ok(machine.string(Hash::of(algo, text).base16().as_bytes()))
 }
 

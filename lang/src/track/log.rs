@@ -1,0 +1,342 @@
+//! The log of reads and uses, and what rests on which stretch of it. Pure bookkeeping: no value is
+//! computed here and nothing becomes unevaluated.
+
+use floe_core::hash::Digest;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Read, ReadId};
+use crate::graph::DrvId;
+use crate::heap::Gc;
+use crate::value::{State, Thunk, Value};
+
+/// The value of a thunk that rests on something.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    pub(crate) value: Value,
+    pub(crate) record: RecordId,
+}
+
+/// What rests on a stretch, by the order in which the stretches ended.
+pub(crate) type RecordId = u32;
+
+/// A joint, by the order in which they were first made.
+pub(super) type JointId = u32;
+
+#[derive(Clone, Copy)]
+enum Entry {
+    Read(u32),
+    /// The use of what a record stands for.
+    Use(RecordId),
+    /// The use of a joint: of a derivation by its name and outputs, whatever it is made of.
+    Joint(JointId),
+    /// The bytes of a derivation's path, which tell everything that it is made of.
+    Bytes(DrvId),
+    /// The hash of such bytes; they were used before.
+    Hash(DrvId),
+}
+
+/// What rests on a stretch of the log.
+pub(super) struct Record {
+    pub(super) made: Made,
+    from: u32,
+    to: u32,
+    /// It was undone.
+    stale: bool,
+    pub(super) joint: Option<JointId>,
+}
+
+/// What a record stands for.
+pub(super) enum Made {
+    /// A thunk's value, and the state that it had before.
+    Value(Gc<Thunk>, State),
+    /// What a table of the machine holds under this path.
+    Import(Vec<u8>),
+    Copy(Vec<u8>),
+}
+
+/// A derivation that a thunk's value is.
+pub(super) struct Joint {
+    pub(super) drv: DrvId,
+    /// The youngest record of its thunk.
+    record: RecordId,
+}
+
+/// What an outcome rests on.
+#[derive(Clone, Debug, Default)]
+pub struct Rests {
+    /// Every read of the world, sorted.
+    pub reads: Vec<ReadId>,
+    /// The derivations the bytes of whose paths were read.
+    pub observed: FxHashSet<DrvId>,
+    /// Those the bytes of whose paths were hashed.
+    pub hashed: FxHashSet<DrvId>,
+}
+
+impl Rests {
+    /// Adds what something else rests on; reads may then stand in any order, and more than once.
+    pub fn add(&mut self, other: &Rests) {
+        self.reads.extend(&other.reads);
+        self.observed.extend(&other.observed);
+        self.hashed.extend(&other.hashed);
+    }
+}
+
+/// What is no longer as it was.
+#[derive(Default)]
+pub(super) struct Changed {
+    pub(super) reads: FxHashSet<u32>,
+    pub(super) joints: FxHashSet<JointId>,
+    pub(super) bytes: FxHashSet<DrvId>,
+}
+
+/// The log, and what rests on which stretch of it.
+#[derive(Default)]
+pub(crate) struct Tracking {
+    log: Vec<Entry>,
+    pub(super) reads: Vec<(Read, Option<Digest>)>,
+    ids: FxHashMap<Read, u32>,
+    records: Vec<Record>,
+    pub(super) joints: Vec<Joint>,
+    /// Stretches that ended as joints and that no joint around them has taken in yet.
+    holes: Vec<Hole>,
+    /// Where in the log each read, record and joint stands last, plus one.
+    read_seen: Vec<u32>,
+    record_seen: Vec<u32>,
+    joint_seen: Vec<u32>,
+    /// The same for the bytes of paths.
+    bytes_seen: FxHashMap<DrvId, u32>,
+    /// Where the innermost stretch began.
+    floor: u32,
+    /// What is to be settled.
+    pub(super) unsettled: super::joint::Unsettled,
+}
+
+/// A stretch of the log; while it is not finished, with the floor around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch {
+    from: u32,
+    outer: u32,
+}
+
+/// The stretch of a joint.
+struct Hole {
+    from: u32,
+    to: u32,
+}
+
+impl Tracking {
+    /// Logs a read and what was answered.
+    pub(super) fn note(&mut self, read: Read, answer: Option<Digest>) {
+        let id = match self.ids.get(&read) {
+            Some(&id) => id,
+            None => {
+                let id = self.reads.len() as u32;
+                self.ids.insert(read.clone(), id);
+                self.reads.push((read, answer));
+                self.read_seen.push(0);
+                id
+            }
+        };
+        if self.read_seen[id as usize] <= self.floor {
+            self.log.push(Entry::Read(id));
+            self.read_seen[id as usize] = self.log.len() as u32;
+        }
+    }
+
+    /// Logs the use of what a record stands for.
+    pub(crate) fn used(&mut self, record: RecordId) {
+        let (seen, entry) = match self.records[record as usize].joint {
+            Some(joint) => (&mut self.joint_seen[joint as usize], Entry::Joint(joint)),
+            None => (&mut self.record_seen[record as usize], Entry::Use(record)),
+        };
+        if *seen <= self.floor {
+            self.log.push(entry);
+            *seen = self.log.len() as u32;
+        }
+    }
+
+    /// Logs that the bytes of a derivation's path count.
+    pub(super) fn used_bytes(&mut self, drv: DrvId) {
+        let seen = self.bytes_seen.entry(drv).or_default();
+        if *seen <= self.floor {
+            self.log.push(Entry::Bytes(drv));
+            *seen = self.log.len() as u32;
+        }
+    }
+
+    /// Logs that the bytes of a derivation's path were hashed.
+    pub(super) fn used_hash(&mut self, drv: DrvId) {
+        self.log.push(Entry::Hash(drv));
+    }
+
+    /// The derivations whose paths' bytes count for something.
+    pub(super) fn known_by_bytes(&self) -> impl Iterator<Item = DrvId> {
+        self.bytes_seen.keys().copied()
+    }
+
+    pub(crate) fn begin(&mut self) -> Stretch {
+        let from = self.log.len() as u32;
+        let outer = std::mem::replace(&mut self.floor, from);
+        Stretch { from, outer }
+    }
+
+    /// Ends a stretch; whether anything was logged in it.
+    pub(super) fn end(&mut self, stretch: Stretch) -> bool {
+        self.floor = stretch.outer;
+        self.log.len() as u32 > stretch.from
+    }
+
+    /// Where the log ends.
+    fn here(&self) -> u32 {
+        self.log.len() as u32
+    }
+
+    /// Notes what rests on a stretch that has just ended.
+    pub(super) fn record(&mut self, made: Made, stretch: Stretch) -> RecordId {
+        self.add_record(made, stretch, None)
+    }
+
+    /// Notes what a joint's thunk rests on: nobody around it does, but on the joint. A joint that
+    /// was there before keeps its number.
+    pub(super) fn record_joint(
+        &mut self,
+        made: Made,
+        stretch: Stretch,
+        known: Option<JointId>,
+        drv: DrvId,
+    ) -> RecordId {
+        self.cut_out(stretch.from);
+        let record = self.records.len() as RecordId;
+        let joint = match known {
+            Some(joint) => {
+                self.joints[joint as usize].record = record;
+                joint
+            }
+            None => {
+                self.joints.push(Joint { drv, record });
+                self.joint_seen.push(0);
+                self.joints.len() as JointId - 1
+            }
+        };
+        self.add_record(made, stretch, Some(joint))
+    }
+
+    fn add_record(&mut self, made: Made, stretch: Stretch, joint: Option<JointId>) -> RecordId {
+        let to = self.here();
+        self.records.push(Record { made, from: stretch.from, to, stale: false, joint });
+        self.record_seen.push(0);
+        let id = self.records.len() as RecordId - 1;
+        // Whoever is computing now has used it.
+        self.used(id);
+        id
+    }
+
+    /// What was logged from here on counts for nobody around it, who may have to log it again.
+    fn cut_out(&mut self, from: u32) {
+        let mut end = self.here();
+        while let Some(hole) = self.holes.pop_if(|hole| hole.from >= from) {
+            // The entries in the hole were seen to when it was cut.
+            self.unsee(hole.to, end);
+            end = hole.from;
+        }
+        self.unsee(from, end);
+        let to = self.here();
+        self.holes.push(Hole { from, to });
+    }
+
+    fn unsee(&mut self, from: u32, to: u32) {
+        for at in from..to {
+            match self.log[at as usize] {
+                Entry::Read(id) => self.read_seen[id as usize] = 0,
+                Entry::Use(id) => self.record_seen[id as usize] = 0,
+                Entry::Joint(id) => self.joint_seen[id as usize] = 0,
+                Entry::Bytes(drv) => {
+                    self.bytes_seen.insert(drv, 0);
+                }
+                Entry::Hash(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn get(&self, record: RecordId) -> &Record {
+        &self.records[record as usize]
+    }
+
+    /// Everything that a stretch of the log rests on, which has just ended.
+    pub(super) fn closure(&self, stretch: Stretch) -> Rests {
+        let mut reads = FxHashSet::default();
+        let mut rests = Rests::default();
+        let mut seen = vec![false; self.records.len()];
+        let mut open = vec![(stretch.from, self.here())];
+        while let Some((from, to)) = open.pop() {
+            for entry in &self.log[from as usize..to as usize] {
+                let used = match *entry {
+                    Entry::Read(id) => {
+                        reads.insert(ReadId(id));
+                        continue;
+                    }
+                    Entry::Bytes(drv) => {
+                        rests.observed.insert(drv);
+                        continue;
+                    }
+                    Entry::Hash(drv) => {
+                        rests.hashed.insert(drv);
+                        continue;
+                    }
+                    Entry::Use(id) => id,
+                    Entry::Joint(id) => self.joints[id as usize].record,
+                };
+                let record = &self.records[used as usize];
+                // What was computed within the stretch lies in it already.
+                let inside = record.from >= from && record.to <= to;
+                if !std::mem::replace(&mut seen[used as usize], true) && !inside {
+                    open.push((record.from, record.to));
+                }
+            }
+        }
+        rests.reads = reads.into_iter().collect();
+        rests.reads.sort_unstable();
+        rests
+    }
+
+    /// Marks everything that rests on what changed, and gives it.
+    ///
+    /// One pass in the order of the log is enough: a record's uses come after it, and records stand
+    /// in the order in which their stretches end. How many entries before each place have fallen is
+    /// kept, so that a stretch is looked up in no time; a joint's stretch counts for itself only.
+    pub(super) fn fall(&mut self, changed: &Changed) -> Vec<RecordId> {
+        let mut read_fell = vec![false; self.reads.len()];
+        changed.reads.iter().for_each(|id| read_fell[*id as usize] = true);
+        let mut joint_fell = vec![false; self.joints.len()];
+        changed.joints.iter().for_each(|id| joint_fell[*id as usize] = true);
+        let mut record_fell: Vec<bool> = self.records.iter().map(|record| record.stale).collect();
+        let mut sums = Vec::with_capacity(self.log.len() + 1);
+        sums.push(0u32);
+        let mut next = 0;
+        let mut fallen = Vec::new();
+        for at in 0..=self.log.len() {
+            while let Some(record) = self.records.get(next).filter(|r| r.to as usize == at) {
+                if sums[at] > sums[record.from as usize] && !record.stale {
+                    record_fell[next] = true;
+                    fallen.push(next as RecordId);
+                }
+                if record.joint.is_some() {
+                    sums[at] = sums[record.from as usize];
+                }
+                next += 1;
+            }
+            if let Some(entry) = self.log.get(at) {
+                let fell = match *entry {
+                    Entry::Read(id) => read_fell[id as usize],
+                    Entry::Use(id) => record_fell[id as usize],
+                    Entry::Joint(id) => joint_fell[id as usize],
+                    Entry::Bytes(drv) => changed.bytes.contains(&drv),
+                    Entry::Hash(_) => false,
+                };
+                sums.push(sums[at] + u32::from(fell));
+            }
+        }
+        fallen.iter().for_each(|&id| self.records[id as usize].stale = true);
+        fallen
+    }
+}
