@@ -95,10 +95,9 @@ fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "sort")?;
-    for item in list.places() {
-        machine.force_place(item)?;
-    }
-    let mut items: Vec<Value> = list.places().iter().map(Place::get).collect();
+    // A place may keep the thunk of a value that does not fit into it.
+    let items = list.places().iter().map(|item| machine.force_place(item));
+    let mut items = items.collect::<Res<Vec<Value>>>()?;
     let natural =
         matches!(func, Value::Prim(prim) if machine.prims[prim as usize].name == "lessThan");
     if natural && items.iter().all(|item| matches!(item, Value::Int(_))) {
