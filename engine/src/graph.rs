@@ -8,6 +8,7 @@ use floe_core::hash::Digest;
 use floe_core::path::OutputName;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::ledger::Short;
 use crate::recipe::Recipe;
 
 /// A node of a [`Graph`].
@@ -226,6 +227,8 @@ impl Graph {
 pub struct Shape {
     /// Each node's task id.
     pub tasks: Vec<Arc<str>>,
+    /// What stands for them in ledgers.
+    pub short_tasks: Vec<Short>,
     /// Who uses whom.
     pub dependants: Dependants,
     /// Length of the longest way from each node to a target.
@@ -235,7 +238,10 @@ pub struct Shape {
 impl Shape {
     /// The shape of a graph.
     pub fn of(graph: &Graph) -> Shape {
-        Shape { tasks: graph.task_ids(), dependants: graph.dependants(), heights: graph.heights() }
+        let tasks = graph.task_ids();
+        let short_tasks = tasks.iter().map(|task| Short::of_task(task)).collect();
+        let (dependants, heights) = (graph.dependants(), graph.heights());
+        Shape { tasks, short_tasks, dependants, heights }
     }
 }
 

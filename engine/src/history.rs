@@ -57,13 +57,12 @@ impl<'a> History<'a> {
         if same && !full {
             return Ok(News::default());
         }
-        let short_tasks: Vec<Short> = shape.tasks.iter().map(|task| Short::of_task(task)).collect();
         let mut ledgers = Ledgers::of(self, &shape.tasks)?;
-        let entries = ledgers.entries(&short_tasks);
+        let entries = ledgers.entries(&shape.short_tasks);
         let request = Request {
             graph,
             tasks: &shape.tasks,
-            short_tasks: &short_tasks,
+            short_tasks: &shape.short_tasks,
             recipes,
             deep: &deep,
             entries: &entries,
@@ -79,7 +78,7 @@ impl<'a> History<'a> {
         let mut records: Vec<(Vec<u8>, Vec<u8>)> = to_record
             .map(|decided| (self.record_key(&decided.task), decided.record.encode()))
             .collect();
-        records.extend(ledgers.updated(self, &short_tasks, &entries));
+        records.extend(ledgers.updated(self, &shape.short_tasks, &entries));
         records.push((request_key, summary.0.to_vec()));
         Ok(News { decided, batch: Some(Batch { records, ..Batch::default() }) })
     }

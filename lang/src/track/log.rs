@@ -267,10 +267,19 @@ impl Tracking {
         let mut reads = FxHashSet::default();
         let mut rests = Rests::default();
         let mut seen = vec![false; self.records.len()];
+        // Where a stretch that was looked through begins, its end: stretches lie within each other.
+        let mut through = vec![0; self.log.len()];
         let mut open = vec![(stretch.from, self.here())];
         while let Some((from, to)) = open.pop() {
-            for entry in &self.log[from as usize..to as usize] {
-                let used = match *entry {
+            let mut next = from;
+            while next < to {
+                let at = next as usize;
+                if through[at] > next {
+                    next = through[at];
+                    continue;
+                }
+                next += 1;
+                let used = match self.log[at] {
                     Entry::Read(id) => {
                         reads.insert(ReadId(id));
                         continue;
@@ -292,6 +301,9 @@ impl Tracking {
                 if !std::mem::replace(&mut seen[used as usize], true) && !inside {
                     open.push((record.from, record.to));
                 }
+            }
+            if from < to {
+                through[from as usize] = to.max(through[from as usize]);
             }
         }
         rests.reads = reads.into_iter().collect();
