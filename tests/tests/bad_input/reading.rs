@@ -4,11 +4,13 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
+use std::thread;
 
 use floe_tests::World;
 use floe_tests::bounds::{evaluates, fails_at};
 use floe_tests::process::run;
-use floe_tests::scene::{fails_with, says};
+use floe_tests::scene::{Scene, fails_with, says};
+use serde_json::Value;
 
 #[test]
 fn imports_that_need_themselves() {
@@ -153,4 +155,45 @@ fn files_that_vanish() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+#[test]
+fn a_source_that_is_edited_while_it_is_built() {
+    let scene = Scene::with_text(
+        r#"let
+             sh = name: env: script: derivation ({
+               inherit name; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-ec" script ];
+             } // env);
+             slow = sh "slow" { } "sleep 2.25; echo > $out";
+           in sh "late" { inherit slow; src = ./text; } "read -r line < $src; echo $line > $out""#,
+    );
+    scene.world.file("text", "before\n");
+    let outcome = thread::scope(|scope| {
+        let building = scope.spawn(|| scene.build("", &[]));
+        scene.wait_for("sleep 2.25");
+        scene.world.file("text", "after\n");
+        building.join().expect("the build")
+    });
+    fails_with(&outcome, 100, &["changed while it was used", "run the command again"]);
+    let made = fs::read_to_string(scene.made("")).expect("the output");
+    assert_eq!(made, "after\n");
+    scene.store_is_sound();
+}
+
+#[test]
+fn a_million_derivations() {
+    let scene = Scene::with_text(
+        r#"let
+             width = 1000;
+             all = builtins.genList (i: derivation {
+               name = "n"; system = "x86_64-linux"; builder = "/bin/sh"; number = i;
+               below = if i < width then [ ] else map (builtins.elemAt all) [ (i - width) (i - width + 1) ];
+             }) 1000000;
+           in builtins.genList (i: builtins.elemAt all (999999 - i)) width"#,
+    );
+    let outcome = scene.build("", &["--dry-run", "--json"]);
+    assert!(outcome.success(), "{}", outcome.describe());
+    let said: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let count = |list: &str| said[list].as_array().expect("a list").len();
+    assert_eq!(count("will_build") + count("may_build"), 1_000_000);
 }

@@ -1,5 +1,6 @@
 //! What the host does not give: space, a writable file system, a shell.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -38,6 +39,40 @@ fn a_builder_that_fills_the_disk() {
         build_in_namespace(&scene, "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"", "bad");
     fails_with(&outcome, 100, &["no space left", "disk is full"]);
     says(&outcome, &["builder for 'bad'"]);
+}
+
+#[test]
+fn ten_builders_on_a_disk_that_fills() {
+    let scene = Scene::with_text(
+        r#"let
+             make = name: inputs: size: derivation {
+               inherit name inputs;
+               system = "x86_64-linux";
+               builder = "/bin/sh";
+               args = [ "-ec" "sleep 1; dd if=/dev/urandom of=$out bs=1M count=${toString size}" ];
+             };
+           in make "top" (builtins.genList (n: make "part-${toString n}" [ ] (2 * n + 2)) 10) 1"#,
+    );
+    // On 64 MB, all at the same time; then with room.
+    let twice = "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"; \
+                 if \"$@\" -j 10 --keep-going; then exit 9; fi; \
+                 echo room >&2; mount -o remount,size=1g \"$FLOE_ROOT\"";
+    let outcome = build_in_namespace(&scene, twice, "");
+    assert!(outcome.success(), "{}", outcome.describe());
+    let (first, second) = outcome.stderr.split_once("room\n").expect("the second run");
+    let words = ["no space left", "disk is full"];
+    let said = first.to_lowercase();
+    assert!(words.iter().any(|word| said.contains(word)), "{first}");
+    let (first, second) = (built(first), built(second));
+    assert!(first.len() < 10, "they do not fit: {first:?}");
+    assert!(first.is_disjoint(&second), "finished work is lost: {first:?}, then {second:?}");
+    assert_eq!(first.len() + second.len(), 11, "{first:?}, then {second:?}");
+}
+
+/// What was built, by the lines that tell of it.
+fn built(text: &str) -> BTreeSet<&str> {
+    let names = text.lines().filter_map(|line| line.strip_prefix("built ")?.split(' ').next());
+    names.collect()
 }
 
 #[test]
