@@ -159,9 +159,8 @@ impl Local {
         let deriver = drv.drv_path().map_err(|error| builder_failure(&drv.name, error))?;
         let scratch =
             scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
-        let dir =
-            ScratchDir::create(self.store.builds_dir(), &drv.name).map_err(transient(&drv.name))?;
-        let dir = dir.removed_by(&self.remover);
+        let dir = self.remover.provide(self.store.builds_dir(), &drv.name);
+        let dir = dir.map_err(transient(&drv.name))?;
         let log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
             .map_err(transient(&drv.name))?;
         Ok(Site { inputs, deriver, scratch, dir, log })
