@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut chart = ChartBuilder::on(&area)
         .caption("Processor time for each derivation", ("sans-serif", 20))
         .margin(12)
+        .margin_right(32)
         .x_label_area_size(44)
         .y_label_area_size(56)
         .build_cartesian_2d((least..largest).log_scale(), 0.0..most * 1.15)?;
