@@ -25,7 +25,7 @@ use floe_sandbox::Policy;
 const COUNT: usize = 10_000;
 
 fn options() -> Options {
-    Options { jobs: 2, keep_going: false, dry_run: false }
+    Options { jobs: 2, keep_going: false, dry_run: false, ..Options::default() }
 }
 
 /// The query graph over a store in memory.
@@ -47,7 +47,7 @@ impl Queries {
         self.db.new_revision();
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let (events, cancel) = (Events::nowhere(), Cancel::default());
-        let mut scheduler = Scheduler::new(&mut entered, &mut self.db, &events, &cancel, options());
+        let mut scheduler = Scheduler::new(&mut entered, &mut self.tasks, &mut self.db, &events, &cancel, options());
         scheduler.look_up();
         let outcome = Arc::new(scheduler.run(&*self.memory));
         self.tasks.keep(&self.db, entered, &outcome);

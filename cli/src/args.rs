@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
+use floe_engine::dynamic::Limits;
 
 /// A content-addressed, incremental build engine that speaks the Nix language.
 #[derive(Debug, Parser)]
@@ -200,6 +201,12 @@ pub struct Building {
     /// Fetch no file of more bytes
     #[arg(long, value_name = "BYTES", default_value_t = floe_engine::local::MAX_DOWNLOAD_BYTES)]
     pub max_download_size: u64,
+    /// Let no more than so many derivations be made by each other's builders, one after another
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_depth)]
+    pub max_dynamic_depth: u32,
+    /// Let builders add no more than so many derivations to what is built
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_derivations as u64)]
+    pub max_dynamic_derivations: u64,
     /// Build although this sandbox layer is missing (see `floe doctor`)
     #[arg(long, value_name = "LAYER")]
     pub allow_missing_layer: Vec<String>,
@@ -226,6 +233,8 @@ impl Building {
             max_processes: None,
             max_file_size: None,
             max_download_size: floe_engine::local::MAX_DOWNLOAD_BYTES,
+            max_dynamic_depth: Limits::default().max_depth,
+            max_dynamic_derivations: Limits::default().max_derivations as u64,
             allow_missing_layer: Vec::new(),
             host_network: false,
         }

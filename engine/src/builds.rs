@@ -80,6 +80,7 @@ impl Builds {
             return Err(HostError::Interrupted);
         }
         let built = built.map_err(failed)?;
+        self.restarts.ran(built.outcome.builders_run);
         if let Some(message) = failure(&built, &wanted, graph) {
             return Err(HostError::Failed(message));
         }
@@ -98,7 +99,7 @@ impl Builds {
         if self.options.scheduling == Scheduling::Restarting {
             let mut names = Vec::with_capacity(outputs.len());
             for &(drv, output) in outputs {
-                names.push(format!("{}!{output}", graph.drv_path(drv).map_err(failed)?));
+                names.push(format!("{}!{output}", graph.shown(drv).map_err(failed)?));
             }
             if self.restarts.built(names) {
                 return Err(failed("what was imported is built; evaluation begins again"));

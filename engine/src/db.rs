@@ -209,6 +209,9 @@ impl Database {
 /// The outputs that the instructions alone name, if the rebuilder lets them.
 #[salsa::tracked(returns(ref))]
 pub fn address(db: &dyn Db, node: Node) -> Option<Arc<Address>> {
+    if node.recipe(db).is_dynamic() {
+        return None;
+    }
     let rebuilder = Settings::get(db).strategy(db).rebuilder();
     let inputs: Vec<Option<&Address>> = if rebuilder.addresses_by_inputs() {
         node.deps(db).iter().map(|&dep| address(db, dep).as_deref()).collect()

@@ -16,6 +16,7 @@ use crate::cancel::Cancel;
 use crate::db::{Database, QueryCounts};
 use crate::decide::Decided;
 use crate::digests::Digests;
+use crate::dynamic::{Discover, NoReader, Reader};
 use crate::event::Events;
 use crate::graph::Graph;
 use crate::history::{History, News};
@@ -26,7 +27,7 @@ use crate::local::{Local, LocalSettings, Profiles, find_shell};
 use crate::materials::Materials;
 use crate::memo::{EmptyMemo, StoreMemo};
 use crate::rebuilder::{Memo, Strategy};
-use crate::record::Record;
+use crate::record::{Decision, Record};
 use crate::schedule::{Options, Outcome, Scheduler};
 use crate::scheduling::{Restarts, Scheduling};
 use crate::share::{Jobs, Shared};
@@ -48,6 +49,15 @@ pub enum EngineError {
     /// A helper thread cannot be started.
     #[error("cannot start a thread: {0}; free processes and build again")]
     Threads(std::io::Error),
+    /// A derivation is made by a builder, and the scheduler wants to know it before anything runs.
+    #[error(
+        "'{name}' is a derivation that a builder makes, and the topological scheduler must know what depends on what \
+         before anything runs; choose --scheduler suspending or restarting"
+    )]
+    Unplannable {
+        /// The way to it.
+        name: String,
+    },
     /// The static shell cannot be read.
     #[error(
         "cannot read the sandbox's shell {path}: {source}; let FLOE_SANDBOX_SHELL name a static shell, or unset it"
@@ -309,7 +319,10 @@ impl Engine {
         let Imported { graph, drvs: ids, materials } =
             self.imports.import(drvs, wanted, seen, aliases)?;
         let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
-        let mut built = self.build_graph(graph, materials, options, cancel)?;
+        Self::refuse_dynamic(&graph, options)?;
+        let lifts = options.strategy.rebuilder().lifts();
+        let reader = Reader::new(Arc::clone(&self.slot), Arc::clone(drvs), &ids, lifts);
+        let mut built = self.build_reading(graph, materials, &reader, options, cancel)?;
         built.drvs = ids;
         Ok(built)
     }
@@ -325,11 +338,34 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
+        self.build_reading(graph, materials, &NoReader, options, cancel)
+    }
+
+    /// Refuses what the scheduler cannot know before anything runs.
+    fn refuse_dynamic(graph: &Graph, options: &BuildOptions) -> Result<(), EngineError> {
+        let mut dynamic = graph.nodes().filter(|(_, node)| node.recipe.is_dynamic());
+        match dynamic.next() {
+            Some((_, node)) if options.scheduling == Scheduling::Topological => {
+                Err(EngineError::Unplannable { name: node.recipe.name.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, derivations that builders make being read by `reader`.
+    fn build_reading(
+        &mut self,
+        graph: Graph,
+        materials: Materials,
+        reader: &dyn Discover,
+        options: &BuildOptions,
+        cancel: &Cancel,
+    ) -> Result<Built, EngineError> {
         let before = self.db.counts();
         self.read_store();
         self.db.set_strategy(options.strategy);
         let mut entered = self.tasks.enter(&mut self.db, graph);
-        let outcome = Arc::new(self.carry_out(&mut entered, materials, options, cancel)?);
+        let outcome = Arc::new(self.carry_out(&mut entered, materials, reader, options, cancel)?);
         let decided = self.keep_decisions(&entered, &outcome, options)?;
         self.keep_choices(&outcome)?;
         self.keep_memories(&outcome)?;
@@ -359,12 +395,14 @@ impl Engine {
         &mut self,
         entered: &mut Entered,
         materials: Materials,
+        reader: &dyn Discover,
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Outcome, EngineError> {
         let began = Instant::now();
-        let mut scheduler =
-            scheduler(&mut self.db, &self.events, entered, &materials, options, cancel);
+        let events = self.events.clone();
+        let order = Order { events: &events, materials: &materials, reader, options, cancel };
+        let mut scheduler = scheduler(&mut self.db, &mut self.tasks, entered, order);
         if scheduler.is_finished() || options.schedule.dry_run {
             return Ok(scheduler.run(&Nobody));
         }
@@ -388,8 +426,7 @@ impl Engine {
             // Somebody else may have written since it was opened for reading.
             drop(scheduler);
             self.read_store();
-            scheduler =
-                self::scheduler(&mut self.db, &self.events, entered, &materials, options, cancel);
+            scheduler = self::scheduler(&mut self.db, &mut self.tasks, entered, order);
         }
         Ok(scheduler.run(&*executor))
     }
@@ -429,10 +466,15 @@ impl Engine {
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
         let history = History::new(&store, options.strategy);
-        let News { decided, batch } = history.compare(entered, outcome, options.decide_all)?;
+        let News { mut decided, batch } = history.compare(entered, outcome, options.decide_all)?;
         if let Some(batch) = batch {
             self.writable_store()?.register(&batch)?;
         }
+        // What stands for another one's output is no derivation; it matters where it cannot be read.
+        decided.retain(|decided| {
+            let is_dynamic = entered.graph.node(decided.node).recipe.is_dynamic();
+            !is_dynamic || decided.record.decision == Decision::Failed
+        });
         Ok(decided)
     }
 
@@ -453,16 +495,27 @@ impl Engine {
     }
 }
 
+/// What a scheduler goes by beside the graph.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    events: &'a Events,
+    materials: &'a Materials,
+    reader: &'a dyn Discover,
+    options: &'a BuildOptions,
+    cancel: &'a Cancel,
+}
+
 /// A scheduler that has looked up what is known.
 fn scheduler<'a>(
     db: &'a mut Database,
-    events: &'a Events,
+    tasks: &'a mut Tasks,
     entered: &'a mut Entered,
-    materials: &Materials,
-    options: &BuildOptions,
-    cancel: &'a Cancel,
+    order: Order<'a>,
 ) -> Scheduler<'a> {
-    let mut scheduler = Scheduler::new(entered, db, events, cancel, options.schedule.clone());
+    let Order { events, materials, reader, options, cancel } = order;
+    let how = Options { scheduling: options.scheduling, ..options.schedule.clone() };
+    let mut scheduler = Scheduler::new(entered, tasks, db, events, cancel, how);
+    scheduler.read_with(reader);
     scheduler.remember(&|path| materials.time(path));
     if options.check {
         scheduler.check_targets();

@@ -1,11 +1,12 @@
 //! The graph of a request: recipes as nodes, dense indices as edges, in an order where inputs
 //! come first. It knows no expression, no store and no query: what it is made from is in
-//! `import`, what is asked of it in `db` and `schedule`.
+//! `import`, what is asked of it in `db` and `schedule`. What builders make of derivations is added
+//! while the request goes on, at its end.
 
 use std::sync::Arc;
 
 use floe_core::hash::Digest;
-use floe_core::path::OutputName;
+use floe_core::path::{OutputName, StorePath};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ledger::Short;
@@ -64,6 +65,14 @@ pub struct Target {
     pub outputs: Vec<OutputName>,
 }
 
+/// A derivation that a builder made, or an output that one of those needs.
+#[derive(Debug, Clone)]
+struct Grown {
+    recipe: Arc<Recipe>,
+    deps: Box<[NodeIx]>,
+    drv: Option<StorePath>,
+}
+
 /// All derivations of a request.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
@@ -74,6 +83,8 @@ pub struct Graph {
     ends: Vec<u32>,
     /// What was asked for.
     pub targets: Vec<Target>,
+    /// What was found out since the request began; it never moves.
+    grown: boxcar::Vec<Grown>,
 }
 
 impl Graph {
@@ -83,6 +94,7 @@ impl Graph {
     /// When a dependency is not, or when the recipe counts its dependencies differently: the
     /// caller's order is broken.
     pub fn add(&mut self, recipe: Arc<Recipe>, deps: &[NodeIx]) -> NodeIx {
+        assert!(self.grown.is_empty(), "what grew stands at the end");
         assert!(deps.iter().all(|dep| dep.index() < self.len()), "inputs come first");
         assert_eq!(deps.len(), recipe.deps.len(), "a node for each of the recipe's inputs");
         self.recipes.push(recipe);
@@ -91,18 +103,48 @@ impl Graph {
         NodeIx(u32::try_from(self.len() - 1).expect("fewer than 2^32 derivations"))
     }
 
+    /// Adds what a builder made, from the file `drv`, to a request that goes on.
+    pub(crate) fn grow(
+        &self,
+        recipe: Arc<Recipe>,
+        deps: Box<[NodeIx]>,
+        drv: Option<StorePath>,
+    ) -> NodeIx {
+        let ix = self.first_len() + self.grown.push(Grown { recipe, deps, drv });
+        NodeIx(u32::try_from(ix).expect("fewer than 2^32 derivations"))
+    }
+
+    /// Forgets what grew.
+    pub(crate) fn shrink(&mut self) {
+        self.grown.clear();
+    }
+
     /// How many derivations there are.
     pub fn len(&self) -> usize {
+        self.first_len() + self.grown.count()
+    }
+
+    /// How many there were as the request began.
+    pub fn first_len(&self) -> usize {
         self.recipes.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.recipes.is_empty()
+        self.len() == 0
+    }
+
+    /// The file of a derivation that a builder made.
+    pub fn made_file(&self, ix: NodeIx) -> Option<&StorePath> {
+        self.grown.get(ix.index().checked_sub(self.first_len())?)?.drv.as_ref()
     }
 
     /// A node.
     pub fn node(&self, ix: NodeIx) -> GraphNode<'_> {
+        if let Some(at) = ix.index().checked_sub(self.first_len()) {
+            let Grown { recipe, deps, .. } = &self.grown[at];
+            return GraphNode { recipe, deps };
+        }
         GraphNode { recipe: &self.recipes[ix.index()], deps: slice(&self.deps, &self.ends, ix) }
     }
 
@@ -116,8 +158,8 @@ impl Graph {
         self.recipes[ix.index()] = Arc::clone(equal);
     }
 
-    /// Whether the graphs have one [`Shape`]: they may differ in what their recipes say, but not
-    /// in names, edges and targets.
+    /// Whether the graphs have one [`Shape`] as their requests begin: they may differ in what
+    /// their recipes say, but not in names, edges and targets.
     pub fn is_shaped_like(&self, other: &Graph) -> bool {
         let alike = |(one, other): (&Arc<Recipe>, &Arc<Recipe>)| {
             Arc::ptr_eq(one, other)
@@ -125,7 +167,7 @@ impl Graph {
                     && one.outputs == other.outputs
                     && one.deps == other.deps)
         };
-        self.len() == other.len()
+        self.first_len() == other.first_len()
             && self.ends == other.ends
             && self.deps == other.deps
             && self.targets == other.targets
@@ -262,6 +304,19 @@ fn shorten(base: &str, name: &str, id: &mut String) {
     }
     id.push('/');
     id.push_str(name);
+}
+
+/// The task id of what was found below the task `base`, unlike all those in `taken`.
+pub(crate) fn task_below(base: &str, name: &str, taken: &mut FxHashSet<Arc<str>>) -> Arc<str> {
+    let mut wished = String::with_capacity(base.len() + name.len() + 4);
+    shorten(base, name, &mut wished);
+    let mut id: Arc<str> = Arc::from(wished.as_str());
+    let mut nth = 1;
+    while !taken.insert(Arc::clone(&id)) {
+        nth += 1;
+        id = Arc::from(format!("{wished}#{nth}"));
+    }
+    id
 }
 
 /// Task ids in the making.

@@ -2,6 +2,7 @@
 //! a digest of each request. Read to say what changed, written when something did; what is
 //! decided is `decide`'s affair.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,8 +48,13 @@ impl<'a> History<'a> {
         full: bool,
     ) -> Result<News, StoreError> {
         let Entered { graph, shape, recipes, .. } = entered;
-        let deep = graph.deep_digests(recipes);
-        let digests: Vec<u8> = deep.iter().flat_map(|digest| digest.0).collect();
+        let finds = &outcome.finds;
+        let tasks = together(&shape.tasks, &finds.tasks);
+        let recipes = together(recipes, &finds.recipes);
+        let deep = graph.deep_digests(&recipes);
+        // What builders make of derivations follows from what the request began with.
+        let first = deep[..graph.first_len()].iter();
+        let digests: Vec<u8> = first.flat_map(|digest| digest.0).collect();
         let summary = Digest::of(&digests);
         let request_key = self.request_key(graph);
         let same = outcome.builders_run == 0
@@ -57,13 +63,15 @@ impl<'a> History<'a> {
         if same && !full {
             return Ok(News::default());
         }
-        let mut ledgers = Ledgers::of(self, &shape.tasks)?;
-        let entries = ledgers.entries(&shape.short_tasks);
+        let found: Vec<Short> = finds.tasks.iter().map(|task| Short::of_task(task)).collect();
+        let short_tasks = together(&shape.short_tasks, &found);
+        let mut ledgers = Ledgers::of(self, &tasks)?;
+        let entries = ledgers.entries(&short_tasks);
         let request = Request {
             graph,
-            tasks: &shape.tasks,
-            short_tasks: &shape.short_tasks,
-            recipes,
+            tasks: &tasks,
+            short_tasks: &short_tasks,
+            recipes: &recipes,
             deep: &deep,
             entries: &entries,
             outcome,
@@ -78,7 +86,7 @@ impl<'a> History<'a> {
         let mut records: Vec<(Vec<u8>, Vec<u8>)> = to_record
             .map(|decided| (self.record_key(&decided.task), decided.record.encode()))
             .collect();
-        records.extend(ledgers.updated(self, &shape.short_tasks, &entries));
+        records.extend(ledgers.updated(self, &short_tasks, &entries));
         records.push((request_key, summary.0.to_vec()));
         Ok(News { decided, batch: Some(Batch { records, ..Batch::default() }) })
     }
@@ -117,6 +125,14 @@ impl<'a> History<'a> {
         let targets: String =
             graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
         format!("request\0{}\0{targets}", self.strategy).into_bytes()
+    }
+}
+
+/// A table of the graph that a request began with, and how it goes on with what was found.
+fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]> {
+    match found {
+        [] => Cow::Borrowed(first),
+        found => Cow::Owned([first, found].concat()),
     }
 }
 

@@ -336,6 +336,16 @@ impl Importer<'_> {
 
     fn recipe(&mut self, id: DrvId) -> Result<Known, ImportError> {
         let node = self.drvs.node(id);
+        if let Some(made) = node.made_by {
+            let made_as = self.drvs.node(made.drv).outputs[made.output as usize].name.clone();
+            let recipe = Recipe::dynamic(&node.name, made_as, node.outputs[0].name.clone());
+            return Ok(Known {
+                recipe: Arc::new(recipe),
+                deps: Box::new([made.drv]),
+                place: self.drvs.now(id),
+                holds_paths: None,
+            });
+        }
         let deps = deps_in_order(self.drvs, node);
         let mut places = vec![0; deps.len()];
         for (place, dep) in (0u32..).zip(&deps) {

@@ -157,7 +157,7 @@ struct Watched {
 }
 
 /// A graph, and the derivations that were asked for.
-type Made = (Vec<StorePath>, Arc<Imported>);
+type Made = (Vec<String>, Arc<Imported>);
 
 /// What the queries may ask for.
 #[salsa::db]
@@ -207,7 +207,8 @@ impl Db for Instantiator {
     }
 
     fn import(&self, request: Request, found: &Instantiated) -> Option<Arc<Imported>> {
-        let paths = found.drv_paths().ok()?;
+        let shown = found.wanted.iter().map(|wanted| found.graph.shown(wanted.drv));
+        let paths: Vec<String> = shown.collect::<Result<_, _>>().ok()?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, imported)) = made.get(&request)
             && *known == paths

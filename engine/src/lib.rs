@@ -14,6 +14,7 @@ pub mod db;
 pub mod decide;
 pub mod diff;
 pub mod digests;
+pub mod dynamic;
 pub mod engine;
 pub mod environ;
 pub mod event;

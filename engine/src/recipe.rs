@@ -53,6 +53,9 @@ pub enum Kind {
     Fixed(ContentAddress),
     /// From the content, known once it is built.
     Floating(Method, HashAlgo),
+    /// It has no instructions: it stands for one output of the derivation that the output of its
+    /// only dependency is, and is found out when that is made.
+    Dynamic,
 }
 
 /// A dependency on some outputs of another derivation.
@@ -102,6 +105,27 @@ pub enum RootKind {
 pub const ROOTFS: &[u8] = b"__rootfs";
 
 impl Recipe {
+    /// What stands for `output` of the derivation that `made_as`, an output of the only dependency,
+    /// is. The name says whose outputs lie in whose.
+    pub fn dynamic(name: &str, made_as: OutputName, output: OutputName) -> Recipe {
+        Recipe {
+            name: Arc::from(name),
+            outputs: vec![output],
+            kind: Kind::Dynamic,
+            system: Template::default(),
+            builder: Template::default(),
+            args: Vec::new(),
+            env: Vec::new(),
+            deps: vec![Dep { outputs: vec![made_as] }],
+            sources: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it stands for an output of a derivation that is an output itself.
+    pub fn is_dynamic(&self) -> bool {
+        self.kind == Kind::Dynamic
+    }
+
     /// The value of an attribute.
     pub fn attribute(&self, name: &[u8]) -> Option<&Template> {
         let at = self.env.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;
@@ -140,6 +164,7 @@ impl Recipe {
             Kind::Floating(method, algo) => {
                 hasher.bytes(format!("floating {method:?} {algo:?}").as_bytes())
             }
+            Kind::Dynamic => hasher.bytes(b"dynamic"),
         }
         hasher.template(&self.system);
         hasher.template(&self.builder);

@@ -72,15 +72,29 @@ pub struct Counters {
     pub derivations_resolved: u64,
     /// Builders run, failed ones included.
     pub builders_run: u64,
+    /// Builders run before for evaluation, which read what they made (import from derivation).
+    pub builders_run_for_evaluation: u64,
     /// Builders that gave something else than they gave before.
     pub divergences: u64,
-    /// Evaluations that were given up and begun again, because they asked for what was not built.
+    /// Evaluations that were given up and begun again, because they asked for what was not built, and
+    /// looks at a request from the bottom, because a builder had made a derivation.
     pub restarts: u64,
     /// Wall time of the request, evaluation included.
     pub wall_ms: u64,
     /// How many derivations were decided how.
     #[serde(flatten)]
     pub decisions: BTreeMap<Decision, u64>,
+}
+
+/// What a request took beside what its outcome says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    /// Evaluations that were given up and begun again.
+    pub restarts: u64,
+    /// Builders that ran for evaluation.
+    pub builders_for_evaluation: u64,
+    /// Wall time in milliseconds, evaluation included.
+    pub wall_ms: u64,
 }
 
 /// How many derivations were decided how.
@@ -133,17 +147,17 @@ pub fn counters(
     decided: &[Decided],
     outcome: &Outcome,
     queries: QueryCounts,
-    restarts: u64,
-    wall_ms: u64,
+    cost: Cost,
 ) -> Counters {
     Counters {
         queries_executed: queries.executed,
         queries_validated: queries.validated,
         derivations_resolved: queries.resolved,
         builders_run: outcome.builders_run,
+        builders_run_for_evaluation: cost.builders_for_evaluation,
         divergences: outcome.divergences.len() as u64,
-        restarts,
-        wall_ms,
+        restarts: cost.restarts + outcome.restarts,
+        wall_ms: cost.wall_ms,
         decisions: tally(decided),
     }
 }

@@ -117,6 +117,7 @@ pub fn derivation(
         name: recipe.name.to_string(),
         outputs: outputs.collect(),
         input_drvs,
+        dynamic_inputs: BTreeMap::new(),
         input_srcs,
         system: fill.template(&recipe.system),
         builder: fill.template(&recipe.builder),

@@ -1,6 +1,7 @@
-//! What becomes of an evaluation that wants to read what is not built (import from derivation): where
-//! the schedulers of Build Systems à la Carte differ for derivations, whose other dependencies are
-//! all known before anything runs.
+//! What becomes of an evaluation that wants to read what is not built (import from derivation), and of
+//! a request that finds out what to build while it goes on (dynamic derivations): where the schedulers
+//! of Build Systems à la Carte differ for derivations, whose other dependencies are all known before
+//! anything runs.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,12 +12,14 @@ use std::sync::{Mutex, PoisonError};
 /// The schedulers of JFP 2020, section 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scheduling {
-    /// Evaluation waits while what it asked for is built.
+    /// Evaluation waits while what it asked for is built; so does the user of a derivation that a
+    /// builder makes, and nobody else.
     #[default]
     Suspending,
-    /// Evaluation is given up, and begins again when what it asked for is built.
+    /// Evaluation is given up, and begins again when what it asked for is built; a request is looked
+    /// at anew, from the bottom, when a builder has made a derivation.
     Restarting,
-    /// Everything must be known before anything runs: such an evaluation is refused.
+    /// Everything must be known before anything runs: such an evaluation or request is refused.
     Topological,
 }
 
@@ -56,11 +59,13 @@ impl FromStr for Scheduling {
     }
 }
 
-/// The restarts of a request's evaluations.
+/// What a request's evaluations have had built, and how often they began again for it.
 #[derive(Debug, Default)]
 pub struct Restarts {
     wanted: AtomicBool,
     count: AtomicU64,
+    /// Builders that ran while evaluation waited.
+    builders: AtomicU64,
     /// The outputs that were built for evaluation so far: each restarts it once.
     built: Mutex<HashSet<String>>,
 }
@@ -75,6 +80,16 @@ impl Restarts {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
         new
+    }
+
+    /// So many builders ran for evaluation.
+    pub(crate) fn ran(&self, builders: u64) {
+        self.builders.fetch_add(builders, Ordering::Relaxed);
+    }
+
+    /// How many builders ran for evaluation since this was last asked.
+    pub fn take_builders(&self) -> u64 {
+        self.builders.swap(0, Ordering::Relaxed)
     }
 
     /// Whether the evaluation that has just failed is to begin again.

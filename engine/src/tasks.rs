@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::db::{Database, Node};
 use crate::graph::{Graph, NodeIx, Shape};
 use crate::rebuilder::Strategy;
+use crate::recipe::Recipe;
 use crate::resolve::Outputs;
 use crate::schedule::{Outcome, State};
 
@@ -69,6 +70,31 @@ impl Tasks {
         }
     }
 
+    /// Enters a task that a request found on its way.
+    pub(crate) fn enter_one(
+        &mut self,
+        db: &mut Database,
+        task: &Arc<str>,
+        recipe: &Arc<Recipe>,
+        deps: Arc<[Node]>,
+    ) -> (Node, Digest) {
+        let known = match self.by_id.get_mut(task) {
+            Some((node, digest)) => {
+                if node.recipe(db) != recipe {
+                    db.edit(*node, Arc::clone(recipe));
+                    *digest = recipe.digest();
+                }
+                if *node.deps(db) != deps {
+                    db.connect(*node, deps);
+                }
+                return (*node, *digest);
+            }
+            None => (db.add(Arc::clone(recipe), deps), recipe.digest()),
+        };
+        self.by_id.insert(Arc::clone(task), known);
+        known
+    }
+
     /// Remembers what a request left known. The epoch must be the one it ran in.
     pub fn keep(&mut self, db: &Database, entered: Entered, outcome: &Arc<Outcome>) {
         let Entered { graph, shape, nodes, recipes, .. } = entered;
@@ -95,6 +121,10 @@ impl Tasks {
         let holds = former.holds(db, !edited.is_empty());
         let Former { shape, nodes, mut recipes, outcome, .. } = former;
         let mut known = holds.then(|| Known::of(Arc::unwrap_or_clone(outcome)));
+        if let Some(known) = &mut known {
+            known.truncate(graph.len());
+            known.forget_dynamic(&graph);
+        }
         for ix in edited {
             let recipe = graph.node(ix).recipe;
             recipes[ix.index()] = recipe.digest();
@@ -153,7 +183,9 @@ impl Tasks {
                 former.nodes.iter().enumerate().map(|(at, node)| (*node, at)).collect();
             let place = |at: usize| places.get(&nodes[at]).copied().filter(|_| !edited[at]);
             let known = Known::of(Arc::unwrap_or_clone(former.outcome));
-            known.rearranged((0..nodes.len()).map(place))
+            let mut known = known.rearranged((0..nodes.len()).map(place));
+            known.forget_dynamic(&graph);
+            known
         });
         Entered { graph: Arc::new(graph), shape, nodes, recipes, known }
     }
@@ -194,6 +226,21 @@ impl Known {
             }
         }
         known
+    }
+
+    /// What a request found on its way the next one finds again.
+    fn truncate(&mut self, count: usize) {
+        self.stale.truncate(count);
+        self.states.truncate(count);
+        self.outputs.truncate(count);
+        self.keys.truncate(count);
+        self.addressed.truncate(count);
+    }
+
+    /// What derivations that builders make turn out to be is read in each request.
+    fn forget_dynamic(&mut self, graph: &Graph) {
+        let dynamic = graph.nodes().filter(|(_, node)| node.recipe.is_dynamic());
+        dynamic.for_each(|(ix, _)| self.forget(ix));
     }
 
     /// Nothing is known of this node.

@@ -150,7 +150,13 @@ impl Machine {
             CtxElem::DrvDeep(id) => format!("={}", self.graph.drv_path(id)?),
             CtxElem::Output(id, output) => {
                 let name = self.graph.node(id).outputs[output as usize].name.clone();
-                format!("!{name}!{}", self.graph.drv_path(id)?)
+                match self.graph.node(id).made_by {
+                    None => format!("!{name}!{}", self.graph.drv_path(id)?),
+                    Some(made) => {
+                        let below = self.show_elem(CtxElem::Output(made.drv, made.output))?;
+                        format!("!{name}{below}")
+                    }
+                }
             }
         })
     }

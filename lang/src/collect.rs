@@ -9,7 +9,7 @@ use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attrs, Value};
+use crate::value::{Attrs, Str, Value};
 
 /// A derivation to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,12 +169,26 @@ impl Machine {
                 Ok(())
             }
             other => {
+                if let (Value::Str(text), true) = (other, top)
+                    && let Some((drv, output)) = self.output_named(text)
+                {
+                    let attr_path = path.to_owned();
+                    let outputs = vec![output];
+                    found.wanted.push(Wanted { attr_path, drv, outputs, main_program: None });
+                    return Ok(());
+                }
                 let message =
                     "expression does not evaluate to a derivation (or a set or list of those)";
                 let shown = self.type_phrase(other);
                 Err(Error::typed(Loc::NONE, format!("{message}, but to {shown}")))
             }
         }
+    }
+
+    /// The one output that a string is, as `outPath` and `builtins.outputOf` give it.
+    fn output_named(&self, text: Gc<Str>) -> Option<(DrvId, u32)> {
+        let &[CtxElem::Output(id, output)] = self.contexts.elems(text.ctx) else { return None };
+        (self.output_token(id, output) == Str::bytes(text)).then_some((id, output))
     }
 
     fn recurses(&mut self, attrs: Gc<Attrs>) -> Res<bool> {

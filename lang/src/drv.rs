@@ -428,10 +428,12 @@ impl Machine {
         let fixed = outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..)));
         let graph = &self.graph;
         let unknown = |(id, _): (&DrvId, &BTreeSet<u32>)| {
-            (0..graph.node(*id).outputs.len()).any(|o| graph.is_unknown(*id, o))
+            let id = graph.outermost(*id);
+            (0..graph.node(id).outputs.len()).any(|o| graph.is_unknown(id, o))
         };
         let deferred = !fixed && input_drvs.iter().any(unknown);
         let node = DrvNode {
+            made_by: None,
             system: self.segments(&draft.system),
             builder: self.segments(&draft.builder),
             args: draft.args.into(),
@@ -471,7 +473,8 @@ impl Machine {
                 }
             }
             for input in &node.input_drvs {
-                work.extend(seen.insert(input.drv).then_some(input.drv));
+                let drv = self.graph.outermost(input.drv);
+                work.extend(seen.insert(drv).then_some(drv));
             }
         }
     }
@@ -495,15 +498,19 @@ impl Machine {
         attrs
     }
 
-    /// The string that stands for an output.
-    pub(crate) fn output_string(&mut self, id: DrvId, index: u32) -> Value {
-        let graph = self.graph.clone();
-        let node = graph.node(id);
-        let token = if graph.is_unknown(id, index as usize) {
+    /// What stands for an output in strings.
+    pub(crate) fn output_token(&self, id: DrvId, index: u32) -> Vec<u8> {
+        let node = self.graph.node(id);
+        if self.graph.is_unknown(id, index as usize) {
             marker::unknown_output(id, index)
         } else {
             marker::output(id, index, &node.outputs[index as usize].name.path_name(&node.name))
-        };
+        }
+    }
+
+    /// The string that stands for an output.
+    pub(crate) fn output_string(&mut self, id: DrvId, index: u32) -> Value {
+        let token = self.output_token(id, index);
         let ctx = self.contexts.intern(vec![CtxElem::Output(id, index)]);
         self.string_with(&token, ctx)
     }

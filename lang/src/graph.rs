@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use floe_core::ca::{CaError, ContentAddress, Method};
-use floe_core::drv::{Derivation, Modulo, ModuloError, Output};
+use floe_core::drv::{Derivation, Dynamic, MAX_NESTING, Modulo, ModuloError, Output};
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::{OutputName, PathError, StorePath};
+use floe_core::placeholder;
 use rustc_hash::FxHashMap;
 
 use crate::append::AppendVec;
@@ -116,9 +117,23 @@ pub enum InputSrc {
     DrvFile(DrvId),
 }
 
-/// One derivation as evaluated.
+/// Where a derivation comes from that is itself the output of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MadeBy {
+    /// Whose output it is.
+    pub drv: DrvId,
+    /// Which of its outputs.
+    pub output: u32,
+    /// How many derivations lie in each other, from the one that was evaluated on.
+    pub depth: usize,
+}
+
+/// One derivation as evaluated; or what is known of one that another one makes: one output that
+/// somebody uses, which depends on the output that is its file.
 #[derive(Debug)]
 pub struct DrvNode {
+    /// What makes it, if a build does. Then it has no instructions yet, and no file.
+    pub made_by: Option<MadeBy>,
     /// The `name` attribute.
     pub name: String,
     /// Sorted by name, as in the derivation's file.
@@ -176,6 +191,14 @@ impl DrvNode {
             && *env == other.env
             && self.input_drvs == other.input_drvs
             && self.input_srcs == other.input_srcs
+    }
+
+    /// What its file is called; of one that is made by a build, the way to it.
+    fn file_name(&self) -> String {
+        match self.made_by {
+            Some(_) => self.name.clone(),
+            None => format!("{}.drv", self.name),
+        }
     }
 }
 
@@ -235,6 +258,7 @@ pub struct DrvGraph {
 struct Index {
     sources: FxHashMap<Source, SourceId>,
     drv_paths: FxHashMap<StorePath, DrvId>,
+    made: FxHashMap<(DrvId, u32, OutputName), DrvId>,
     source_paths: FxHashMap<StorePath, SourceId>,
 }
 
@@ -394,6 +418,70 @@ impl DrvGraph {
         }))
     }
 
+    /// An output of the derivation that an output of `drv` is; an equal one has one id. `None` when
+    /// too many of them would lie in each other.
+    pub fn made_by(&self, drv: DrvId, output: u32, name: &OutputName) -> Option<DrvId> {
+        let mut index = self.index.lock().expect("nothing panics while it is held");
+        let key = (drv, output, name.clone());
+        if let Some(&id) = index.made.get(&key) {
+            return Some(id);
+        }
+        let maker = self.node(drv);
+        let depth = maker.made_by.map_or(0, |made| made.depth) + 1;
+        if depth >= MAX_NESTING {
+            return None;
+        }
+        // What stands for it is made of what stands for the one above: from the outermost on.
+        let spec =
+            OutputSpec { name: name.clone(), kind: OutputKind::Floating(Method::Nar, HashAlgo::Sha256) };
+        let id = self.add(DrvNode {
+            made_by: Some(MadeBy { drv, output, depth }),
+            name: format!("{}^{}", maker.file_name(), maker.outputs[output as usize].name),
+            outputs: Box::new([spec]),
+            system: SymStr::default(),
+            builder: SymStr::default(),
+            args: Box::default(),
+            env: Box::default(),
+            input_drvs: Box::new([InputDrv { drv, outputs: Box::new([output]) }]),
+            input_srcs: Box::default(),
+            pos: maker.pos.clone(),
+            deferred: true,
+        });
+        index.made.insert(key, id);
+        Some(id)
+    }
+
+    /// The derivation that was evaluated, where others may make others before this one is known.
+    pub fn outermost(&self, id: DrvId) -> DrvId {
+        let mut id = id;
+        while let Some(made) = self.node(id).made_by {
+            id = made.drv;
+        }
+        id
+    }
+
+    /// The outputs on the way from the outermost derivation to this one, each a derivation.
+    fn way(&self, id: DrvId) -> Vec<OutputName> {
+        let mut way = Vec::new();
+        let mut id = id;
+        while let Some(MadeBy { drv, output, .. }) = self.node(id).made_by {
+            way.push(self.node(drv).outputs[output as usize].name.clone());
+            id = drv;
+        }
+        way.reverse();
+        way
+    }
+
+    /// A derivation as Nix's command line names it: the path of its file, or the way to it.
+    pub fn shown(&self, id: DrvId) -> Result<String, GraphError> {
+        let mut text = self.drv_path(id)?.to_string();
+        for output in self.way(id) {
+            text.push('^');
+            text.push_str(output.as_str());
+        }
+        Ok(text)
+    }
+
     /// Adds a source; an equal one has one id.
     pub fn add_source(&self, source: Source) -> SourceId {
         let mut index = self.index.lock().expect("nothing panics while it is held");
@@ -504,7 +592,7 @@ impl DrvGraph {
                 former.is_none_or(|former| *former != done).then(|| Arc::new(done))
             }
         };
-        if let Some(done) = &done {
+        if let (Some(done), None) = (&done, self.node(id).made_by) {
             let mut index = self.index.lock().expect("nothing panics while it is held");
             index.drv_paths.entry(done.path.clone()).or_insert(id);
         }
@@ -552,6 +640,12 @@ impl DrvGraph {
     }
 
     fn instantiate(&self, id: DrvId) -> Result<Instantiated, GraphError> {
+        if let Some(made) = self.node(id).made_by {
+            // Nothing is known of it but the derivation at the other end of the way to it.
+            let Instantiated { path, modulo, .. } = &*self.done(made.drv);
+            let outputs = Box::new([None]);
+            return Ok(Instantiated { outputs, path: path.clone(), modulo: *modulo });
+        }
         let mut modulos = FxHashMap::default();
         let mut drv = self.draft(id, &mut modulos)?;
         let modulo_of = |path: &StorePath| {
@@ -584,9 +678,16 @@ impl DrvGraph {
             outputs.insert(spec.name.clone(), output);
         }
         let mut input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>> = BTreeMap::new();
+        let mut dynamic_inputs: BTreeMap<StorePath, Dynamic> = BTreeMap::new();
         for input in &node.input_drvs {
             let names = &self.node(input.drv).outputs;
             let done = self.done(input.drv);
+            if self.node(input.drv).made_by.is_some() {
+                let dynamic = dynamic_inputs.entry(done.path.clone()).or_default();
+                dynamic.insert(&self.way(input.drv), names[0].name.clone());
+                modulos.insert(done.path.clone(), done.modulo);
+                continue;
+            }
             let wanted = input.outputs.iter().map(|output| names[*output as usize].name.clone());
             input_drvs.entry(done.path.clone()).or_default().extend(wanted);
             modulos.insert(done.path.clone(), done.modulo);
@@ -607,6 +708,7 @@ impl DrvGraph {
             name: node.name.clone(),
             outputs,
             input_drvs,
+            dynamic_inputs,
             input_srcs,
             system: self.text(&node.system)?,
             builder: self.text(&node.builder)?,
@@ -615,7 +717,7 @@ impl DrvGraph {
         })
     }
 
-    /// The path of a derivation's file.
+    /// The path of a derivation's file; of one that a build makes, that of the one that was evaluated.
     pub fn drv_path(&self, id: DrvId) -> Result<StorePath, GraphError> {
         Ok(self.derivation(id)?.path.clone())
     }
@@ -628,12 +730,26 @@ impl DrvGraph {
     /// The text that stands for an output in strings: its path, or the placeholder that C++
     /// Nix uses while the path is unknown.
     pub fn output_text(&self, id: DrvId, output: usize) -> Result<String, GraphError> {
-        let name = &self.node(id).outputs[output].name;
-        let done = self.derivation(id)?;
-        Ok(match &done.outputs[output] {
+        Ok(match self.output_path(id, output)? {
             Some(path) => path.as_str().to_owned(),
-            None => floe_core::placeholder::upstream(&done.path, name),
+            None => self.placeholder(id, output)?,
         })
+    }
+
+    /// The placeholder of an output, whether its path is known or not.
+    fn placeholder(&self, id: DrvId, output: usize) -> Result<String, GraphError> {
+        let mut names = vec![&self.node(id).outputs[output].name];
+        let mut id = id;
+        while let Some(MadeBy { drv, output, .. }) = self.node(id).made_by {
+            names.push(&self.node(drv).outputs[output as usize].name);
+            id = drv;
+        }
+        let outermost = names.pop().expect("there is one at least");
+        let mut text = placeholder::upstream(&self.drv_path(id)?, outermost);
+        while let Some(name) = names.pop() {
+            text = placeholder::computed(&text, name).expect("it is made of a placeholder");
+        }
+        Ok(text)
     }
 
     /// The text of one segment.

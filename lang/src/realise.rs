@@ -71,7 +71,7 @@ impl Machine {
         };
         if !self.settings.import_from_derivation {
             let name = self.graph.node(first).outputs[output].name.clone();
-            let drv = self.graph.drv_path(first)?;
+            let drv = self.graph.shown(first)?;
             let message = format!(
                 "cannot build '{drv}^{name}' during evaluation because the option 'allow-import-from-derivation' is disabled"
             );
@@ -141,7 +141,8 @@ impl Machine {
             },
             InputSrc::DrvFile(id) => {
                 let node = self.graph.node(*id);
-                let drvs = node.input_drvs.iter().map(|input| InputSrc::DrvFile(input.drv));
+                let drvs = node.input_drvs.iter();
+                let drvs = drvs.map(|input| InputSrc::DrvFile(self.graph.outermost(input.drv)));
                 drvs.chain(node.input_srcs.iter().cloned()).collect()
             }
         })

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use floe_engine::dynamic::Limits;
 use floe_engine::engine::{BuildOptions, Built};
 use floe_engine::environ::Environment;
 use floe_engine::graph::NodeIx;
@@ -46,6 +47,11 @@ pub fn options(how: &How, environment: Environment) -> Result<BuildOptions, Stri
             jobs: number(how.jobs),
             keep_going: how.keep_going,
             dry_run: how.dry_run,
+            scheduling: Scheduling::default(),
+            dynamic: Limits {
+                max_depth: how.max_dynamic_depth,
+                max_derivations: number(how.max_dynamic_derivations),
+            },
         },
         local: LocalSettings {
             cores: number(how.cores),
@@ -81,7 +87,7 @@ pub fn answer<'t>(
         let name = |ix: &NodeIx| built.graph.node(*ix).recipe.name.to_string();
         answer.certain = built.outcome.certain.iter().map(name).collect();
         answer.possible = built.outcome.possible.iter().map(name).collect();
-        return answer;
+        answer.unknown = built.outcome.unknown.iter().map(name).collect();
     }
     for (ix, node) in built.graph.nodes() {
         match &built.outcome.states[ix.index()] {
@@ -89,6 +95,9 @@ pub fn answer<'t>(
             State::Skipped(_) => answer.skipped += 1,
             _ => {}
         }
+    }
+    if dry_run {
+        return answer;
     }
     answer.results = targets
         .zip(&built.graph.targets)
@@ -150,8 +159,7 @@ pub fn no_derivation(path: Option<&str>) -> String {
     format!("{what} holds no derivation")
 }
 
-/// The report of a request as JSON lines; how often its evaluation began again, and how many
-/// milliseconds it took, is given.
+/// The report of a request as JSON lines; what it took beside building is given.
 ///
 /// # Errors
 /// When the path of a derivation cannot be computed.
@@ -160,7 +168,7 @@ pub fn report(
     drvs: &DrvGraph,
     rebuilder: &str,
     wanted: Report,
-    (restarts, wall_ms): (u64, u64),
+    cost: report::Cost,
 ) -> Result<Vec<u8>, GraphError> {
     const IN_MEMORY: &str =
         "memory takes what is written to it, and JSON of numbers and text exists";
@@ -178,14 +186,16 @@ pub fn report(
             continue;
         }
         let at = decided.node.index();
-        let drv = built.drvs.get(at).map(|id| drvs.drv_path(*id)).transpose()?;
+        let drv = match built.drvs.get(at) {
+            Some(id) => Some(drvs.shown(*id)?),
+            None => built.graph.made_file(decided.node).map(ToString::to_string),
+        };
         let name = &built.graph.node(decided.node).recipe.name;
-        let drv = drv.map(|path| path.to_string());
         let line = report::decision_line(decided, name, &built.outcome, drv);
         report::line(&mut out, &line).expect(IN_MEMORY);
     }
     let counters =
-        report::counters(&built.decided, &built.outcome, built.queries, restarts, wall_ms);
+        report::counters(&built.decided, &built.outcome, built.queries, cost);
     report::line(&mut out, &counters).expect(IN_MEMORY);
     Ok(out)
 }

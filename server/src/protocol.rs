@@ -13,7 +13,7 @@ use floe_engine::event::Event;
 use serde::{Deserialize, Serialize};
 
 /// Raised when a message changes its meaning.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How an opening begins, in every version.
 const MAGIC: [u8; 8] = *b"floe-ipc";
@@ -248,6 +248,10 @@ pub struct How {
     pub max_file_bytes: Option<u64>,
     /// The largest file to fetch.
     pub max_download_bytes: u64,
+    /// How many derivations may be made by each other's builders, one after another.
+    pub max_dynamic_depth: u32,
+    /// How many derivations builders may add to the request.
+    pub max_dynamic_derivations: u64,
     /// Sandbox layers that may be missing, by name.
     pub allow_missing_layers: Vec<String>,
     /// Give fixed-output builders the host's own network.
@@ -380,6 +384,8 @@ pub struct Answer {
     pub certain: Vec<String>,
     /// What may run besides.
     pub possible: Vec<String>,
+    /// What builders have yet to make: nothing is known of what has to run for it.
+    pub unknown: Vec<String>,
     /// What failed.
     pub failures: Vec<Failed>,
     /// How many were not built because of that.

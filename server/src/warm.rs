@@ -12,6 +12,7 @@ use floe_engine::environ::Environment;
 use floe_engine::event::{Event, Events};
 use floe_engine::import::{Seen, Wanted};
 use floe_engine::instantiate::{Asked, InstantiateError, Instantiator, Target, Top};
+use floe_engine::report::Cost;
 use floe_engine::share::Jobs;
 use floe_engine::slot::Slot;
 use floe_lang::graph::DrvGraph;
@@ -215,6 +216,7 @@ impl Warm {
             return self.linked(build, answer);
         }
         let stop = cancel.clone();
+        self.engine.restarts().take_builders();
         self.engine.build_for_evaluation(options.clone(), move || (stop.clone(), Box::new(())));
         let targets = self.evaluate(build, show)?;
         self.first_size.get_or_insert(self.instantiator.size());
@@ -347,7 +349,9 @@ impl Warm {
     ) -> Result<(), Fault> {
         let Some(report) = build.report else { return Ok(()) };
         let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let cost = (self.engine.restarts().count(), wall_ms);
+        let restarts = self.engine.restarts();
+        let builders_for_evaluation = restarts.take_builders();
+        let cost = Cost { restarts: restarts.count(), builders_for_evaluation, wall_ms };
         let text = answer::report(built, drvs, options.strategy.name(), report, cost)
             .map_err(|error| Fault::Words(sentence(&error)))?;
         if let Some(outlet) = lock(&self.line.outlet).clone() {

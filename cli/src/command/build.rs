@@ -14,6 +14,7 @@ use floe_engine::environ::Environment;
 use floe_engine::event::Events;
 use floe_engine::import::Wanted;
 use floe_engine::job::Difference;
+use floe_engine::report::Cost;
 use floe_lang::graph::DrvGraph;
 use floe_server::answer;
 use floe_server::protocol::{Answer, Bytes, Failed, How, Outputs, Report};
@@ -69,7 +70,9 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     if let (Some(file), Some(wanted)) = (&args.report, started.report(args)) {
         let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let cost = (engine.restarts().count(), wall_ms);
+        let restarts = engine.restarts();
+        let builders_for_evaluation = restarts.take_builders();
+        let cost = Cost { restarts: restarts.count(), builders_for_evaluation, wall_ms };
         let text = answer::report(&built, &drvs, options.strategy.name(), wanted, cost)?;
         write_report(file, &text)?;
     }
@@ -94,6 +97,7 @@ pub fn write_report(file: &Path, text: &[u8]) -> Result<()> {
 /// Shows what came of a request, and ends the command if anything failed.
 pub fn show(answer: &Answer, global: &Global, args: &Build) -> Result<()> {
     if args.dry_run {
+        fail_if_failed(answer, global.quiet)?;
         say_what_would_run(answer, args.json);
         return Ok(());
     }
@@ -218,6 +222,8 @@ pub fn how(building: &Building, dry_run: bool) -> How {
         max_processes: building.max_processes,
         max_file_bytes: building.max_file_size,
         max_download_bytes: building.max_download_size,
+        max_dynamic_depth: building.max_dynamic_depth,
+        max_dynamic_derivations: building.max_dynamic_derivations,
         allow_missing_layers: building.allow_missing_layer.clone(),
         host_network: building.host_network,
         dry_run,
@@ -351,17 +357,20 @@ fn print_results(answer: &Answer, args: &Build) -> Result<()> {
 }
 
 fn say_what_would_run(answer: &Answer, as_json: bool) {
-    let Answer { certain, possible, .. } = answer;
+    let Answer { certain, possible, unknown, .. } = answer;
     if as_json {
-        println!("{}", json!({ "will_build": certain, "may_build": possible }));
+        let told = json!({ "will_build": certain, "may_build": possible, "unknown": unknown });
+        println!("{told}");
         return;
     }
     if certain.is_empty() && possible.is_empty() {
         eprintln!("nothing to build");
     }
-    for (list, what) in
-        [(certain, "will be built"), (possible, "may be built, depending on what comes out below")]
-    {
+    for (list, what) in [
+        (certain, "will be built"),
+        (possible, "may be built, depending on what comes out below"),
+        (unknown, "will be made by builders, and what has to be built for them is known only then"),
+    ] {
         if !list.is_empty() {
             eprintln!("{} {what}:", list.len());
             list.iter().for_each(|name| eprintln!("  {name}"));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use floe_core::drv::{Derivation as Drv, Output};
-use floe_core::path::StorePath;
+use floe_core::drv::{Derivation as Drv, Dynamic, Output};
+use floe_core::path::{OutputName, StorePath};
 use serde_json::{Value, json};
 
 use crate::args::{Building, Derivation, Global};
@@ -19,6 +19,7 @@ pub fn derivation(global: &Global, args: &Derivation) -> Result<()> {
     let mut seen = BTreeSet::new();
     let mut shown: BTreeMap<StorePath, Value> = BTreeMap::new();
     while let Some(id) = todo.pop() {
+        let id = drvs.outermost(id);
         if !seen.insert(id) {
             continue;
         }
@@ -31,6 +32,20 @@ pub fn derivation(global: &Global, args: &Derivation) -> Result<()> {
         shown.into_iter().map(|(path, value)| (path.to_string(), value)).collect();
     println!("{}", serde_json::to_string_pretty(&object)?);
     Ok(())
+}
+
+fn names(outputs: &BTreeSet<OutputName>) -> Value {
+    json!(outputs.iter().map(OutputName::as_str).collect::<Vec<_>>())
+}
+
+/// What is needed of outputs that are derivations, as later versions of Nix show it.
+fn dynamic_outputs(dynamic: &Dynamic) -> Value {
+    let made = dynamic.0.iter().map(|(name, made)| {
+        let inner = dynamic_outputs(&made.dynamic);
+        let value = json!({ "outputs": names(&made.outputs), "dynamicOutputs": inner });
+        (name.as_str().to_owned(), value)
+    });
+    Value::Object(made.collect())
 }
 
 fn to_json(drv: &Drv) -> Value {
@@ -59,14 +74,13 @@ fn to_json(drv: &Drv) -> Value {
             (name.as_str().to_owned(), value)
         })
         .collect();
-    let inputs: serde_json::Map<String, Value> = drv
-        .input_drvs
-        .iter()
-        .map(|(path, outputs)| {
-            let names: Vec<&str> = outputs.iter().map(|name| name.as_str()).collect();
-            (path.to_string(), json!(names))
-        })
-        .collect();
+    let mut inputs: serde_json::Map<String, Value> =
+        drv.input_drvs.iter().map(|(path, outputs)| (path.to_string(), names(outputs))).collect();
+    for (path, dynamic) in &drv.dynamic_inputs {
+        let outputs = drv.input_drvs.get(path).map_or(json!([]), names);
+        let both = json!({ "outputs": outputs, "dynamicOutputs": dynamic_outputs(dynamic) });
+        inputs.insert(path.to_string(), both);
+    }
     let env: serde_json::Map<String, Value> =
         drv.env.iter().map(|(name, value)| (text(name), json!(text(value)))).collect();
     json!({

@@ -46,7 +46,7 @@ enum Does {
 #[derive(Debug, Default, Serialize)]
 struct Cell {
     step: String,
-    /// Builders that ran.
+    /// Builders that ran, those that evaluation waited for included.
     builds: u64,
     /// Derivations above a change that did not run.
     cutoffs: u64,
@@ -213,7 +213,7 @@ fn read(report: &str) -> Result<Cell> {
     let counters: Value = serde_json::from_str(last)?;
     let count = |name: &str| counters[name].as_u64().unwrap_or_default();
     Ok(Cell {
-        builds: count("builders_run"),
+        builds: count("builders_run") + count("builders_run_for_evaluation"),
         cutoffs: count("cutoff"),
         restarts: count("restarts"),
         wall_ms: count("wall_ms"),

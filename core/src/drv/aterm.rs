@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use memchr::{memchr2_iter, memchr3};
 
+use super::dynamic::{Dynamic, MAX_NESTING, Made, Uses};
 use super::{Derivation, Output};
 use crate::ca::{CaError, ContentAddress, Method};
 use crate::hash::{Hash, HashAlgo, Hasher};
@@ -14,8 +15,7 @@ use crate::path::{OutputName, PathError, StorePath};
 impl Derivation {
     /// The text, byte for byte as Nix writes it.
     pub fn to_aterm(&self) -> Vec<u8> {
-        let inputs = self.input_drvs.iter().map(|(path, outputs)| (path.as_str(), outputs));
-        write(self, inputs, Mask::None)
+        self.with_inputs(|inputs| write(self, inputs, Mask::None))
     }
 
     /// Reads the text of the derivation called `name` (without `.drv`).
@@ -29,6 +29,9 @@ impl Derivation {
     }
 }
 
+/// The version of the format that has dynamic inputs, written only where there are some.
+const DYNAMIC: &str = "xp-dyn-drv";
+
 /// Whether a derivation's own output paths are left out of the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mask {
@@ -37,9 +40,9 @@ pub(super) enum Mask {
 }
 
 /// Writes `drv` with other names for its inputs; `inputs` must be sorted by name.
-pub(super) fn write<'a>(
-    drv: &'a Derivation,
-    inputs: impl Iterator<Item = (&'a str, &'a BTreeSet<OutputName>)>,
+pub(super) fn write(
+    drv: &Derivation,
+    inputs: &mut dyn Iterator<Item = (&str, Uses<'_>)>,
     mask: Mask,
 ) -> Vec<u8> {
     let env: usize = drv.env.iter().map(|(name, value)| name.len() + value.len() + 16).sum();
@@ -51,15 +54,22 @@ pub(super) fn write<'a>(
 }
 
 /// The text as far as inputs are in it by a name of the caller's choice, with room for the rest.
-fn head<'a>(
-    drv: &'a Derivation,
-    inputs: impl Iterator<Item = (&'a str, &'a BTreeSet<OutputName>)>,
+fn head(
+    drv: &Derivation,
+    inputs: &mut dyn Iterator<Item = (&str, Uses<'_>)>,
     mask: Mask,
     room: usize,
 ) -> Vec<u8> {
     let paths = (drv.input_drvs.len() + drv.outputs.len()) * 128;
     let mut text = Vec::with_capacity(paths + room + 1024);
-    text.extend_from_slice(b"Derive(");
+    match drv.dynamic_inputs.is_empty() {
+        true => text.extend_from_slice(b"Derive("),
+        false => {
+            text.extend_from_slice(b"DrvWithVersion(");
+            plain(&mut text, DYNAMIC);
+            text.push(b',');
+        }
+    }
     list(&mut text, &drv.outputs, |text, (name, output)| {
         let (path, algo, hash) = match output {
             _ if mask == Mask::Outputs => ("", String::new(), String::new()),
@@ -80,11 +90,11 @@ fn head<'a>(
         text.push(b')');
     });
     text.push(b',');
-    list(&mut text, inputs, |text, (name, outputs)| {
+    list(&mut text, inputs, |text, (name, uses)| {
         text.push(b'(');
         plain(text, name);
         text.push(b',');
-        list(text, outputs, |text, output| plain(text, output.as_str()));
+        uses.write(text);
         text.push(b')');
     });
     text
@@ -142,10 +152,10 @@ impl Tail {
     }
 
     /// SHA-256 of what [`write`] gives, of a derivation that has changed in its outputs only.
-    pub(super) fn hash<'a>(
+    pub(super) fn hash(
         &self,
-        drv: &'a Derivation,
-        inputs: impl Iterator<Item = (&'a str, &'a BTreeSet<OutputName>)>,
+        drv: &Derivation,
+        inputs: &mut dyn Iterator<Item = (&str, Uses<'_>)>,
         mask: Mask,
     ) -> Hash {
         let mut hasher = Hasher::new(HashAlgo::Sha256);
@@ -165,7 +175,7 @@ impl Tail {
     }
 }
 
-fn list<T>(
+pub(super) fn list<T>(
     text: &mut Vec<u8>,
     items: impl IntoIterator<Item = T>,
     mut write_item: impl FnMut(&mut Vec<u8>, T),
@@ -181,7 +191,7 @@ fn list<T>(
 }
 
 /// A string that needs no escapes, or gets none.
-fn plain(text: &mut Vec<u8>, part: impl AsRef<[u8]>) {
+pub(super) fn plain(text: &mut Vec<u8>, part: impl AsRef<[u8]>) {
     text.push(b'"');
     text.extend_from_slice(part.as_ref());
     text.push(b'"');
@@ -244,10 +254,11 @@ pub enum AtermReason {
     #[error("text after the end of the derivation")]
     Rest,
     /// A format that this reader does not know.
-    #[error(
-        "format version '{0}' is not supported: only derivations without dynamic inputs can be read"
-    )]
+    #[error("format version '{0}' is not known; there are none and '{DYNAMIC}'")]
     Version(String),
+    /// Outputs of outputs of outputs, and so on, of an input derivation.
+    #[error("outputs of '{0}' lie more than {MAX_NESTING} derivations deep")]
+    Nesting(StorePath),
     /// A path, name or hash that is not UTF-8.
     #[error("name is not valid UTF-8")]
     Utf8,
@@ -283,20 +294,16 @@ pub enum AtermReason {
     Ca(#[from] CaError),
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-type Read<T> = Result<T, AtermReason>;
+pub(super) type Read<T> = Result<T, AtermReason>;
 
 impl<'a> Parser<'a> {
     fn derivation(&mut self, name: &str) -> Read<Derivation> {
-        if self.text.starts_with(b"DrvWithVersion(") {
-            self.expect("DrvWithVersion(")?;
-            return Err(AtermReason::Version(self.name()?.into_owned()));
-        }
-        self.expect("Derive(")?;
+        let is_dynamic = self.version()?;
         let mut outputs = BTreeMap::new();
         self.list(|this| {
             let (output_name, output) = this.output(name)?;
@@ -304,20 +311,23 @@ impl<'a> Parser<'a> {
         })?;
         self.expect(",")?;
         let mut input_drvs = BTreeMap::new();
+        let mut dynamic_inputs: BTreeMap<StorePath, Dynamic> = BTreeMap::new();
         self.list(|this| {
             this.expect("(")?;
             let path = StorePath::parse(&this.name()?)?;
             this.expect(",")?;
-            let mut names = BTreeSet::new();
-            this.list(|this| {
-                names.insert(OutputName::new(&this.name()?)?);
-                Ok(())
-            })?;
+            let Made { outputs, dynamic } = this.uses(&path, is_dynamic)?;
             this.expect(")")?;
-            if names.is_empty() {
-                return Err(AtermReason::NoOutputs(path));
+            if input_drvs.contains_key(&path) || dynamic_inputs.contains_key(&path) {
+                return Err(AtermReason::Twice(path.to_string()));
             }
-            insert(&mut input_drvs, path, names, |path| path.to_string())
+            if !dynamic.is_empty() {
+                dynamic_inputs.insert(path.clone(), dynamic);
+            }
+            if !outputs.is_empty() {
+                input_drvs.insert(path, outputs);
+            }
+            Ok(())
         })?;
         self.expect(",")?;
         let mut input_srcs = BTreeSet::new();
@@ -350,7 +360,32 @@ impl<'a> Parser<'a> {
             return Err(AtermReason::Rest);
         }
         let name = name.to_owned();
-        Ok(Derivation { name, outputs, input_drvs, input_srcs, system, builder, args, env })
+        Ok(Derivation {
+            name,
+            outputs,
+            input_drvs,
+            dynamic_inputs,
+            input_srcs,
+            system,
+            builder,
+            args,
+            env,
+        })
+    }
+
+    /// The head of the text: whether inputs may be dynamic.
+    fn version(&mut self) -> Read<bool> {
+        if !self.text.starts_with(b"DrvWithVersion(") {
+            self.expect("Derive(")?;
+            return Ok(false);
+        }
+        self.expect("DrvWithVersion(")?;
+        let version = self.name()?;
+        if version != DYNAMIC {
+            return Err(AtermReason::Version(version.into_owned()));
+        }
+        self.expect(",")?;
+        Ok(true)
     }
 
     fn output(&mut self, drv_name: &str) -> Read<(OutputName, Output)> {
@@ -387,7 +422,7 @@ impl<'a> Parser<'a> {
         Ok((name, output))
     }
 
-    fn list(&mut self, mut read_item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+    pub(super) fn list(&mut self, mut read_item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
         self.expect("[")?;
         if self.take(b']') {
             return Ok(());
@@ -403,13 +438,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn take(&mut self, byte: u8) -> bool {
+    pub(super) fn take(&mut self, byte: u8) -> bool {
         let found = self.text.get(self.at) == Some(&byte);
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, token: &'static str) -> Read<()> {
+    pub(super) fn expect(&mut self, token: &'static str) -> Read<()> {
         if !self.text[self.at..].starts_with(token.as_bytes()) {
             return Err(AtermReason::Expected(token));
         }
@@ -417,7 +452,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn name(&mut self) -> Read<Cow<'a, str>> {
+    pub(super) fn name(&mut self) -> Read<Cow<'a, str>> {
         match self.string()? {
             Cow::Borrowed(bytes) => {
                 std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| AtermReason::Utf8)
@@ -462,7 +497,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn insert<K: Ord + Clone, V>(
+pub(super) fn insert<K: Ord + Clone, V>(
     map: &mut BTreeMap<K, V>,
     key: K,
     value: V,

@@ -3,6 +3,7 @@
 //! store paths in [`resolve`]. Nothing here builds, or reads a store.
 
 mod aterm;
+mod dynamic;
 mod modulo;
 mod resolve;
 
@@ -13,6 +14,7 @@ use crate::hash::HashAlgo;
 use crate::path::{OutputName, PathError, StorePath};
 
 pub use aterm::{AtermError, AtermReason};
+pub use dynamic::{Dynamic, MAX_NESTING, Made};
 pub use modulo::{Modulo, ModuloError, ModuloMemo, hash_modulo};
 pub use resolve::ResolveError;
 
@@ -27,6 +29,8 @@ pub struct Derivation {
     pub outputs: BTreeMap<OutputName, Output>,
     /// Outputs of other derivations that it needs.
     pub input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>>,
+    /// Outputs that it needs of derivations that are themselves outputs of others: of these.
+    pub dynamic_inputs: BTreeMap<StorePath, Dynamic>,
     /// Store objects that it needs.
     pub input_srcs: BTreeSet<StorePath>,
     /// The kind of machine that can run the builder.
@@ -164,7 +168,8 @@ impl Derivation {
 
     /// Everything that its text refers to: input derivations and sources.
     pub fn refs(&self) -> BTreeSet<StorePath> {
-        self.input_drvs.keys().chain(&self.input_srcs).cloned().collect()
+        let drvs = self.input_drvs.keys().chain(self.dynamic_inputs.keys());
+        drvs.chain(&self.input_srcs).cloned().collect()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::aterm::{Mask, Tail, write};
+use super::dynamic::Uses;
 use super::{Derivation, Kind, KindError, Output};
 use crate::ca;
 use crate::hash::{Hash, HashAlgo};
@@ -25,8 +26,8 @@ pub enum Modulo {
 type Inputs = BTreeMap<String, BTreeSet<OutputName>>;
 
 /// The inputs as a text names them.
-fn names(inputs: &Inputs) -> impl Iterator<Item = (&str, &BTreeSet<OutputName>)> {
-    inputs.iter().map(|(hash, outputs)| (hash.as_str(), outputs))
+fn names(inputs: &Inputs) -> impl Iterator<Item = (&str, Uses<'_>)> {
+    inputs.iter().map(|(hash, outputs)| (hash.as_str(), Uses::plain(outputs)))
 }
 
 /// What has been computed already, by derivation path.
@@ -99,19 +100,18 @@ impl Derivation {
         };
         let tail = Tail::of(self);
         if let Some(inputs) = &inputs {
-            let hash = tail.hash(self, names(inputs), Mask::Outputs);
+            let hash = tail.hash(self, &mut names(inputs), Mask::Outputs);
             self.set_output_paths(&hash).map_err(ModuloError::from)?;
         }
         let modulo = match self.kind().map_err(ModuloError::from)? {
             Kind::Floating | Kind::Deferred => Modulo::Deferred,
             Kind::Fixed => self.fixed_modulo(),
             Kind::InputAddressed => match &inputs {
-                Some(inputs) => Modulo::InputAddressed(tail.hash(self, names(inputs), Mask::None)),
+                Some(inputs) => Modulo::InputAddressed(tail.hash(self, &mut names(inputs), Mask::None)),
                 None => Modulo::Deferred,
             },
         };
-        let own = self.input_drvs.iter().map(|(path, outputs)| (path.as_str(), outputs));
-        let hash = tail.hash(self, own, Mask::None);
+        let hash = self.with_inputs(|own| tail.hash(self, own, Mask::None));
         let path = ca::text_path_of(&format!("{}.drv", self.name), &hash, &self.refs());
         Ok((modulo, path.map_err(ModuloError::from)?))
     }
@@ -175,7 +175,7 @@ impl Derivation {
     }
 
     fn hash_with(&self, inputs: &Inputs, mask: Mask) -> Hash {
-        Hash::of(HashAlgo::Sha256, &write(self, names(inputs), mask))
+        Hash::of(HashAlgo::Sha256, &write(self, &mut names(inputs), mask))
     }
 
     /// What the inputs count as; `None` when one is deferred.
@@ -198,6 +198,13 @@ impl Derivation {
                     }
                     inputs.entry(hash.base16()).or_default().extend(outputs.iter().cloned());
                 }
+            }
+        }
+        // As in C++ Nix: what is needed of a derivation that is an output counts as nothing where
+        // the one that makes it is known beforehand.
+        for path in self.dynamic_inputs.keys() {
+            if input(path)? == Modulo::Deferred {
+                return Ok(None);
             }
         }
         Ok(Some(inputs))
@@ -230,7 +237,8 @@ pub fn hash_modulo<E: From<ModuloError>>(
     while let Some((at, drv)) = stack.last() {
         // A fixed derivation's inputs do not matter: leave them unread.
         let needs_inputs = drv.kind().map_err(ModuloError::from)? == Kind::InputAddressed;
-        let missing = drv.input_drvs.keys().find(|input| needs_inputs && !memo.contains_key(input));
+        let mut inputs = drv.input_drvs.keys().chain(drv.dynamic_inputs.keys());
+        let missing = inputs.find(|input| needs_inputs && !memo.contains_key(*input));
         if let Some(missing) = missing.cloned() {
             if !open.insert(missing.clone()) {
                 return Err(ModuloError::Cycle(missing).into());

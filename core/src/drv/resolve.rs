@@ -33,22 +33,46 @@ pub enum ResolveError {
 
 impl Derivation {
     /// The same instructions on store paths alone: what `path_of` answers takes the place of
-    /// each input's placeholder, and joins the sources; deferred outputs get their paths.
+    /// each input's placeholder, and joins the sources; deferred outputs get their paths. An output
+    /// that is a derivation is asked for, and then what is needed of that.
     pub fn resolve(
         &self,
         mut path_of: impl FnMut(&StorePath, &OutputName) -> Option<StorePath>,
     ) -> Result<Derivation, ResolveError> {
+        let mut path_of = |input: &StorePath, output: &OutputName| {
+            path_of(input, output).ok_or_else(|| ResolveError::Unknown {
+                name: self.name.clone(),
+                input: input.clone(),
+                output: output.clone(),
+            })
+        };
         let mut rewrites = HashMap::new();
         let mut input_srcs = self.input_srcs.clone();
         for (input, outputs) in &self.input_drvs {
             for output in outputs {
-                let path = path_of(input, output).ok_or_else(|| ResolveError::Unknown {
-                    name: self.name.clone(),
-                    input: input.clone(),
-                    output: output.clone(),
-                })?;
+                let path = path_of(input, output)?;
                 rewrites.insert(placeholder::upstream(input, output), path.clone());
                 input_srcs.insert(path);
+            }
+        }
+        let mut made = Vec::new();
+        for (input, dynamic) in &self.dynamic_inputs {
+            for (output, uses) in &dynamic.0 {
+                let drv = path_of(input, output)?;
+                made.push((drv, placeholder::upstream(input, output), uses));
+            }
+        }
+        while let Some((drv, stands, uses)) = made.pop() {
+            let computed = |output: &OutputName| {
+                placeholder::computed(&stands, output).expect("it is made of a placeholder")
+            };
+            for output in &uses.outputs {
+                let path = path_of(&drv, output)?;
+                rewrites.insert(computed(output), path.clone());
+                input_srcs.insert(path);
+            }
+            for (output, uses) in &uses.dynamic.0 {
+                made.push((path_of(&drv, output)?, computed(output), uses));
             }
         }
         let mut env = BTreeMap::new();
@@ -59,6 +83,7 @@ impl Derivation {
             name: self.name.clone(),
             outputs: self.outputs.clone(),
             input_drvs: BTreeMap::new(),
+            dynamic_inputs: BTreeMap::new(),
             input_srcs,
             system: self.system.clone(),
             builder: rewrite(&self.builder, &rewrites),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::hash::Hash;
+use crate::placeholder;
 
 const FIXTURES: [(&str, &[u8]); 4] = [
     (CONSUMER, include_bytes!("fixtures/dq4z0nhxwhig27xlkk28f43nvmrrw0hk-consumer.drv")),
@@ -71,6 +72,65 @@ fn outputs_that_do_not_go_together() {
     check(&[("dev", fixed)], ": single fixed output must be named \"out\", not \"dev\"");
 }
 
+/// The text that Nix's own unit tests have.
+#[test]
+fn dynamic_inputs_as_nix_writes_them() {
+    let text = br#"DrvWithVersion("xp-dyn-drv",[],[("/nix/store/c015dhfh5l0lp6wxyvdn7bmwhbbr6hr9-dep2.drv",(["cat","dog"],[("cat",["kitten"]),("goose",["gosling"])]))],["/nix/store/c015dhfh5l0lp6wxyvdn7bmwhbbr6hr9-dep1"],"wasm-sel4","foo",["bar","baz"],[("BIG_BAD","WOLF")])"#;
+    let drv = Derivation::parse_aterm("dyn-dep-derivation", text).unwrap();
+    assert_eq!(drv.to_aterm(), text);
+    let name = |name| OutputName::new(name).unwrap();
+    let dep2 = StorePath::from_base_name("c015dhfh5l0lp6wxyvdn7bmwhbbr6hr9-dep2.drv").unwrap();
+    assert_eq!(drv.input_drvs[&dep2], BTreeSet::from([name("cat"), name("dog")]));
+    let mut dynamic = Dynamic::default();
+    dynamic.insert(&[name("cat")], name("kitten"));
+    dynamic.insert(&[name("goose")], name("gosling"));
+    assert_eq!(drv.dynamic_inputs, BTreeMap::from([(dep2.clone(), dynamic)]));
+    assert!(drv.refs().contains(&dep2));
+}
+
+#[test]
+fn what_is_needed_of_an_output_that_is_a_derivation_is_resolved() {
+    let path = |base: &str| StorePath::from_base_name(&format!("{}-{base}", "0".repeat(32))).unwrap();
+    let (maker, made) = (path("maker.drv"), path("made.drv"));
+    let out = OutputName::out;
+    let outer = placeholder::upstream(&maker, &out());
+    let inner = placeholder::computed(&outer, &out()).unwrap();
+    let (_, mut drv) = fixture(CONSUMER);
+    drv.input_drvs = BTreeMap::new();
+    let mut dynamic = Dynamic::default();
+    dynamic.insert(&[out()], out());
+    drv.dynamic_inputs = BTreeMap::from([(maker.clone(), dynamic)]);
+    drv.args = vec![inner.into_bytes(), outer.clone().into_bytes()];
+    let answer = |drv: &StorePath, _: &OutputName| match drv.name() {
+        "maker.drv" => Some(made.clone()),
+        "made.drv" => Some(path("result")),
+        _ => None,
+    };
+    let resolved = drv.resolve(answer).unwrap();
+    assert_eq!(resolved.args, [path("result").as_str().as_bytes(), outer.as_bytes()]);
+    assert!(resolved.dynamic_inputs.is_empty());
+    assert!(resolved.input_srcs.contains(&path("result")) && !resolved.input_srcs.contains(&made));
+    assert!(drv.resolve(|_, _| None).is_err());
+}
+
+#[test]
+fn nesting_has_a_bound() {
+    let (_, mut drv) = fixture(CONSUMER);
+    let input = drv.input_drvs.keys().next().unwrap().clone();
+    let mut nested = |levels: usize| {
+        let mut dynamic = Dynamic::default();
+        dynamic.insert(&vec![OutputName::out(); levels], OutputName::out());
+        drv.dynamic_inputs = BTreeMap::from([(input.clone(), dynamic)]);
+        Derivation::parse_aterm("consumer", &drv.to_aterm())
+    };
+    assert!(nested(MAX_NESTING - 1).is_ok());
+    let error = nested(MAX_NESTING).unwrap_err();
+    assert!(matches!(error.reason, AtermReason::Nesting(_)), "{error}");
+    let endless = format!("DrvWithVersion(\"xp-dyn-drv\",[],[(\"{input}\",{}", "([],[(\"a\",".repeat(100_000));
+    let error = Derivation::parse_aterm("endless", endless.as_bytes()).unwrap_err();
+    assert!(matches!(error.reason, AtermReason::Nesting(_)), "{error}");
+}
+
 #[test]
 fn a_graph_that_bites_its_tail_is_an_error() {
     let (path, mut drv) = fixture(DEFERRED_RESOLVED);
@@ -113,7 +173,9 @@ fn texts_that_are_no_derivation() {
         assert!(error.contains(expect), "{error}");
     };
     check("Derive(", "Derive [", "expected 'Derive('");
-    check("Derive(", "DrvWithVersion(\"xp-dyn-drv\",", "'xp-dyn-drv' is not supported");
+    check("Derive(", "DrvWithVersion(\"xp-nothing\",", "'xp-nothing' is not known");
+    check("Derive(", "DrvWithVersion(\"xp-dyn-drv\"", "expected ','");
+    check("[\"out\"]", "([\"out\"],[])", "expected '['");
     check("[\"out\"]", "[]", "specifies no outputs");
     check("\"out\",\"\",\"r:", "\"a/b\",\"\",\"r:", "illegal character '/'");
     check("r:sha256\",\"", "r:sha256\",\"impure", "impure");
@@ -156,6 +218,23 @@ fn outputs() -> impl Strategy<Value = BTreeMap<OutputName, Output>> {
     prop::collection::btree_map(name, output, 0..4)
 }
 
+fn names(some: std::ops::Range<usize>) -> impl Strategy<Value = BTreeSet<OutputName>> {
+    let name = "[a-z]{1,9}".prop_map(|name| OutputName::new(&name).unwrap());
+    prop::collection::btree_set(name, some)
+}
+
+fn dynamic() -> impl Strategy<Value = Dynamic> {
+    let leaf = names(1..3).prop_map(|outputs| Made { outputs, dynamic: Dynamic::default() });
+    let made = leaf.prop_recursive(4, 12, 3, |made| {
+        let name = "[a-z]{1,9}".prop_map(|name| OutputName::new(&name).unwrap());
+        let dynamic = prop::collection::btree_map(name, made, 1..3);
+        (names(0..3), dynamic)
+            .prop_map(|(outputs, dynamic)| Made { outputs, dynamic: Dynamic(dynamic) })
+    });
+    let name = "[a-z]{1,9}".prop_map(|name| OutputName::new(&name).unwrap());
+    prop::collection::btree_map(name, made, 1..3).prop_map(Dynamic)
+}
+
 prop_compose! {
     fn derivations()(
         outputs in outputs(),
@@ -164,6 +243,7 @@ prop_compose! {
             prop::collection::btree_set("[a-z]{1,9}".prop_map(|name| OutputName::new(&name).unwrap()), 1..3),
             0..4,
         ),
+        dynamic_inputs in prop::collection::btree_map(paths(), dynamic(), 0..3),
         input_srcs in prop::collection::btree_set(paths(), 0..4),
         system in "[a-z0-9_\n\t-]{0,20}".prop_map(String::into_bytes),
         builder in bytes(),
@@ -171,7 +251,7 @@ prop_compose! {
         env in prop::collection::btree_map(bytes(), bytes(), 0..6),
     ) -> Derivation {
         let name = "random".to_owned();
-        Derivation { name, outputs, input_drvs, input_srcs, system, builder, args, env }
+        Derivation { name, outputs, input_drvs, dynamic_inputs, input_srcs, system, builder, args, env }
     }
 }
 

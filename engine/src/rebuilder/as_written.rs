@@ -24,13 +24,17 @@ impl Rebuilder for AsWritten {
         true
     }
 
+    fn lifts(&self) -> bool {
+        false
+    }
+
     fn kind(&self, recipe: &Recipe) -> Kind {
         recipe.kind.clone()
     }
 
     fn address(&self, recipe: &Recipe, inputs: &[Option<&Address>]) -> Option<Address> {
         match &recipe.kind {
-            Kind::Floating(..) => None,
+            Kind::Floating(..) | Kind::Dynamic => None,
             Kind::Fixed(_) => fixed(recipe),
             Kind::InputAddressed => by_instructions(recipe, &recipe.kind, inputs),
         }

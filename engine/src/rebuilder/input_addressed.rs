@@ -25,9 +25,13 @@ impl Rebuilder for InputAddressed {
         true
     }
 
+    fn lifts(&self) -> bool {
+        false
+    }
+
     fn kind(&self, recipe: &Recipe) -> Kind {
         match &recipe.kind {
-            fixed @ Kind::Fixed(_) => fixed.clone(),
+            kind @ (Kind::Fixed(_) | Kind::Dynamic) => kind.clone(),
             _ => Kind::InputAddressed,
         }
     }

@@ -63,11 +63,11 @@ pub trait Remembered {
 pub struct Court<'a> {
     judge: Judge,
     graph: &'a Graph,
-    tasks: &'a [Arc<str>],
+    tasks: Vec<Arc<str>>,
     shorts: Vec<Short>,
     places: FxHashMap<Short, NodeIx>,
-    /// Whose outputs are given up front.
-    given: Vec<bool>,
+    /// Outputs that are given up front.
+    given: Vec<Option<Outputs>>,
     /// What stands for each node's own instructions.
     own: Vec<Short>,
     /// What stands for those of everything below it as well; made when somebody looks so deep.
@@ -105,12 +105,14 @@ impl<'a> Court<'a> {
             remembered.memory(task).map_or_else(Memory::default, |bytes| Memory::decode(&bytes))
         };
         let memories = tasks.iter().map(memory).collect();
-        let own = own_facts(graph, &shorts, &own, &given);
-        let below = match judge.rests_on {
-            RestsOn::Bottom => below_facts(graph, &own, &given),
-            _ => Vec::new(),
-        };
-        let given = given.iter().map(Option::is_some).collect();
+        let ixs = || graph.nodes().map(|(ix, _)| ix);
+        let own: Vec<Short> =
+            ixs().map(|ix| own_fact(graph, ix, own[ix.index()], &shorts, &given)).collect();
+        let mut below = Vec::with_capacity(own.len());
+        for ix in ixs().filter(|_| judge.rests_on == RestsOn::Bottom) {
+            below.push(below_fact(graph, ix, &own, &below, &given));
+        }
+        let tasks = tasks.to_vec();
         let count = graph.len();
         let accounts = vec![Vec::new(); count];
         let ran = vec![false; count];
@@ -128,6 +130,41 @@ impl<'a> Court<'a> {
             accounts,
             now,
             ran,
+        }
+    }
+
+    /// Reads what is remembered of a task that was found while the request goes on; `own` is the
+    /// digest of its recipe.
+    pub fn add(
+        &mut self,
+        ix: NodeIx,
+        task: Arc<str>,
+        own: Digest,
+        given: Option<Outputs>,
+        remembered: &dyn Remembered,
+    ) {
+        let short = Short::of_task(&task);
+        self.shorts.push(short);
+        self.places.insert(short, ix);
+        let memory = remembered.memory(&task);
+        self.memories.push(memory.map_or_else(Memory::default, |bytes| Memory::decode(&bytes)));
+        self.tasks.push(task);
+        self.own.push(own_fact(self.graph, ix, own, &self.shorts, &self.given));
+        if self.judge.rests_on == RestsOn::Bottom {
+            let below = below_fact(self.graph, ix, &self.own, &self.below, &self.given);
+            self.below.push(below);
+        }
+        self.given.push(given);
+        self.accounts.push(Vec::new());
+        self.ran.push(false);
+    }
+
+    /// Notes what a node gives that stands for an output of `target`, where that ran or it gave
+    /// something else before.
+    pub fn follow(&mut self, ix: NodeIx, target: NodeIx, outputs: &[Option<Arc<Outputs>>]) {
+        let last = self.memories[ix.index()].runs.last().map(|run| &run.outputs);
+        if self.ran[target.index()] || last != outputs[ix.index()].as_deref() {
+            self.record(ix, outputs);
         }
     }
 
@@ -213,14 +250,14 @@ impl<'a> Court<'a> {
     fn inputs(&self, ix: NodeIx) -> impl Iterator<Item = (NodeIx, &'a OutputName)> {
         let node = self.graph.node(ix);
         let deps = node.deps.iter().zip(&node.recipe.deps);
-        let deps = deps.filter(|(dep, _)| !self.given[dep.index()]);
+        let deps = deps.filter(|(dep, _)| self.given[dep.index()].is_none());
         deps.flat_map(|(dep, uses)| uses.outputs.iter().map(move |name| (*dep, name)))
     }
 
     /// Remembers what a node gave that ran; what its inputs are is known.
     pub fn record(&mut self, ix: NodeIx, outputs: &[Option<Arc<Outputs>>]) {
         let at = ix.index();
-        let Some(own) = outputs[at].as_ref().filter(|_| !self.given[at]) else { return };
+        let Some(own) = outputs[at].as_ref().filter(|_| self.given[at].is_none()) else { return };
         let task = self.shorts[at];
         let layers = match self.judge.rests_on {
             RestsOn::Bottom => vec![vec![Fact { task, output: None, was: self.below[at] }]],
@@ -267,9 +304,9 @@ impl<'a> Court<'a> {
     }
 
     /// What is new: the memories of tasks that ran, and the number of this request.
-    pub fn news(&self) -> (u64, Vec<(&'a str, Vec<u8>)>) {
+    pub fn news(&self) -> (u64, Vec<(&str, Vec<u8>)>) {
         let ran = self.ran.iter().enumerate().filter(|(_, ran)| **ran);
-        let tasks = self.tasks;
+        let tasks = &self.tasks;
         (self.now, ran.map(|(at, _)| (&*tasks[at], self.memories[at].encode())).collect())
     }
 }
@@ -279,39 +316,41 @@ fn of_path(path: &StorePath) -> Short {
 }
 
 /// Own instructions: the recipe, who the inputs are, and the paths of those that are given up front.
-fn own_facts(
+fn own_fact(
     graph: &Graph,
+    ix: NodeIx,
+    own: Digest,
     tasks: &[Short],
-    own: &[Digest],
     given: &[Option<Outputs>],
-) -> Vec<Short> {
-    let facts = graph.nodes().map(|(ix, node)| {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&own[ix.index()].0);
-        for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
-            let Some(outputs) = &given[dep.index()] else {
-                hasher.update(tasks[dep.index()].bytes());
-                continue;
-            };
-            for path in uses.outputs.iter().filter_map(|name| outputs.get(name)) {
-                hasher.update(path.as_str().as_bytes());
-            }
+) -> Short {
+    let node = graph.node(ix);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&own.0);
+    for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
+        let Some(outputs) = &given[dep.index()] else {
+            hasher.update(tasks[dep.index()].bytes());
+            continue;
+        };
+        for path in uses.outputs.iter().filter_map(|name| outputs.get(name)) {
+            hasher.update(path.as_str().as_bytes());
         }
-        Digest(*hasher.finalize().as_bytes()).into()
-    });
-    facts.collect()
+    }
+    Digest(*hasher.finalize().as_bytes()).into()
 }
 
-/// Instructions all the way down, as far as nothing is given up front.
-fn below_facts(graph: &Graph, own: &[Short], given: &[Option<Outputs>]) -> Vec<Short> {
-    let mut below: Vec<Short> = Vec::with_capacity(own.len());
-    for (ix, node) in graph.nodes() {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(own[ix.index()].bytes());
-        for dep in node.deps.iter().filter(|dep| given[dep.index()].is_none()) {
-            hasher.update(below[dep.index()].bytes());
-        }
-        below.push(Digest(*hasher.finalize().as_bytes()).into());
+/// Instructions all the way down, as far as nothing is given up front; `below` has those of the
+/// inputs.
+fn below_fact(
+    graph: &Graph,
+    ix: NodeIx,
+    own: &[Short],
+    below: &[Short],
+    given: &[Option<Outputs>],
+) -> Short {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(own[ix.index()].bytes());
+    for dep in graph.node(ix).deps.iter().filter(|dep| given[dep.index()].is_none()) {
+        hasher.update(below[dep.index()].bytes());
     }
-    below
+    Digest(*hasher.finalize().as_bytes()).into()
 }

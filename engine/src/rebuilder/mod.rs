@@ -67,6 +67,11 @@ pub trait Rebuilder: Send + Sync {
         fixed_outputs(recipe).map(|outputs| Address { outputs, derivation: None })
     }
 
+    /// Whether outputs that instructions name get other paths.
+    fn lifts(&self) -> bool {
+        true
+    }
+
     /// How the recipe's outputs are addressed under this strategy, whatever it was written as.
     /// Input-addressed ones are lifted: their outputs float, as a NAR under SHA-256.
     fn kind(&self, recipe: &Recipe) -> Kind {

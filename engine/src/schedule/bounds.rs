@@ -5,12 +5,18 @@ use std::collections::HashSet;
 use super::{Scheduler, State};
 use crate::graph::NodeIx;
 
+/// See [`Outcome::certain`](super::Outcome::certain) and what follows there.
+#[derive(Default)]
+pub(super) struct Bounds {
+    pub(super) certain: Vec<NodeIx>,
+    pub(super) possible: Vec<NodeIx>,
+    pub(super) unknown: Vec<NodeIx>,
+}
+
 impl Scheduler<'_> {
-    /// The bounds of what runs; see [`Outcome::certain`](super::Outcome::certain) and
-    /// [`Outcome::possible`](super::Outcome::possible).
-    pub(super) fn bounds(&self) -> (Vec<NodeIx>, Vec<NodeIx>) {
-        let mut certain = Vec::new();
-        let mut possible = Vec::new();
+    /// The bounds of what runs.
+    pub(super) fn bounds(&self) -> Bounds {
+        let Bounds { mut certain, mut possible, mut unknown } = Bounds::default();
         let mut keys = HashSet::new();
         let mut addresses = HashSet::new();
         let mut reached = vec![false; self.graph.len()];
@@ -18,6 +24,8 @@ impl Scheduler<'_> {
         for (ix, _) in self.graph.nodes() {
             let at = ix.index();
             match self.states[at] {
+                // Nothing runs for it but what it waits for.
+                State::Blocked(_) if self.is_dynamic(ix) => reached[at] = true,
                 State::Blocked(_) | State::Ready => {
                     reached[at] = true;
                     // Two of one key share a run; two of one address may find it there.
@@ -37,6 +45,16 @@ impl Scheduler<'_> {
         while let Some(ix) = stack.pop() {
             let at = ix.index();
             if !std::mem::replace(&mut reached[at], true) {
+                if self.is_dynamic(ix) {
+                    let (feeder, names) = (self.feeder(ix), self.needed_of_feeder(ix));
+                    if !reached[feeder.index()] && !self.are_here(feeder, names) {
+                        stack.push(feeder);
+                    }
+                    if !self.growth.finds.targets.contains_key(&ix) {
+                        unknown.push(ix);
+                    }
+                    continue;
+                }
                 possible.push(ix);
                 for (nth, &dep) in self.deps(ix).iter().enumerate() {
                     if !reached[dep.index()] && !self.are_here(dep, self.used(ix, nth)) {
@@ -46,6 +64,7 @@ impl Scheduler<'_> {
             }
         }
         possible.sort_unstable();
-        (certain, possible)
+        unknown.sort_unstable();
+        Bounds { certain, possible, unknown }
     }
 }

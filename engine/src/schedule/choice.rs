@@ -43,6 +43,7 @@ impl Scheduler<'_> {
 
     /// Begins another round: looks everything up again.
     pub(super) fn begin_again(&mut self) {
+        self.restarts += u64::from(std::mem::take(&mut self.restarting));
         self.forget_round();
         self.look_up();
         for ix in self.failed.clone() {
@@ -73,6 +74,8 @@ impl Scheduler<'_> {
         self.fresh.clear();
         self.rechosen = false;
         self.forget_watchers();
+        self.growth.forget_targets();
+        self.news.clear();
     }
 
     /// Marks those whose outputs are what their own builder gave in an earlier round of this

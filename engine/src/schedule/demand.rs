@@ -25,7 +25,7 @@ impl Scheduler<'_> {
                 State::Known | State::Present | State::Built(_) => {
                     let Some(names) = wish else { continue };
                     if !self.are_here(ix, names) {
-                        if !self.choose_present(ix) {
+                        if self.is_dynamic(ix) || !self.choose_present(ix) {
                             self.must_run(ix, &mut stack);
                         }
                     } else if matches!(self.states[at], State::Known) {
@@ -33,6 +33,13 @@ impl Scheduler<'_> {
                     }
                 }
                 State::Missed => self.must_run(ix, &mut stack),
+                State::Waiting if self.is_dynamic(ix) => {
+                    self.consider(ix);
+                    if !was_asked {
+                        self.fresh.push(ix);
+                        stack.push((self.feeder(ix), self.wish_of_feeder(ix)));
+                    }
+                }
                 State::Waiting if !was_asked => {
                     self.fresh.push(ix);
                     stack.extend(self.awaited(ix).into_iter().map(|dep| (dep, None)));
@@ -51,9 +58,20 @@ impl Scheduler<'_> {
         }
         self.states[ix.index()] = State::Blocked(u32::MAX);
         self.fresh.push(ix);
+        if self.is_dynamic(ix) {
+            stack.push((self.feeder(ix), Some(self.needed_of_feeder(ix))));
+            return;
+        }
         for (nth, &dep) in self.deps(ix).iter().enumerate() {
             stack.push((dep, Some(self.used(ix, nth))));
         }
+    }
+
+    /// What a node that stands for another one's output wants of whom it waits for: the file of the
+    /// derivation, or to know the derivation's outputs.
+    fn wish_of_feeder(&self, ix: NodeIx) -> Wish {
+        let is_found = self.growth.finds.targets.contains_key(&ix);
+        (!is_found).then(|| self.needed_of_feeder(ix))
     }
 
     /// Marks the targets that are made again to be compared.
@@ -88,10 +106,14 @@ impl Scheduler<'_> {
 
     /// Counts the missing inputs of the nodes that were just found to run, queues those that
     /// miss none, and skips what waits for inputs that will not come.
-    pub(super) fn settle(&mut self) {
+    fn settle(&mut self) {
         for ix in std::mem::take(&mut self.fresh) {
             let at = ix.index();
-            let deps = self.deps(ix);
+            let feeder = self.is_dynamic(ix).then(|| self.feeder(ix));
+            let deps = match &feeder {
+                Some(feeder) => std::slice::from_ref(feeder),
+                None => self.deps(ix),
+            };
             if let Some(&dep) = deps.iter().find(|dep| self.states[dep.index()].will_not_come()) {
                 self.skip(ix, dep);
                 continue;
@@ -109,8 +131,14 @@ impl Scheduler<'_> {
     }
 
     fn enqueue(&mut self, ix: NodeIx) {
+        if self.is_dynamic(ix) {
+            // What it stands for is there.
+            self.states[ix.index()] = State::Present;
+            self.news.push((ix, false));
+            return;
+        }
         self.states[ix.index()] = State::Ready;
-        self.ready.push((self.shape.heights[ix.index()], Reverse(ix)));
+        self.ready.push((self.height(ix), Reverse(ix)));
     }
 
     /// Marks a node that cannot run because of `cause`, and everything that waits for it.
@@ -125,7 +153,8 @@ impl Scheduler<'_> {
             };
             if waits {
                 self.states[at] = State::Skipped(cause);
-                stack.extend(self.users(ix).iter().map(|&user| (user, ix)));
+                let users = self.users(ix).filter(|&user| self.feeds(ix, user));
+                stack.extend(users.map(|user| (user, ix)));
             }
         }
     }
@@ -133,13 +162,35 @@ impl Scheduler<'_> {
     /// Tells the users of a node what has become of it: that its outputs are known
     /// (`newly_known`), and whether they are in the store. What they conclude travels on.
     pub(super) fn tell_users(&mut self, ix: NodeIx, newly_known: bool) {
-        let mut news = vec![(ix, newly_known)];
-        while let Some((ix, newly_known)) = news.pop() {
+        self.news.push((ix, newly_known));
+        self.spread();
+    }
+
+    /// Lets all news travel as far as they matter, and what is found on the way join the graph.
+    pub(super) fn spread(&mut self) {
+        loop {
+            self.tell_news();
+            self.settle();
+            self.grow();
+            if self.news.is_empty() && self.fresh.is_empty() && self.growth.pending.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn tell_news(&mut self) {
+        while let Some((ix, newly_known)) = self.news.pop() {
             let present = self.states[ix.index()].is_present();
             if newly_known {
-                self.tell_watchers(ix, &mut news);
+                self.tell_watchers(ix);
             }
-            for &user in self.users(ix) {
+            for user in self.users(ix) {
+                if self.is_dynamic(user) {
+                    self.consider(user);
+                }
+                if !self.feeds(ix, user) {
+                    continue;
+                }
                 // One that counted while this node was present has all it needs of it, and waits
                 // for others.
                 let waits = self.lost_at[ix.index()] < self.counted_at[user.index()];
@@ -154,13 +205,12 @@ impl Scheduler<'_> {
                 }
             }
         }
-        self.settle();
     }
 
     /// Lets those learn who wait for the outputs of a node that has just become known.
-    fn tell_watchers(&mut self, ix: NodeIx, news: &mut Vec<(NodeIx, bool)>) {
+    fn tell_watchers(&mut self, ix: NodeIx) {
         for user in self.take_watchers(ix) {
-            if !matches!(self.states[user.index()], State::Waiting) {
+            if !matches!(self.states[user.index()], State::Waiting) || !self.feeds(ix, user) {
                 continue;
             }
             self.unknown_inputs[user.index()] -= 1;
@@ -177,7 +227,7 @@ impl Scheduler<'_> {
                 self.demand(user, wish);
             }
             if known {
-                news.push((user, true));
+                self.news.push((user, true));
             }
         }
     }

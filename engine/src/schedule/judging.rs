@@ -146,7 +146,8 @@ impl<'a> Scheduler<'a> {
         ran.or_else(kept).map(Arc::clone)
     }
 
-    fn wait_for(&mut self, ix: NodeIx, needs: Vec<NodeIx>) {
+    /// Lets a node wait for these.
+    pub(super) fn wait_for(&mut self, ix: NodeIx, needs: Vec<NodeIx>) {
         let at = ix.index();
         self.states[at] = State::Waiting;
         self.unknown_inputs[at] = needs.len() as u32;
@@ -171,7 +172,7 @@ impl<'a> Scheduler<'a> {
     pub(super) fn take_watchers(&mut self, ix: NodeIx) -> Vec<NodeIx> {
         match &mut self.judging {
             Some(judging) => std::mem::take(&mut judging.watchers[ix.index()]),
-            None => self.users(ix).to_vec(),
+            None => self.users(ix).collect(),
         }
     }
 
@@ -187,6 +188,27 @@ impl<'a> Scheduler<'a> {
         if let Some(judging) = &mut self.judging {
             judging.court.record(ix, &self.outputs);
         }
+    }
+
+    /// Notes what a node gives that stands for an output of another one.
+    pub(super) fn record_dynamic(&mut self, ix: NodeIx) {
+        let target = self.feeder(ix);
+        if let Some(judging) = &mut self.judging {
+            judging.court.follow(ix, target, &self.outputs);
+        }
+    }
+
+    /// Lets a task be judged that was found while the request goes on.
+    pub(super) fn judge_more(&mut self, ix: NodeIx, task: &Arc<str>, recipe: Digest) {
+        let node = self.node(ix);
+        let Some(judging) = &mut self.judging else { return };
+        let given = address(self.db, node).as_ref().map(|address| address.outputs.clone());
+        let rebuilder = self.strategy.rebuilder().name();
+        let memories = Memories { memo: &*self.memo, rebuilder };
+        let own = Digest(*blake3::hash(&recipe.0).as_bytes());
+        judging.court.add(ix, Arc::clone(task), own, given, &memories);
+        judging.needs.push(Vec::new());
+        judging.watchers.push(Vec::new());
     }
 
     /// What is to be remembered of this request.

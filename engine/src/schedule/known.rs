@@ -22,7 +22,7 @@ impl Scheduler<'_> {
                 self.demand(target.node, Some(names));
             }
             self.demand_checks();
-            self.settle();
+            self.spread();
             if !self.rechosen {
                 return;
             }
@@ -38,7 +38,7 @@ impl Scheduler<'_> {
                 let ix = NodeIx(at as u32);
                 self.learn(ix);
                 if self.moved[at] || self.outputs[at].is_none() {
-                    self.users(ix).iter().for_each(|user| doubted[user.index()] = true);
+                    self.users(ix).for_each(|user| doubted[user.index()] = true);
                 }
             }
         }
@@ -47,8 +47,11 @@ impl Scheduler<'_> {
     /// Finds out what can be known of a node whose inputs' outputs may all be known.
     pub(super) fn learn(&mut self, ix: NodeIx) {
         let at = ix.index();
+        if self.is_dynamic(ix) {
+            return self.learn_dynamic(ix);
+        }
         if self.stale[at] {
-            if let Some(address) = address(self.db, self.nodes[at]) {
+            if let Some(address) = address(self.db, self.node(ix)) {
                 let outputs = Arc::new(address.outputs.clone());
                 self.addressed[at] = true;
                 self.states[at] = State::Known;
@@ -70,7 +73,7 @@ impl Scheduler<'_> {
         let stands = !self.stale[at] && self.deps(ix).iter().all(|dep| !self.moved[dep.index()]);
         let outputs = match stands {
             // Its inputs came out as they were: so did its key, and so does what the trace says.
-            true => self.nodes[at].outputs(self.db).clone(),
+            true => self.node(ix).outputs(self.db).clone(),
             false => {
                 let key = self.resolve(ix);
                 self.db.recall(self.graph.node(ix).recipe, &key)
@@ -87,7 +90,7 @@ impl Scheduler<'_> {
 
     /// The key of a node all of whose inputs' outputs are known.
     pub(super) fn resolve(&mut self, ix: NodeIx) -> Digest {
-        let key = resolved(self.db, self.nodes[ix.index()]);
+        let key = resolved(self.db, self.node(ix));
         let key = key.expect("the outputs of all inputs are known");
         self.keys[ix.index()] = Some(key);
         key
@@ -100,14 +103,14 @@ impl Scheduler<'_> {
             .iter()
             .map(|dep| &**self.outputs[dep.index()].as_ref().expect("its key was computed"))
             .collect();
-        let own = address(self.db, self.nodes[ix.index()]).as_deref();
+        let own = address(self.db, self.node(ix)).as_deref();
         self.strategy.rebuilder().resolve(self.graph.node(ix).recipe, own, &inputs)
     }
 
     /// The outputs of a node are known, to this request and to the queries above it.
     pub(super) fn know(&mut self, ix: NodeIx, outputs: Arc<Outputs>) {
         let at = ix.index();
-        self.moved[at] |= self.db.know(self.nodes[at], &outputs);
+        self.moved[at] |= self.db.know(self.node(ix), &outputs);
         self.outputs[at] = Some(outputs);
     }
 

@@ -7,11 +7,12 @@
 //! one and the same outputs; when a builder gives something else than it gave before and the
 //! former objects are not to be had, the round ends, and what rests on them is resolved again.
 //! [`known`] finds out what is known, [`demand`] asks for what is wanted, [`run`] runs it,
-//! [`choice`] chooses among realisations.
+//! [`choice`] chooses among realisations; [`growth`] adds the derivations that builders make.
 
 mod bounds;
 mod choice;
 mod demand;
+mod growth;
 mod judging;
 mod known;
 mod names;
@@ -25,18 +26,21 @@ use std::sync::Arc;
 
 use floe_core::hash::Digest;
 
+pub use growth::Finds;
 pub use judging::Times;
 pub use state::{Divergence, Options, Outcome, State};
 
 use crate::cancel::Cancel;
 use crate::db::{Database, Node};
+use crate::dynamic::{Discover, NoReader};
 use crate::event::{Event, Events};
 use crate::graph::{Graph, NodeIx, Shape};
 use crate::job::{Cost, Difference, Executor, Failure};
 use crate::rebuilder::{Memo, Strategy};
 use crate::recipe::RootKind;
 use crate::resolve::Outputs;
-use crate::tasks::{Entered, Known};
+use crate::tasks::{Entered, Known, Tasks};
+use growth::Growth;
 use judging::Judging;
 use names::Names;
 
@@ -45,7 +49,17 @@ pub struct Scheduler<'a> {
     graph: &'a Graph,
     shape: &'a Shape,
     nodes: &'a [Node],
+    tasks: &'a mut Tasks,
     db: &'a mut Database,
+    reader: &'a dyn Discover,
+    growth: Growth,
+    /// Users that are to be told of a node, and whether it has just become known.
+    news: Vec<(NodeIx, bool)>,
+    /// Whether workers are at work.
+    driving: bool,
+    /// Whether the round ends because a derivation is to be read that a builder made.
+    restarting: bool,
+    restarts: u64,
     memo: Arc<dyn Memo>,
     strategy: Strategy,
     events: &'a Events,
@@ -106,12 +120,16 @@ impl<'a> Scheduler<'a> {
     /// the former request; a second one for the same graph knows nothing.
     pub fn new(
         entered: &'a mut Entered,
+        tasks: &'a mut Tasks,
         db: &'a mut Database,
         events: &'a Events,
         cancel: &'a Cancel,
         options: Options,
     ) -> Self {
         let known = entered.known.take();
+        if entered.graph.len() > entered.graph.first_len() {
+            Arc::make_mut(&mut entered.graph).shrink();
+        }
         let Entered { graph, shape, nodes, .. } = &*entered;
         let count = graph.len();
         let Known { stale, states, outputs, keys, addressed } =
@@ -120,6 +138,13 @@ impl<'a> Scheduler<'a> {
             graph,
             shape,
             nodes,
+            tasks,
+            reader: &NoReader,
+            growth: Growth::default(),
+            news: Vec::new(),
+            driving: false,
+            restarting: false,
+            restarts: 0,
             memo: Arc::clone(db.memo()),
             strategy: db.strategy(),
             db,
@@ -163,13 +188,42 @@ impl<'a> Scheduler<'a> {
         self.open_court(times);
     }
 
+    /// Lets derivations that builders make be read.
+    pub fn read_with(&mut self, reader: &'a dyn Discover) {
+        self.reader = reader;
+    }
+
     /// Lets targets that are there be made again, to see whether they come out the same.
     pub fn check_targets(&mut self) {
         self.checking = true;
     }
 
-    fn users(&self, ix: NodeIx) -> &'a [NodeIx] {
-        self.shape.dependants.of(ix)
+    /// Who uses a node.
+    fn users(&self, ix: NodeIx) -> impl Iterator<Item = NodeIx> + use<'a> {
+        let first = match ix.index() < self.graph.first_len() {
+            true => self.shape.dependants.of(ix),
+            false => &[],
+        };
+        let found = self.growth.users(ix);
+        let count = found.as_ref().map_or(0, |found| found.len());
+        let found = (0..count).filter_map(move |at| found.as_ref()?.get(at).copied());
+        first.iter().copied().chain(found)
+    }
+
+    /// Its node in the query graph.
+    fn node(&self, ix: NodeIx) -> Node {
+        match ix.index().checked_sub(self.nodes.len()) {
+            None => self.nodes[ix.index()],
+            Some(at) => self.growth.nodes[at],
+        }
+    }
+
+    /// Length of the longest way to a target.
+    fn height(&self, ix: NodeIx) -> u32 {
+        match ix.index().checked_sub(self.shape.heights.len()) {
+            None => self.shape.heights[ix.index()],
+            Some(at) => self.growth.heights[at],
+        }
     }
 
     fn deps(&self, ix: NodeIx) -> &'a [NodeIx] {
@@ -202,10 +256,15 @@ impl<'a> Scheduler<'a> {
 
     /// Runs what must run.
     pub fn run(mut self, executor: &dyn Executor) -> Outcome {
-        let (certain, possible) = self.bounds();
-        let done = self.states.iter().filter(|state| state.outputs_known()).count();
+        let bounds::Bounds { certain, possible, unknown } = self.bounds();
+        let derivations = self.graph.nodes().filter(|(_, node)| !node.recipe.is_dynamic());
+        let (mut total, mut done) = (0, 0);
+        for (ix, _) in derivations {
+            total += 1;
+            done += usize::from(self.states[ix.index()].outputs_known());
+        }
         self.events.send(Event::Planned {
-            total: self.graph.len(),
+            total,
             done,
             certain: certain.len(),
             possible: possible.len(),
@@ -229,6 +288,9 @@ impl<'a> Scheduler<'a> {
             builders_run: self.builders_run,
             certain,
             possible,
+            unknown,
+            restarts: self.restarts,
+            finds: self.growth.finds,
             divergences: self.divergences,
             differences: self.differences,
             choices: choices.collect(),

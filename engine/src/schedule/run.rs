@@ -35,7 +35,9 @@ impl Scheduler<'_> {
                 scope.spawn(move || work(executor, events, cancel, &jobs, &messages));
             }
             drop((jobs, messages));
+            self.driving = true;
             self.feed(&to_workers, &from_workers);
+            self.driving = false;
             drop(to_workers);
         });
         if self.rechosen {
@@ -111,7 +113,7 @@ impl Scheduler<'_> {
         self.in_flight.insert(key, Vec::new());
         self.builders_run += 1;
         self.start_ms[at] = Some(self.started.elapsed().as_millis() as u64);
-        let own = address(self.db, self.nodes[at]).as_ref();
+        let own = address(self.db, self.node(ix)).as_ref();
         Start::Job(Box::new(Job {
             id: ix.0,
             recipe: Arc::clone(self.graph.node(ix).recipe),
@@ -193,11 +195,10 @@ impl Scheduler<'_> {
                     if cancelled { State::Cancelled } else { State::Failed(Box::new(failure)) };
                 self.stopping |= !self.options.keep_going;
                 if !cancelled {
-                    for &user in self.users(ix) {
-                        self.skip(user, ix);
-                    }
-                    for watcher in self.take_watchers(ix) {
-                        self.skip(watcher, ix);
+                    for user in self.users(ix).chain(self.take_watchers(ix)) {
+                        if self.feeds(ix, user) {
+                            self.skip(user, ix);
+                        }
                     }
                 }
             }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use floe_core::hash::Digest;
 
+use super::growth::Finds;
+use crate::dynamic::Limits;
 use crate::graph::{Graph, NodeIx};
 use crate::job::{Cost, Difference, Failure};
 use crate::recipe::RootKind;
 use crate::resolve::Outputs;
+use crate::scheduling::Scheduling;
 
 /// How a request is to be carried out.
 #[derive(Debug, Clone)]
@@ -18,6 +21,22 @@ pub struct Options {
     pub keep_going: bool,
     /// Stop before running anything and say what would run.
     pub dry_run: bool,
+    /// What becomes of a request that finds out what is to be built while it goes on.
+    pub scheduling: Scheduling,
+    /// How far builders may extend it.
+    pub dynamic: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            jobs: 1,
+            keep_going: false,
+            dry_run: false,
+            scheduling: Scheduling::default(),
+            dynamic: Limits::default(),
+        }
+    }
 }
 
 /// Where a derivation stands. Each variant states what holds when it is reached.
@@ -97,6 +116,13 @@ pub struct Outcome {
     /// that is neither certain nor possible, as long as a builder that ran before gives the same
     /// again.
     pub possible: Vec<NodeIx>,
+    /// Those that stand for outputs of derivations which builders have yet to make: what has to run
+    /// for these is not known.
+    pub unknown: Vec<NodeIx>,
+    /// How often the request was looked at anew because a builder had made a derivation.
+    pub restarts: u64,
+    /// What was found beside the graph that the request began with.
+    pub finds: Finds,
     /// Builders that gave something else than before.
     pub divergences: Vec<Divergence>,
     /// Where targets that were made again to be compared differ from what is registered.

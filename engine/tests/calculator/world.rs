@@ -299,7 +299,7 @@ impl World {
     pub fn request(&mut self, specs: &[Spec], targets: &[usize], jobs: usize) -> Request {
         self.request_graph(
             graph(specs, targets),
-            Options { jobs, keep_going: true, dry_run: false },
+            Options { jobs, keep_going: true, dry_run: false, ..Options::default() },
         )
     }
 
@@ -307,7 +307,7 @@ impl World {
     pub fn request_and_cancel(&mut self, specs: &[Spec], targets: &[usize], after: usize) {
         let cancel = Cancel::default();
         self.shared.lock().cancel = Some((after, cancel.clone()));
-        let options = Options { jobs: 2, keep_going: true, dry_run: false };
+        let options = Options { jobs: 2, keep_going: true, dry_run: false, ..Options::default() };
         self.carry_out(graph(specs, targets), options, &cancel);
         self.shared.lock().cancel = None;
     }
@@ -327,7 +327,7 @@ impl World {
         let before = self.db.counts();
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let events = Events::nowhere();
-        let mut scheduler = Scheduler::new(&mut entered, &mut self.db, &events, cancel, options);
+        let mut scheduler = Scheduler::new(&mut entered, &mut self.tasks, &mut self.db, &events, cancel, options);
         scheduler.remember(&|_| None);
         scheduler.look_up();
         let outcome = Arc::new(scheduler.run(&*self.shared));

@@ -1,12 +1,16 @@
 //! Builtins that look into string contexts.
 
-use floe_core::path::StorePath;
+use floe_core::drv::MAX_NESTING;
+use floe_core::path::{OutputName, StorePath};
 
 use super::Prim;
 use crate::coerce::Coerce;
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, Res};
+use crate::graph::DrvId;
+use crate::heap::Gc;
 use crate::machine::Machine;
+use crate::marker;
 use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::value::{Attrs, Str, Value};
@@ -67,7 +71,8 @@ fn add_output_dependencies(machine: &mut Machine, args: &[Value], loc: Loc) -> R
     Ok(machine.string_with(&text, ctx))
 }
 
-/// An output of a derivation that is given by the path of its file.
+/// An output of a derivation that is given by the path of its file, or by what stands for that
+/// while nothing has made it.
 fn output_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument to builtins.outputOf";
     let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
@@ -75,29 +80,84 @@ fn output_of(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = machine.as_text(args[1], loc).map_err(|e| e.frame(loc, what_name))?;
     let name = String::from_utf8_lossy(name).into_owned();
     let elems = machine.contexts.elems(text.ctx).to_vec();
-    let shown = String::from_utf8_lossy(machine.text(text)?).into_owned();
-    let message = match elems[..] {
-        [CtxElem::DrvFile(id)] => {
-            let node = machine.graph.clone();
-            let found = node.node(id).outputs.iter().position(|o| o.name.as_str() == name);
-            match found {
-                Some(index) => return Ok(machine.output_string(id, index as u32)),
-                None => format!("derivation '{shown}' does not have output '{name}'"),
-            }
+    let found = match elems[..] {
+        [CtxElem::DrvFile(id)] => known_output(machine, id, text, &name)?,
+        [CtxElem::Output(id, output)] => made_output(machine, (id, output), text, &name, loc)?,
+        _ => Err(no_derivation(machine, &elems, text)?),
+    };
+    found.map_err(|message| Error::eval(Loc::NONE, message).frame(loc, what))
+}
+
+/// An output of a derivation that was evaluated; or in words why there is none.
+fn known_output(
+    machine: &mut Machine,
+    id: DrvId,
+    text: Gc<Str>,
+    name: &str,
+) -> Res<Result<Value, String>> {
+    let graph = machine.graph.clone();
+    if marker::drv_path(id, &graph.node(id).name) != Str::bytes(text) {
+        let shown = String::from_utf8_lossy(machine.text(text)?).into_owned();
+        let path = graph.drv_path(id)?;
+        if shown != path.as_str() {
+            return Ok(Err(format!(
+                "path string '{shown}' has context with the different path '{path}'"
+            )));
         }
+    }
+    let found = graph.node(id).outputs.iter().position(|output| output.name.as_str() == name);
+    Ok(match found {
+        Some(index) => Ok(machine.output_string(id, index as u32)),
+        None => {
+            let shown = graph.drv_path(id)?;
+            Err(format!("derivation '{shown}' does not have output '{name}'"))
+        }
+    })
+}
+
+/// An output of a derivation that is an output itself; or in words why there is none.
+fn made_output(
+    machine: &mut Machine,
+    (id, output): (DrvId, u32),
+    text: Gc<Str>,
+    name: &str,
+    loc: Loc,
+) -> Res<Result<Value, String>> {
+    let graph = machine.graph.clone();
+    if machine.output_token(id, output) != Str::bytes(text) {
+        let shown = String::from_utf8_lossy(machine.text(text)?).into_owned();
+        let expected = graph.output_text(id, output as usize)?;
+        if shown != expected {
+            let output = &graph.node(id).outputs[output as usize].name;
+            return Ok(Err(format!(
+                "string '{shown}' has context with the output '{output}' from derivation '{}', but the string is not the right placeholder for this derivation output. It should be '{expected}'",
+                graph.shown(id)?
+            )));
+        }
+    }
+    let name = OutputName::new(name).map_err(|error| Error::eval(loc, error.to_string()))?;
+    Ok(match graph.made_by(id, output, &name) {
+        Some(made) => Ok(machine.output_string(made, 0)),
+        None => {
+            let outermost = graph.drv_path(graph.outermost(id))?;
+            Err(format!("outputs of '{outermost}' lie more than {MAX_NESTING} derivations deep"))
+        }
+    })
+}
+
+/// Why a text names neither a derivation nor what will be one.
+fn no_derivation(machine: &mut Machine, elems: &[CtxElem], text: Gc<Str>) -> Res<String> {
+    let shown = String::from_utf8_lossy(machine.text(text)?).into_owned();
+    Ok(match elems {
         [CtxElem::DrvDeep(_)] => format!(
             "string '{shown}' has a context which refers to a complete source and binary closure. This is not supported at this time"
-        ),
-        [CtxElem::Output(..)] => format!(
-            "output '{name}' of '{shown}', a derivation that is itself the output of a build: floe builds no dynamic derivations"
         ),
         [_] => format!("path '{shown}' is not a derivation of this evaluation"),
         _ => format!(
             "string '{shown}' has {} entries in its context. It should only have exactly one entry",
             elems.len()
         ),
-    };
-    Err(Error::eval(Loc::NONE, message).frame(loc, what))
+    })
 }
 
 /// What a context says of one path.
@@ -127,6 +187,14 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             }
             CtxElem::DrvDeep(id) => {
                 infos.entry(graph.drv_path(id)?.to_string()).or_default().all_outputs = true
+            }
+            CtxElem::Output(id, output) if graph.node(id).made_by.is_some() => {
+                let name = &graph.node(id).outputs[output as usize].name;
+                let message = format!(
+                    "builtins.getContext cannot tell of output '{name}' of '{}', which is known only when it is built",
+                    graph.shown(id)?
+                );
+                return Err(Error::eval(loc, message));
             }
             CtxElem::Output(id, output) => {
                 graph.observe(id);
