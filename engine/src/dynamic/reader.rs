@@ -47,6 +47,14 @@ impl Reader {
         Reader { slot, drvs, nodes, lifts, seen: Mutex::default() }
     }
 
+    /// Computes the paths of all derivations in the graph, so that they are found by these.
+    fn name_all(&self) -> Result<(), DynamicError> {
+        for &id in self.nodes.keys().filter(|id| self.drvs.node(**id).made_by.is_none()) {
+            self.drvs.drv_path(id)?;
+        }
+        Ok(())
+    }
+
     fn text(&self, store: &Store, path: &StorePath) -> Result<Vec<u8>, DynamicError> {
         let place = store.physical(path);
         let io = |source| DynamicError::Io { path: place.clone(), source };
@@ -118,6 +126,14 @@ impl Reading<'_> {
                 continue;
             }
             if !open.contains_key(&path) {
+                if self.store.info(&path)?.is_none() {
+                    // It may be one that was evaluated and never named.
+                    self.reader.name_all()?;
+                    match self.place(&path) {
+                        Some(_) => continue,
+                        None => return Err(DynamicError::Missing(path)),
+                    }
+                }
                 if open.len() + self.found.len() >= room {
                     return Err(DynamicError::Many(room));
                 }

@@ -188,15 +188,15 @@ fn get_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             CtxElem::DrvDeep(id) => {
                 infos.entry(graph.drv_path(id)?.to_string()).or_default().all_outputs = true
             }
-            CtxElem::Output(id, output) if graph.node(id).made_by.is_some() => {
-                let name = &graph.node(id).outputs[output as usize].name;
-                let message = format!(
-                    "builtins.getContext cannot tell of output '{name}' of '{}', which is known only when it is built",
-                    graph.shown(id)?
-                );
-                return Err(Error::eval(loc, message));
-            }
             CtxElem::Output(id, output) => {
+                if let Some(made) = graph.node(id).made_by {
+                    let name = &graph.node(made.drv).outputs[made.output as usize].name;
+                    let message = format!(
+                        "cannot operate on output '{name}' of the unbuilt derivation '{}'",
+                        graph.shown(made.drv)?
+                    );
+                    return Err(Error::eval(loc, message));
+                }
                 graph.observe(id);
                 let name = graph.node(id).outputs[output as usize].name.to_string();
                 infos.entry(graph.drv_path(id)?.to_string()).or_default().outputs.push(name);
