@@ -47,7 +47,14 @@ impl Queries {
         self.db.new_revision();
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let (events, cancel) = (Events::nowhere(), Cancel::default());
-        let mut scheduler = Scheduler::new(&mut entered, &mut self.tasks, &mut self.db, &events, &cancel, options());
+        let mut scheduler = Scheduler::new(
+            &mut entered,
+            &mut self.tasks,
+            &mut self.db,
+            &events,
+            &cancel,
+            options(),
+        );
         scheduler.look_up();
         let outcome = Arc::new(scheduler.run(&*self.memory));
         self.tasks.keep(&self.db, entered, &outcome);

@@ -160,8 +160,9 @@ pub struct Building {
     /// deep-constructive, depth-1 to depth-9
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
-    /// What becomes of an evaluation that wants to read what is not built: it waits (suspending), is
-    /// given up and begins again (restarting), or is refused (topological)
+    /// What becomes of an evaluation that wants to read what is not built, and of a user of what a
+    /// derivation gives that a builder makes: it waits (suspending), everything is looked at again
+    /// (restarting), or it is refused (topological)
     #[arg(long, default_value = "suspending", value_name = "NAME")]
     pub scheduler: floe_engine::scheduling::Scheduling,
     /// Builders at the same time [default: the number of processors]

@@ -80,7 +80,7 @@ impl Builds {
             return Err(HostError::Interrupted);
         }
         let built = built.map_err(failed)?;
-        self.restarts.ran(built.outcome.builders_run);
+        self.restarts.ran(built.outcome.builders_run, built.outcome.restarts);
         if let Some(message) = failure(&built, &wanted, graph) {
             return Err(HostError::Failed(message));
         }

@@ -292,6 +292,16 @@ impl View<'_> {
                 let reason = format!("its input '{task}' has no outputs");
                 (Decision::Skipped, None, reason, Some(DecidedBy { input: task, file: None }))
             }
+            State::Present | State::Known if outcome.finds.targets.contains_key(&ix) => {
+                let target = outcome.finds.targets[&ix];
+                let task = tasks[target.index()].to_string();
+                let outputs = outcome.outputs[ix.index()].as_deref();
+                let stays = changed && former.map(|former| &former.outputs) == outputs;
+                let decision = if stays { Decision::Cutoff } else { Decision::Reused };
+                let reason = format!("it stands for an output of '{task}'");
+                let by = Some(DecidedBy { input: task, file: None });
+                (decision, stays.then_some(CutoffKind::Byte), reason, by)
+            }
             State::Present | State::Known if changed => {
                 let (reason, by) = self.why_cut_off(ix, former);
                 (Decision::Cutoff, Some(CutoffKind::Byte), reason, by)
@@ -396,6 +406,10 @@ impl View<'_> {
     /// Why nothing had to run, where its inputs are what they were.
     fn cause(&self, ix: NodeIx) -> Cause {
         let node = self.request.graph.node(ix);
+        if node.recipe.is_dynamic() {
+            // Whatever became of who makes it.
+            return Cause::Stored;
+        }
         match node.deps.iter().position(|dep| self.news[dep.index()]) {
             Some(nth) => Cause::Input(nth as u32),
             None if matches!(node.recipe.kind, Kind::Fixed(_)) => Cause::Given,

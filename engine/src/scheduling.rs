@@ -82,8 +82,9 @@ impl Restarts {
         new
     }
 
-    /// So many builders ran for evaluation.
-    pub(crate) fn ran(&self, builders: u64) {
+    /// So many builders ran for evaluation, in a request that was looked at anew so many times.
+    pub(crate) fn ran(&self, builders: u64, restarts: u64) {
+        self.count.fetch_add(restarts, Ordering::Relaxed);
         self.builders.fetch_add(builders, Ordering::Relaxed);
     }
 

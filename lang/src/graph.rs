@@ -432,8 +432,10 @@ impl DrvGraph {
             return None;
         }
         // What stands for it is made of what stands for the one above: from the outermost on.
-        let spec =
-            OutputSpec { name: name.clone(), kind: OutputKind::Floating(Method::Nar, HashAlgo::Sha256) };
+        let spec = OutputSpec {
+            name: name.clone(),
+            kind: OutputKind::Floating(Method::Nar, HashAlgo::Sha256),
+        };
         let id = self.add(DrvNode {
             made_by: Some(MadeBy { drv, output, depth }),
             name: format!("{}^{}", maker.file_name(), maker.outputs[output as usize].name),

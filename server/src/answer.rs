@@ -92,7 +92,7 @@ pub fn answer<'t>(
     for (ix, node) in built.graph.nodes() {
         match &built.outcome.states[ix.index()] {
             State::Failed(failure) => answer.failures.push(failed(&node.recipe.name, failure)),
-            State::Skipped(_) => answer.skipped += 1,
+            State::Skipped(_) => answer.skipped += u64::from(!node.recipe.is_dynamic()),
             _ => {}
         }
     }
@@ -194,8 +194,7 @@ pub fn report(
         let line = report::decision_line(decided, name, &built.outcome, drv);
         report::line(&mut out, &line).expect(IN_MEMORY);
     }
-    let counters =
-        report::counters(&built.decided, &built.outcome, built.queries, cost);
+    let counters = report::counters(&built.decided, &built.outcome, built.queries, cost);
     report::line(&mut out, &counters).expect(IN_MEMORY);
     Ok(out)
 }

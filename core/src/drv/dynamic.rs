@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::aterm::{AtermReason, Parser, Read, insert, list, plain};
 use super::Derivation;
+use super::aterm::{AtermReason, Parser, Read, insert, list, plain};
 use crate::path::{OutputName, StorePath};
 
 /// So many derivations may lie in each other: a derivation that is an output of one that is an

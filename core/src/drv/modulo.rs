@@ -107,7 +107,9 @@ impl Derivation {
             Kind::Floating | Kind::Deferred => Modulo::Deferred,
             Kind::Fixed => self.fixed_modulo(),
             Kind::InputAddressed => match &inputs {
-                Some(inputs) => Modulo::InputAddressed(tail.hash(self, &mut names(inputs), Mask::None)),
+                Some(inputs) => {
+                    Modulo::InputAddressed(tail.hash(self, &mut names(inputs), Mask::None))
+                }
                 None => Modulo::Deferred,
             },
         };

@@ -90,7 +90,8 @@ fn dynamic_inputs_as_nix_writes_them() {
 
 #[test]
 fn what_is_needed_of_an_output_that_is_a_derivation_is_resolved() {
-    let path = |base: &str| StorePath::from_base_name(&format!("{}-{base}", "0".repeat(32))).unwrap();
+    let path =
+        |base: &str| StorePath::from_base_name(&format!("{}-{base}", "0".repeat(32))).unwrap();
     let (maker, made) = (path("maker.drv"), path("made.drv"));
     let out = OutputName::out;
     let outer = placeholder::upstream(&maker, &out());
@@ -126,7 +127,10 @@ fn nesting_has_a_bound() {
     assert!(nested(MAX_NESTING - 1).is_ok());
     let error = nested(MAX_NESTING).unwrap_err();
     assert!(matches!(error.reason, AtermReason::Nesting(_)), "{error}");
-    let endless = format!("DrvWithVersion(\"xp-dyn-drv\",[],[(\"{input}\",{}", "([],[(\"a\",".repeat(100_000));
+    let endless = format!(
+        "DrvWithVersion(\"xp-dyn-drv\",[],[(\"{input}\",{}",
+        "([],[(\"a\",".repeat(100_000)
+    );
     let error = Derivation::parse_aterm("endless", endless.as_bytes()).unwrap_err();
     assert!(matches!(error.reason, AtermReason::Nesting(_)), "{error}");
 }

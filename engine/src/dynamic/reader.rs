@@ -315,8 +315,9 @@ impl Reading<'_> {
             for (output, claimed) in &drv.outputs {
                 let given = &again.outputs[output];
                 if given != claimed {
-                    let shown =
-                        |output: &Output| output.path().map_or("none yet".into(), |path| path.to_string());
+                    let shown = |output: &Output| {
+                        output.path().map_or("none yet".into(), |path| path.to_string())
+                    };
                     let (claimed, given) = (shown(claimed), shown(given));
                     let (path, output) = (path.clone(), output.clone());
                     return Err(DynamicError::OutputPath { path, output, claimed, given });
@@ -332,10 +333,9 @@ impl Reading<'_> {
     fn refuse_lifted(&self, path: &StorePath, recipe: &Recipe) -> Result<(), DynamicError> {
         let mut left = recipe.templates().flat_map(digests);
         match left.find_map(|digest| self.seen.lifted.get(digest)) {
-            Some(observed) => Err(DynamicError::Discarded {
-                path: path.clone(),
-                observed: observed.clone(),
-            }),
+            Some(observed) => {
+                Err(DynamicError::Discarded { path: path.clone(), observed: observed.clone() })
+            }
             None => Ok(()),
         }
     }
@@ -351,9 +351,8 @@ fn recipe(drv: Derivation, inputs: Vec<Input>, holes: &mut Holes) -> (Recipe, Ve
     let system = Template::text(drv.system);
     let builder = holes.template(&drv.builder);
     let args = drv.args.iter().map(|arg| holes.template(arg)).collect();
-    let own = |name: &[u8]| {
-        drv.outputs.keys().find(|output| output.as_str().as_bytes() == name).cloned()
-    };
+    let own =
+        |name: &[u8]| drv.outputs.keys().find(|output| output.as_str().as_bytes() == name).cloned();
     let env = drv.env.iter().map(|(name, value)| {
         let value = match own(name) {
             Some(output) => Template(vec![Piece::Own(output)]),

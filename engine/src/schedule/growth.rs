@@ -307,7 +307,8 @@ impl Scheduler<'_> {
                 true => Some(self.deps(ix)[0]),
                 // The derivation that was found for whoever stands for it.
                 false => {
-                    let mut found = self.growth.finds.targets.iter().filter(|(_, target)| **target == ix);
+                    let mut found =
+                        self.growth.finds.targets.iter().filter(|(_, target)| **target == ix);
                     found.next().map(|(by, _)| self.deps(*by)[0])
                 }
             };

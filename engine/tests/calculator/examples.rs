@@ -183,7 +183,10 @@ fn a_failure_stops_the_request_or_only_its_users() {
         let mut world = World::new(Strategy::ContentAddressed);
         world.shared.lock().failing.insert("base".to_owned());
         let graph = graph(&fixture(), &[3]);
-        let request = world.request_graph(graph, Options { jobs: 1, keep_going, dry_run: false, ..Options::default() });
+        let request = world.request_graph(
+            graph,
+            Options { jobs: 1, keep_going, dry_run: false, ..Options::default() },
+        );
         assert_eq!(request.ran.contains(&"side".to_owned()), side, "{:?}", request.ran);
         let states = &request.outcome.states;
         assert!(matches!(states[0], State::Failed(_)));

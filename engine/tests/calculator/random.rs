@@ -215,7 +215,8 @@ fn run(history: &History) {
                 10 => world.abandon(&specs, &targets),
                 11 => world.request_and_cancel(&specs, &targets, usize::from(how % 4)),
                 12 => {
-                    let dry = Options { jobs: 1, keep_going: true, dry_run: true, ..Options::default() };
+                    let dry =
+                        Options { jobs: 1, keep_going: true, dry_run: true, ..Options::default() };
                     world.request_graph(graph(&specs, &targets), dry);
                 }
                 13 => {

@@ -327,7 +327,8 @@ impl World {
         let before = self.db.counts();
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let events = Events::nowhere();
-        let mut scheduler = Scheduler::new(&mut entered, &mut self.tasks, &mut self.db, &events, cancel, options);
+        let mut scheduler =
+            Scheduler::new(&mut entered, &mut self.tasks, &mut self.db, &events, cancel, options);
         scheduler.remember(&|_| None);
         scheduler.look_up();
         let outcome = Arc::new(scheduler.run(&*self.shared));
