@@ -12,6 +12,7 @@ pub mod clean;
 pub mod equivariance;
 pub mod laws;
 pub mod log;
+pub mod made;
 pub mod oracle;
 pub mod outputs;
 pub mod project;

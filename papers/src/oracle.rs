@@ -15,7 +15,8 @@
 use std::collections::BTreeMap;
 
 use crate::log::Log;
-use crate::scheduler::Refused;
+use crate::made::Making;
+use crate::scheduler::{Refused, Suspending};
 use crate::sums::{MODULUS, Output, Sums};
 use crate::system::System;
 use crate::systems::model;
@@ -69,6 +70,23 @@ impl Oracle {
     pub fn outputs_apart(mut self) -> Oracle {
         self.system.view.outputs_apart = true;
         self
+    }
+
+    /// Let tasks wait for what they find out to need, in the place of the model's own scheduler.
+    pub fn suspending(mut self) -> Oracle {
+        self.system.scheduler = Box::new(Suspending);
+        self
+    }
+
+    /// Build these steps, among them some that others make.
+    pub fn build_making(
+        &mut self,
+        making: &Making,
+        targets: &[u16],
+    ) -> Result<Prediction, Refused> {
+        let keys: Vec<Key> = targets.iter().map(|step| Key::Node(*step)).collect();
+        let log = self.system.build_tasks(making, making.inputs(), &keys)?;
+        Ok(Prediction::of(&log, |node| node))
     }
 
     /// Build all outputs of these steps.

@@ -5,6 +5,7 @@ mod classic;
 mod divergence;
 mod examples;
 mod explanations;
+mod making;
 mod models;
 mod random;
 mod reference;

@@ -10,6 +10,7 @@ use floe_core::hash::{Digest, Hash, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
 use floe_engine::cancel::Cancel;
 use floe_engine::db::{Database, Node, QueryCounts};
+use floe_engine::dynamic::{Discover, NoReader};
 use floe_engine::event::Events;
 use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
@@ -308,7 +309,7 @@ impl World {
         let cancel = Cancel::default();
         self.shared.lock().cancel = Some((after, cancel.clone()));
         let options = Options { jobs: 2, keep_going: true, dry_run: false, ..Options::default() };
-        self.carry_out(graph(specs, targets), options, &cancel);
+        self.carry_out(graph(specs, targets), &NoReader, options, &cancel);
         self.shared.lock().cancel = None;
     }
 
@@ -318,10 +319,26 @@ impl World {
     }
 
     pub fn request_graph(&mut self, graph: Graph, options: Options) -> Request {
-        self.carry_out(graph, options, &Cancel::default())
+        self.request_reading(graph, &NoReader, options)
     }
 
-    fn carry_out(&mut self, graph: Graph, options: Options, cancel: &Cancel) -> Request {
+    /// A request in which builders make derivations.
+    pub fn request_reading(
+        &mut self,
+        graph: Graph,
+        reader: &dyn Discover,
+        options: Options,
+    ) -> Request {
+        self.carry_out(graph, reader, options, &Cancel::default())
+    }
+
+    fn carry_out(
+        &mut self,
+        graph: Graph,
+        reader: &dyn Discover,
+        options: Options,
+        cancel: &Cancel,
+    ) -> Request {
         self.shared.lock().log.clear();
         self.queries.lock().expect("no panic").clear();
         let before = self.db.counts();
@@ -329,6 +346,7 @@ impl World {
         let events = Events::nowhere();
         let mut scheduler =
             Scheduler::new(&mut entered, &mut self.tasks, &mut self.db, &events, cancel, options);
+        scheduler.read_with(reader);
         scheduler.remember(&|_| None);
         scheduler.look_up();
         let outcome = Arc::new(scheduler.run(&*self.shared));
@@ -370,7 +388,7 @@ impl Request {
             let of = |ix: &NodeIx| self.outcome.outputs[ix.index()].as_deref();
             let inputs: Option<Vec<&Outputs>> = node.deps.iter().map(of).collect();
             let (Some(inputs), Some(outputs)) = (inputs, of(&ix)) else { continue };
-            if self.outcome.addressed[ix.index()] {
+            if self.outcome.addressed[ix.index()] || node.recipe.is_dynamic() {
                 continue;
             }
             let name = &node.recipe.name;
