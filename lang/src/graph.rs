@@ -791,7 +791,9 @@ impl DrvGraph {
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
         let is_at = |id: DrvId| {
-            self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
+            // One that a build makes goes by the path of what was evaluated, and is not there.
+            self.node(id).made_by.is_none()
+                && self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
         };
         let index = self.index.lock().expect("nothing panics while it is held");
         let found = *index.drv_paths.get(path)?;

@@ -83,6 +83,10 @@ const GRAPH: &str = r##"{ word ? "one", comment ? "", rest ? "", script ? null, 
   chain = sh "chain" { inherit hello; } "read -r line < $hello; echo chain of $line > $out";
   chained = of (sh "chain.drv" text "IFS= read -r drv < ${file chain} || :; printf %s \"$drv\" > $out");
 
+  # one whose maker an edit makes another one
+  edited = of (writes "edited.drv" (drv { name = "edited"; script = "echo ${import ./word.nix} > $out"; }) { });
+  edited-user = sh "edited-user" { inherit edited; } "read -r line < $edited; echo edited $line > $out";
+
   read = builtins.readFile made;
   from-read = sh "from-read" { inherit read; } "echo read $read > $out";
 
@@ -428,6 +432,11 @@ fn a_server_answers_the_same() {
     for flags in [&[][..], &[], &["--argstr", "comment", "x"]] {
         let flags: Vec<&str> = flags.iter().copied().chain(["--server"]).collect();
         assert_eq!(done(scene.build("top", &flags)).stdout, alone);
+    }
+    for word in ["one", "two", "one"] {
+        scene.world.file("word.nix", format!("\"{word}\""));
+        let edited = built(&scene, "edited-user", &["--server"]);
+        assert_eq!(edited, format!("edited {word}"));
     }
     let flags = ["--server", "-q", "--max-dynamic-depth", "1"];
     fails_with(&scene.build("twice-user", &flags), 100, &["--max-dynamic-depth"]);
