@@ -236,7 +236,11 @@ impl Evaluation {
     /// The derivations that building a value means, which is at an attribute path.
     fn targets_in(&mut self, value: Handle, path: Option<&str>) -> Result<Vec<Target>> {
         let (args, base) = (self.args.clone(), self.base.clone());
-        let found = self.try_with(|evaluator| evaluator.derivations(value, &args, &base))?;
+        let as_nix = self.style.nix;
+        let found = self.try_with(|evaluator| match as_nix {
+            true => evaluator.derivations(value, &args, &base),
+            false => evaluator.outputs(value, &args, &base),
+        })?;
         if found.is_empty() {
             bail!("{}", floe_server::answer::no_derivation(path));
         }

@@ -147,7 +147,7 @@ fn listen(events: &Receiver<Event>, style: Style) {
 impl View {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Planned { total, done, certain, possible } => {
+            Event::Planned { total, done, certain, possible, unknown } => {
                 self.planned = certain + possible;
                 if self.planned > 0 {
                     let certain = format!("{certain} to build");
@@ -156,11 +156,13 @@ impl View {
                     } else {
                         String::new()
                     };
+                    let unknown = if unknown > 0 { ", and what builders make" } else { "" };
                     self.say(&format!(
-                        "floe: {total} derivations, {done} known; {certain}{possible}"
+                        "floe: {total} derivations, {done} known; {certain}{possible}{unknown}"
                     ));
                 }
             }
+            Event::Discovered { derivations, .. } => self.planned += derivations,
             Event::Started { job, name } => {
                 if !self.live {
                     self.say(&format!("building {name}"));

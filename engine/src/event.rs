@@ -69,6 +69,15 @@ pub enum Event {
         certain: usize,
         /// Those that may have to be built, depending on what comes out below.
         possible: usize,
+        /// Those that stand for outputs of derivations which builders have yet to make.
+        unknown: usize,
+    },
+    /// A derivation that a builder made was read.
+    Discovered {
+        /// The way to it.
+        name: Arc<str>,
+        /// How many derivations it adds to the request, itself included.
+        derivations: usize,
     },
     /// A builder or fetcher started.
     Started {

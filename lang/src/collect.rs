@@ -29,6 +29,8 @@ pub struct Wanted {
 struct Found {
     wanted: Vec<Wanted>,
     seen: FxHashSet<usize>,
+    /// Whether a string that is one output counts.
+    strings: bool,
 }
 
 fn join(path: &str, name: &str) -> String {
@@ -119,9 +121,15 @@ impl Machine {
         Ok(value)
     }
 
-    /// The derivations of a value, in the order of their names.
-    pub(crate) fn collect(&mut self, value: Value, args: &[(Symbol, Value)]) -> Res<Vec<Wanted>> {
-        let mut found = Found::default();
+    /// The derivations of a value, in the order of their names; `strings` says whether a string that
+    /// is one output stands for it.
+    pub(crate) fn collect(
+        &mut self,
+        value: Value,
+        args: &[(Symbol, Value)],
+        strings: bool,
+    ) -> Res<Vec<Wanted>> {
+        let mut found = Found { strings, ..Found::default() };
         self.collect_into(value, "", args, &mut found, true)?;
         Ok(found.wanted)
     }
@@ -169,7 +177,7 @@ impl Machine {
                 Ok(())
             }
             other => {
-                if let (Value::Str(text), true) = (other, top)
+                if let (Value::Str(text), true) = (other, top && found.strings)
                     && let Some((drv, output)) = self.output_named(text)
                 {
                     let attr_path = path.to_owned();

@@ -289,7 +289,19 @@ impl Evaluator {
     ) -> Result<Vec<Wanted>, EvalError> {
         let value = self.own(value);
         let args = self.arguments(args, base)?;
-        self.run(|machine| machine.collect(value, &args))
+        self.run(|machine| machine.collect(value, &args, false))
+    }
+
+    /// The same, where a string that is an output stands for it, as `builtins.outputOf` gives it.
+    pub fn outputs(
+        &mut self,
+        value: Handle,
+        args: &[(String, Argument)],
+        base: &Path,
+    ) -> Result<Vec<Wanted>, EvalError> {
+        let value = self.own(value);
+        let args = self.arguments(args, base)?;
+        self.run(|machine| machine.collect(value, &args, true))
     }
 
     /// As JSON.

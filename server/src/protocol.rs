@@ -320,7 +320,11 @@ pub enum Happening {
         certain: u64,
         /// Those that may be.
         possible: u64,
+        /// Those that stand for outputs of what builders make.
+        unknown: u64,
     },
+    /// [`Event::Discovered`].
+    Discovered(String, u64),
     /// [`Event::Started`].
     Started(u32, String),
     /// [`Event::Log`].
@@ -337,12 +341,16 @@ impl Happening {
     /// What is told of an event.
     pub fn of(event: Event) -> Option<Happening> {
         Some(match event {
-            Event::Planned { total, done, certain, possible } => Happening::Planned {
+            Event::Planned { total, done, certain, possible, unknown } => Happening::Planned {
                 total: total as u64,
                 done: done as u64,
                 certain: certain as u64,
                 possible: possible as u64,
+                unknown: unknown as u64,
             },
+            Event::Discovered { name, derivations } => {
+                Happening::Discovered(name.to_string(), derivations as u64)
+            }
             Event::Started { job, name } => Happening::Started(job, name.to_string()),
             Event::Log { job, name, line } => Happening::Log(job, name.to_string(), Bytes(line)),
             Event::Finished { job, name, wall_ms, .. } => {
@@ -358,12 +366,16 @@ impl Happening {
     pub fn event(self) -> Event {
         let name = |name: String| Arc::from(name.as_str());
         match self {
-            Happening::Planned { total, done, certain, possible } => Event::Planned {
+            Happening::Planned { total, done, certain, possible, unknown } => Event::Planned {
                 total: total as usize,
                 done: done as usize,
                 certain: certain as usize,
                 possible: possible as usize,
+                unknown: unknown as usize,
             },
+            Happening::Discovered(text, derivations) => {
+                Event::Discovered { name: name(text), derivations: derivations as usize }
+            }
             Happening::Started(job, text) => Event::Started { job, name: name(text) },
             Happening::Log(job, text, line) => Event::Log { job, name: name(text), line: line.0 },
             Happening::Finished(job, text, wall_ms) => {

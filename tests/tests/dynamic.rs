@@ -90,6 +90,10 @@ const GRAPH: &str = r##"{ word ? "one", comment ? "", rest ? "", script ? null, 
   read = builtins.readFile made;
   from-read = sh "from-read" { inherit read; } "echo read $read > $out";
 
+  # long enough for others to begin and end beside it
+  slow = sh "slow" { } "i=0; while [ $i -lt 1000000 ]; do i=$((i + 1)); done; echo $i > $out";
+  beside = sh "beside" { inherit slow made; } "echo $slow $made > $out";
+
   # faults
   unnamed = sh "unnamed" { it = of (sh "no-derivation" text "echo > $out"); } "";
   rubbish = of (sh "rubbish.drv" text "echo rubbish > $out");
@@ -384,6 +388,42 @@ fn schedulers_differ_where_the_literature_says() {
         let (restarting, some) = restarts(attribute, "restarting");
         assert_eq!((suspending, none, some), (restarting, 0, found), "{attribute}");
     }
+}
+
+/// Whoever waits for a derivation to be made waits alone, unless everything is looked at again.
+#[test]
+fn nobody_else_waits() {
+    for (scheduler, waits) in [("suspending", false), ("restarting", true)] {
+        let scene = scene();
+        ran(&scene, "beside", &["-j2", "--scheduler", scheduler]);
+        let report = std::fs::read_to_string(scene.world.work().join("report.jsonl"));
+        let time = |name: &str, what: &str| {
+            let lines = report.as_ref().expect("the report").lines();
+            let mut lines = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            let line = lines.find(|line| line["name"] == name).expect("its line");
+            line[what].as_u64().expect("a time")
+        };
+        let slow_ends = time("slow", "start_ms") + time("slow", "wall_ms");
+        assert_eq!(time("inner", "start_ms") >= slow_ends, waits, "{scheduler}");
+    }
+}
+
+#[test]
+fn what_is_needed_of_them_is_shown() {
+    let scene = scene();
+    let shown = done(scene.world.floe(["derivation", "show", "-f", "case.nix", "twice-user"]));
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let drv = shown.as_object().and_then(|all| all.values().next()).expect("a derivation");
+    let inputs = drv["inputDrvs"].as_object().expect("its inputs");
+    let (path, needed) = inputs.iter().next().expect("one");
+    assert!(path.ends_with("-second.drv.drv.drv"), "{path}");
+    let none = serde_json::json!({});
+    let last = serde_json::json!({ "outputs": ["out"], "dynamicOutputs": none });
+    let first = serde_json::json!({ "outputs": [], "dynamicOutputs": { "out": last } });
+    assert_eq!(*needed, serde_json::json!({ "outputs": [], "dynamicOutputs": { "out": first } }));
+    // of what a builder makes, the derivation is shown that is there
+    let made = done(scene.world.floe(["derivation", "show", "-f", "case.nix", "twice"])).stdout;
+    assert!(made.contains("-second.drv.drv.drv\": {"), "{made}");
 }
 
 #[test]

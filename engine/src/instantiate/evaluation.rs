@@ -154,7 +154,7 @@ impl Kept {
         let (found, own) = self.evaluator.resting(|evaluator| {
             let value = evaluator.select_attr_path(root, &asked.attr, &asked.args, &asked.base)?;
             let value = evaluator.auto_call(value, &asked.args, &asked.base)?;
-            let found = evaluator.derivations(value, &asked.args, &asked.base)?;
+            let found = evaluator.outputs(value, &asked.args, &asked.base)?;
             let drvs: Vec<_> = found.iter().map(|found| found.drv).collect();
             evaluator.settle(&drvs)?;
             Ok(found)

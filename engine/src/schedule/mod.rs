@@ -268,6 +268,7 @@ impl<'a> Scheduler<'a> {
             done,
             certain: certain.len(),
             possible: possible.len(),
+            unknown: unknown.len(),
         });
         while !self.options.dry_run && !self.is_finished() {
             self.drive(executor);

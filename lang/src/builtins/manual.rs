@@ -330,7 +330,7 @@ pub const PAGES: &[Page] = &[
     page(
         "outputOf",
         &["drv-path", "output"],
-        "A placeholder for the output of a derivation that is itself built, for dynamic derivations.",
+        "The output of a derivation that is given by the path of its file, or by the output that will be its file: its path where that is known, or a placeholder that a build replaces. `outputOf drv.outPath \"out\"` is the output `out` of the derivation that `drv` makes (a dynamic derivation).",
     ),
     page(
         "parseDrvName",
