@@ -390,6 +390,17 @@ fn schedulers_differ_where_the_literature_says() {
     }
 }
 
+#[test]
+fn what_is_made_can_be_checked() {
+    let scene = scene();
+    done(scene.build("made", &["--check"]));
+    let fickle =
+        ["--check", "--argstr", "script", "read -r up rest < /proc/uptime; echo $up > $out"];
+    let outcome = scene.build("made", &fickle);
+    fails_with(&outcome, 104, &["'inner' is not deterministic"]);
+    scene.store_is_sound();
+}
+
 /// Whoever waits for a derivation to be made waits alone, unless everything is looked at again.
 #[test]
 fn nobody_else_waits() {

@@ -80,7 +80,10 @@ impl Scheduler<'_> {
             return;
         }
         for target in &self.graph.targets {
-            let ix = target.node;
+            let ix = self.stood_for(target.node);
+            if ix != target.node {
+                self.demand(ix, Some(self.needed_of_feeder(target.node)));
+            }
             let is_over = self.keys[ix.index()].is_some_and(|key| self.finished.contains_key(&key));
             if self.states[ix.index()].is_present() && !is_over {
                 let mut stack = Vec::new();
@@ -95,7 +98,7 @@ impl Scheduler<'_> {
     /// Whether a node runs to be compared with what it gave before.
     pub(super) fn checks(&self, ix: NodeIx) -> bool {
         self.checking
-            && self.graph.targets.iter().any(|target| target.node == ix)
+            && self.graph.targets.iter().any(|target| self.stood_for(target.node) == ix)
             && self.are_here(ix, self.wanted[ix.index()])
     }
 

@@ -88,6 +88,11 @@ impl Scheduler<'_> {
         self.growth.finds.targets.get(&ix).copied().unwrap_or_else(|| self.deps(ix)[0])
     }
 
+    /// The derivation whose output a node stands for, as far as that is known; or the node itself.
+    pub(super) fn stood_for(&self, ix: NodeIx) -> NodeIx {
+        self.growth.finds.targets.get(&ix).copied().unwrap_or(ix)
+    }
+
     /// Whether news of `ix` are of any concern to `user`.
     pub(super) fn feeds(&self, ix: NodeIx, user: NodeIx) -> bool {
         !self.is_dynamic(user) || self.feeder(user) == ix

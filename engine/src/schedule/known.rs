@@ -21,6 +21,7 @@ impl Scheduler<'_> {
                 let names = Names::of(self.graph.node(target.node).recipe, &target.outputs);
                 self.demand(target.node, Some(names));
             }
+            self.spread();
             self.demand_checks();
             self.spread();
             if !self.rechosen {
