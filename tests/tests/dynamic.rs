@@ -87,6 +87,22 @@ const GRAPH: &str = r##"{ word ? "one", comment ? "", rest ? "", script ? null, 
   edited = of (writes "edited.drv" (drv { name = "edited"; script = "echo ${import ./word.nix} > $out"; }) { });
   edited-user = sh "edited-user" { inherit edited; } "read -r line < $edited; echo edited $line > $out";
 
+  # one whose maker writes another one each time
+  fickle-maker = sh "fickle.drv" (text // {
+    text = drv {
+      name = "fickle";
+      script = "echo one > $out; : TIME";
+      inputs = ''("${file helper}",["out"])'';
+      env.helper = quote helper.outPath;
+    };
+  }) ''
+    read -r up idle < /proc/uptime
+    h=1rz4g4znpzjwh1xymhjpm42vipw92pr73vdgl6xs1hycac8kf2n9
+    rest=''${text#*TIME}
+    printf '%s%s%s/%s%s' "''${text%%TIME*}" $up "''${rest%%@*}" $h "''${rest#*@}" > $out
+  '';
+  fickle-user = sh "fickle-user" { it = of fickle-maker; } "read -r line < $it; echo user of $line > $out";
+
   read = builtins.readFile made;
   from-read = sh "from-read" { inherit read; } "echo read $read > $out";
 
@@ -238,6 +254,23 @@ fn a_collected_derivation_is_made_again() {
     let gone = done(scene.world.floe(["store", "gc"])).stdout;
     assert!(gone.lines().any(|line| line.ends_with("-needs.drv")), "{gone}");
     assert_eq!(ran(&scene, "needs", &[]).0, ["needs.drv"]);
+    scene.store_is_sound();
+}
+
+/// A maker that gives another derivation than it gave before, whose own is gone: what rests on it is looked at again, and
+/// who uses what comes out as it was does not run.
+#[test]
+fn a_maker_may_give_something_else() {
+    let scene = scene();
+    let link = scene.world.work().join("result");
+    let mut command = scene.world.command("floe");
+    command.args(["build", "-f", "case.nix", "fickle-user", "-o"]).arg(&link);
+    let first = done(floe_tests::process::run(&mut command).expect("floe to start")).stdout;
+    let gone = done(scene.world.floe(["store", "gc"])).stdout;
+    assert!(gone.lines().any(|line| line.ends_with("-fickle.drv")), "{gone}");
+    assert_eq!(ran(&scene, "fickle-user", &[]).0, ["fickle", "fickle.drv"]);
+    assert_eq!(done(scene.build("fickle-user", &[])).stdout, first);
+    assert!(ran(&scene, "fickle-user", &[]).0.is_empty());
     scene.store_is_sound();
 }
 
