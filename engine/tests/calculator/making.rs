@@ -1,6 +1,7 @@
 //! Derivations that builders make, in the world of sums, beside the models of the literature: random graphs in which what a
 //! maker gives says what else is to be computed, random histories, and the sets of what ran. The models know nothing of the
-//! engine, and suspend where it does.
+//! engine, and suspend where it does. Left out are dirty bits, which the model cannot hand on through what it does not know
+//! beforehand, and deep traces, which go by what a task may need and not by what it did.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ fn model(name: &str) -> Oracle {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_made_runs_as_the_model_says(making in makings(8, 8), restarting: bool) {
@@ -168,9 +169,12 @@ proptest! {
 
     #[test]
     fn classic_rebuilders_run_what_is_made_as_their_models_do(making in makings(6, 8)) {
-        for (strategy, name) in
-            [("verifying", "verifying traces, suspending"), ("constructive", "CloudBuild")]
-        {
+        for (strategy, name) in [
+            ("verifying", "verifying traces, suspending"),
+            ("step", "step traces, restarting"),
+            ("constructive", "CloudBuild"),
+            ("depth-1", "traces of depth 1"),
+        ] {
             let strategy: Strategy = strategy.parse().expect("a rebuilder of this name");
             agree(making.clone(), strategy, model(name), true, Scheduling::Suspending)
                 .map_err(|error| TestCaseError::fail(format!("{strategy}: {error}")))?;
