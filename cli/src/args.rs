@@ -63,6 +63,10 @@ pub enum Command {
     Log(Log),
     /// Say why a derivation was built, cut off or reused the last time
     Explain(Explain),
+    /// Say what a patch would have rebuilt, how likely and how long, and build nothing
+    Predict(Predict),
+    /// Say how good predictions were
+    Stats(Stats),
     /// Set what requests decided side by side, from the files that `floe build --report` wrote
     Report(Report),
     /// Run a script of edits under several rebuilders and schedulers, side by side
@@ -263,7 +267,7 @@ pub struct Build {
     /// Print where the bytes lie, not the logical paths
     #[arg(long)]
     pub physical: bool,
-    /// Say what would be built, and build nothing
+    /// Say what would be built, how likely and how long, and build nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Make the derivations asked for again, though they are built, and fail where they differ
@@ -407,6 +411,49 @@ pub struct Explain {
     #[arg(value_name = "WHAT")]
     pub what: String,
     /// The rebuilder whose records to read
+    #[arg(long, default_value = "content-addressed", value_name = "NAME")]
+    pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `floe predict`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The patch is applied to what is evaluated, never to your files. Probabilities come from what \
+                        former builds of the store did; each build scores them (see `floe stats`)."
+)]
+pub struct Predict {
+    /// Where the expression comes from
+    #[command(flatten)]
+    pub source: Source,
+    /// How to build
+    #[command(flatten)]
+    pub building: Building,
+    /// Attribute paths; everything if none is given
+    #[arg(value_name = "ATTR")]
+    pub attrs: Vec<String>,
+    /// A unified diff, as `git diff` and `diff -u` write it; - for standard input [default: the
+    /// files as they are]
+    #[arg(long, value_name = "FILE")]
+    pub patch: Option<PathBuf>,
+    /// The folder that the patch's names start from [default: the expression's own, or the first
+    /// above it that has the files]
+    #[arg(long, value_name = "DIR", requires = "patch")]
+    pub directory: Option<PathBuf>,
+    /// Leading folders to leave out of the patch's names
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "patch")]
+    pub strip: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `floe stats`.
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// The rebuilder whose builds count
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
     /// Print JSON

@@ -56,6 +56,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::PathInfo(args) => command::inspect::path_info(global, &args),
         Command::Log(args) => command::inspect::log(global, &args),
         Command::Explain(args) => command::explain::explain(global, &args),
+        Command::Predict(args) => command::predict::predict(global, &args),
+        Command::Stats(args) => command::stats::stats(global, &args),
         Command::Report(args) => command::report::report(&args),
         Command::Matrix(args) => command::matrix::matrix(&args),
         Command::Store(args) => command::store::store(global, &args),

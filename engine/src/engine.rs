@@ -26,6 +26,8 @@ use crate::job::Executor;
 use crate::local::{Local, LocalSettings, Profiles, find_shell};
 use crate::materials::Materials;
 use crate::memo::{EmptyMemo, StoreMemo};
+use crate::predict::score::Scores;
+use crate::predict::{Prediction, foresee};
 use crate::rebuilder::{Memo, Strategy};
 use crate::record::{Decision, Record};
 use crate::schedule::{Options, Outcome, Scheduler};
@@ -99,6 +101,8 @@ pub struct Built {
     pub drvs: Vec<floe_lang::graph::DrvId>,
     /// How much work the queries did for this request.
     pub queries: QueryCounts,
+    /// What is foreseen, in a dry run.
+    pub prediction: Option<Prediction>,
 }
 
 /// A store root and everything that is known about it.
@@ -365,8 +369,13 @@ impl Engine {
         self.read_store();
         self.db.set_strategy(options.strategy);
         let mut entered = self.tasks.enter(&mut self.db, graph);
-        let outcome = Arc::new(self.carry_out(&mut entered, materials, reader, options, cancel)?);
-        let decided = self.keep_decisions(&entered, &outcome, options)?;
+        let outcome = self.carry_out(&mut entered, materials.clone(), reader, options, cancel)?;
+        let outcome = Arc::new(outcome);
+        let decided = self.keep_decisions(&entered, &outcome, &materials, options)?;
+        let prediction = match options.schedule.dry_run {
+            true => Some(self.predict(&entered, &outcome, &materials, options)?),
+            false => None,
+        };
         self.keep_choices(&outcome)?;
         self.keep_memories(&outcome)?;
         if let Some(store) = self.store() {
@@ -387,6 +396,7 @@ impl Engine {
                 validated: after.validated - before.validated,
                 resolved: after.resolved - before.resolved,
             },
+            prediction,
         })
     }
 
@@ -453,11 +463,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Decides about the nodes and writes what is new to the records.
+    /// Decides about the nodes and writes what is new to the records, and what was learnt from it
+    /// for predictions beside them.
     fn keep_decisions(
         &self,
         entered: &Entered,
         outcome: &Outcome,
+        materials: &Materials,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
         // A check is no part of a task's history.
@@ -465,9 +477,16 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
+        let _turn = foresee::turn();
         let history = History::new(&store, options.strategy);
         let News { mut decided, batch } = history.compare(entered, outcome, options.decide_all)?;
-        if let Some(batch) = batch {
+        if let Some(mut batch) = batch {
+            let (strategy, jobs) = (options.strategy, options.schedule.jobs);
+            let decided = &decided;
+            let store = Some(&*store);
+            let case =
+                foresee::Case { store, strategy, entered, materials, outcome, decided, jobs };
+            batch.records.extend(case.learn());
             self.writable_store()?.register(&batch)?;
         }
         // What stands for another one's output is no derivation; it matters where it cannot be read.
@@ -476,6 +495,32 @@ impl Engine {
             !is_dynamic || decided.record.decision == Decision::Failed
         });
         Ok(decided)
+    }
+
+    /// What is foreseen for a request that was looked up, of which nothing has run.
+    fn predict(
+        &self,
+        entered: &Entered,
+        outcome: &Outcome,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Prediction, EngineError> {
+        let (strategy, jobs) = (options.strategy, options.schedule.jobs);
+        let store = self.store();
+        let decided = match &store {
+            Some(store) if !outcome.certain.is_empty() => {
+                History::new(store, strategy).compare(entered, outcome, false)?.decided
+            }
+            _ => Vec::new(),
+        };
+        let (store, decided) = (store.as_deref(), &*decided);
+        let case = foresee::Case { store, strategy, entered, materials, outcome, decided, jobs };
+        Ok(case.predict())
+    }
+
+    /// How good the predictions of a rebuilder's requests were.
+    pub fn scores(&self, strategy: Strategy) -> Scores {
+        self.store().map_or_else(Scores::default, |store| foresee::scores(&store, strategy))
     }
 
     /// All records of a strategy, by task id.

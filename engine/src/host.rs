@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe_core::drv::Derivation;
@@ -27,6 +27,8 @@ use crate::builds::Builds;
 use crate::digests::{Digests, Snapshot};
 use crate::environ::Environment;
 use crate::event::{Event, Events};
+use crate::overlay::Overlay;
+use crate::predict::edit::Tree;
 use crate::seed::{self, List};
 use crate::slot::Slot;
 use crate::trees::{DEFAULT_TTL_S, Trees};
@@ -42,6 +44,7 @@ pub struct StoreHost {
     tarball_ttl_s: AtomicU64,
     environment: Mutex<Environment>,
     builds: Mutex<Option<Arc<Builds>>>,
+    overlay: OnceLock<Overlay>,
     me: Weak<StoreHost>,
 }
 
@@ -57,6 +60,7 @@ impl StoreHost {
             tarball_ttl_s: AtomicU64::new(DEFAULT_TTL_S),
             environment: Mutex::default(),
             builds: Mutex::default(),
+            overlay: OnceLock::new(),
             me: Weak::clone(me),
         })
     }
@@ -69,6 +73,39 @@ impl StoreHost {
     /// How evaluation's builds are carried out from now on.
     pub(crate) fn set_builds(&self, builds: Builds) {
         *self.builds.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(builds));
+    }
+
+    /// Lets files be what they would be with this; once, before anything is read.
+    pub fn overlay(&self, overlay: Overlay) {
+        let is_first = self.overlay.set(overlay).is_ok();
+        assert!(is_first, "a host has one overlay");
+    }
+
+    /// Where the host's file at a path lies, or what stands for it; a link at its end counts as
+    /// what it leads to if `follow`.
+    fn place(&self, path: &Path, follow: bool) -> PathBuf {
+        let overlaid = self.overlay.get().and_then(|overlay| overlay.place(path, follow));
+        overlaid.unwrap_or_else(|| self.physical(path))
+    }
+
+    /// Where a source lies, whole: (the place, whether that is the host's own).
+    fn tree(&self, path: &Path) -> Result<(PathBuf, bool), HostError> {
+        let overlaid = match self.overlay.get() {
+            Some(overlay) => overlay.tree(path).map_err(io("copying", path))?,
+            None => None,
+        };
+        let is_own = overlaid.is_none();
+        Ok((overlaid.unwrap_or_else(|| self.physical(path)), is_own))
+    }
+
+    /// Where the files of a source lie, if it is made of any.
+    pub(crate) fn source_tree(&self, source: &Source) -> Option<Tree> {
+        let (path, kept) = match &source.origin {
+            Origin::Text(..) => return None,
+            Origin::Tree(path) => (path, None),
+            Origin::Filtered(path, kept) => (path, Some(kept.clone())),
+        };
+        Some(Tree { place: self.tree(path).ok()?.0, kept })
     }
 
     /// How long what the network gave counts as fresh.
@@ -110,11 +147,11 @@ impl StoreHost {
                 store.add_text(&source.name, bytes, &refs).map_err(failed)?
             }
             Origin::Tree(path) => {
-                let path = self.physical(path);
+                let (path, _) = self.tree(path)?;
                 store.add_source(tree_source(&path, source)).map_err(failed)?
             }
             Origin::Filtered(path, kept) => {
-                let path = self.physical(path);
+                let (path, _) = self.tree(path)?;
                 let mut filter = kept_only(&path, kept);
                 let tree = TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
                 store.add_source(tree).map_err(failed)?
@@ -149,16 +186,16 @@ impl StoreHost {
                     .map_err(|error| HostError::Failed(error.to_string()))
             }
             Origin::Tree(path) => {
-                let path = self.physical(path);
+                let (path, is_own) = self.tree(path)?;
                 let snapshot = || Snapshot::of_tree(&path);
-                self.remembered(source, "tree", &path, snapshot, || {
+                self.remembered(source, "tree", (&path, is_own), snapshot, || {
                     floe_store::source_path(tree_source(&path, source)).map_err(failed)
                 })
             }
             Origin::Filtered(path, kept) => {
-                let path = self.physical(path);
+                let (path, is_own) = self.tree(path)?;
                 let snapshot = || Snapshot::of_entries(&path, kept);
-                self.remembered(source, "filtered", &path, snapshot, || {
+                self.remembered(source, "filtered", (&path, is_own), snapshot, || {
                     let mut filter = kept_only(&path, kept);
                     let tree =
                         TreeSource { filter: Some(&mut filter), ..tree_source(&path, source) };
@@ -173,12 +210,12 @@ impl StoreHost {
         &self,
         source: &Source,
         kind: &str,
-        path: &Path,
+        (path, is_own): (&Path, bool),
         snapshot: impl FnOnce() -> std::io::Result<Option<Snapshot>>,
         compute: impl FnOnce() -> Result<StorePath, HostError>,
     ) -> Result<StorePath, HostError> {
-        // Without a store there is no memory.
-        if self.slot.get().is_none() {
+        // Without a store there is no memory, and what is not the host's own is gone soon.
+        if self.slot.get().is_none() || !is_own {
             return compute();
         }
         let algo = source_algo(source);
@@ -234,22 +271,30 @@ impl StoreHost {
 
 impl Host for StoreHost {
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, HostError> {
-        read_whole(&self.physical(path)).map_err(io("reading file", path))
+        read_whole(&self.place(path, true)).map_err(io("reading file", path))
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<(Vec<u8>, FileKind)>, HostError> {
         let fault = io("reading directory", path);
         let mut entries = Vec::new();
-        for entry in fs::read_dir(self.physical(path)).map_err(&fault)? {
+        for entry in fs::read_dir(self.place(path, true)).map_err(&fault)? {
             let entry = entry.map_err(&fault)?;
             let kind = entry.file_type().map_err(&fault)?;
             entries.push((entry.file_name().into_vec(), kind_of(kind)));
+        }
+        let differing = self.overlay.get().map(|overlay| overlay.entries(path));
+        for (name, exists) in differing.unwrap_or_default() {
+            entries.retain(|(other, _)| *other != name.as_bytes());
+            let meta = fs::symlink_metadata(self.place(&path.join(&name), false));
+            if let (true, Ok(meta)) = (exists, meta) {
+                entries.push((name.into_vec(), kind_of(meta.file_type())));
+            }
         }
         Ok(entries)
     }
 
     fn file_kind(&self, path: &Path) -> Result<Option<FileKind>, HostError> {
-        match fs::symlink_metadata(self.physical(path)) {
+        match fs::symlink_metadata(self.place(path, false)) {
             Ok(meta) => Ok(Some(kind_of(meta.file_type()))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(io("getting status of", path)(error)),
@@ -257,7 +302,7 @@ impl Host for StoreHost {
     }
 
     fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
-        fs::read_link(self.physical(path)).map_err(io("reading symbolic link", path))
+        fs::read_link(self.place(path, false)).map_err(io("reading symbolic link", path))
     }
 
     fn env_var(&self, name: &str) -> Option<Vec<u8>> {

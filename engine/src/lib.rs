@@ -30,6 +30,8 @@ pub mod ledger;
 pub mod local;
 pub mod materials;
 mod memo;
+pub mod overlay;
+pub mod predict;
 pub mod rebuilder;
 pub mod recipe;
 pub mod record;

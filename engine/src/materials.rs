@@ -14,6 +14,7 @@ use floe_store::{Store, StoreError};
 
 use crate::host::StoreHost;
 use crate::import::Material;
+use crate::predict::edit::Tree;
 
 /// Why an input could not be put into the store.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,13 @@ impl Materials {
     pub fn time(&self, path: &StorePath) -> Option<u64> {
         self.0.as_ref()?.time(path)
     }
+
+    /// Where the files of a source lie on the host; none for what is no file there.
+    pub(crate) fn tree(&self, path: &StorePath) -> Option<Tree> {
+        let sources = self.0.as_ref()?;
+        let Material::Source(id) = sources.material(path)? else { return None };
+        sources.host.source_tree(sources.drvs.source(id))
+    }
 }
 
 impl Sources {
@@ -90,7 +98,9 @@ impl Sources {
         let Material::Source(id) = self.material(path)? else { return None };
         match &self.drvs.source(id).origin {
             Origin::Text(..) => None,
-            Origin::Tree(place) | Origin::Filtered(place, _) => newest(place),
+            Origin::Tree(_) | Origin::Filtered(..) => {
+                newest(&self.host.source_tree(self.drvs.source(id))?.place)
+            }
         }
     }
 

@@ -88,6 +88,7 @@ pub fn answer<'t>(
         answer.certain = built.outcome.certain.iter().map(name).collect();
         answer.possible = built.outcome.possible.iter().map(name).collect();
         answer.unknown = built.outcome.unknown.iter().map(name).collect();
+        answer.prediction = built.prediction.clone().map(Box::new);
     }
     for (ix, node) in built.graph.nodes() {
         match &built.outcome.states[ix.index()] {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
 use floe_engine::event::Event;
+use floe_engine::predict::Prediction;
 use serde::{Deserialize, Serialize};
 
 /// Raised when a message changes its meaning.
@@ -398,6 +399,8 @@ pub struct Answer {
     pub possible: Vec<String>,
     /// What builders have yet to make: nothing is known of what has to run for it.
     pub unknown: Vec<String>,
+    /// How likely each of these is to run and how long that takes.
+    pub prediction: Option<Box<Prediction>>,
     /// What failed.
     pub failures: Vec<Failed>,
     /// How many were not built because of that.

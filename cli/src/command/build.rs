@@ -98,8 +98,7 @@ pub fn write_report(file: &Path, text: &[u8]) -> Result<()> {
 pub fn show(answer: &Answer, global: &Global, args: &Build) -> Result<()> {
     if args.dry_run {
         fail_if_failed(answer, global.quiet)?;
-        say_what_would_run(answer, args.json);
-        return Ok(());
+        return super::predict::say(answer, args.json);
     }
     fail_if_failed(answer, global.quiet)?;
     if let Some(why) = &answer.unlinked {
@@ -354,28 +353,6 @@ fn print_results(answer: &Answer, args: &Build) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn say_what_would_run(answer: &Answer, as_json: bool) {
-    let Answer { certain, possible, unknown, .. } = answer;
-    if as_json {
-        let told = json!({ "will_build": certain, "may_build": possible, "unknown": unknown });
-        println!("{told}");
-        return;
-    }
-    if certain.is_empty() && possible.is_empty() {
-        eprintln!("nothing to build");
-    }
-    for (list, what) in [
-        (certain, "will be built"),
-        (possible, "may be built, depending on what comes out below"),
-        (unknown, "will be made by builders, and what has to be built for them is known only then"),
-    ] {
-        if !list.is_empty() {
-            eprintln!("{} {what}:", list.len());
-            list.iter().for_each(|name| eprintln!("  {name}"));
-        }
-    }
 }
 
 /// Builds for a command that needs the outputs and prints nothing of its own.

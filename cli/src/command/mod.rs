@@ -8,12 +8,14 @@ pub mod eval;
 pub mod explain;
 pub mod inspect;
 pub mod matrix;
+pub mod predict;
 pub mod remote;
 pub mod repl;
 pub mod report;
 pub mod seed;
 pub mod server;
 pub mod shell;
+pub mod stats;
 pub mod store;
 
 use std::collections::HashMap;

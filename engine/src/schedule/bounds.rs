@@ -5,18 +5,19 @@ use std::collections::HashSet;
 use super::{Scheduler, State};
 use crate::graph::NodeIx;
 
-/// See [`Outcome::certain`](super::Outcome::certain) and what follows there.
+/// What runs and what may; the fields are those of [`Outcome`](super::Outcome).
 #[derive(Default)]
 pub(super) struct Bounds {
     pub(super) certain: Vec<NodeIx>,
     pub(super) possible: Vec<NodeIx>,
     pub(super) unknown: Vec<NodeIx>,
+    pub(super) wanted: Vec<NodeIx>,
 }
 
 impl Scheduler<'_> {
     /// The bounds of what runs.
     pub(super) fn bounds(&self) -> Bounds {
-        let Bounds { mut certain, mut possible, mut unknown } = Bounds::default();
+        let Bounds { mut certain, mut possible, mut unknown, mut wanted } = Bounds::default();
         let mut keys = HashSet::new();
         let mut addresses = HashSet::new();
         let mut reached = vec![false; self.graph.len()];
@@ -56,6 +57,9 @@ impl Scheduler<'_> {
                     continue;
                 }
                 possible.push(ix);
+                if self.outputs[at].is_some() {
+                    wanted.push(ix);
+                }
                 for (nth, &dep) in self.deps(ix).iter().enumerate() {
                     if !reached[dep.index()] && !self.are_here(dep, self.used(ix, nth)) {
                         stack.push(dep);
@@ -65,6 +69,7 @@ impl Scheduler<'_> {
         }
         possible.sort_unstable();
         unknown.sort_unstable();
-        Bounds { certain, possible, unknown }
+        wanted.sort_unstable();
+        Bounds { certain, possible, unknown, wanted }
     }
 }

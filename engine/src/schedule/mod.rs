@@ -40,6 +40,7 @@ use crate::rebuilder::{Memo, Strategy};
 use crate::recipe::RootKind;
 use crate::resolve::Outputs;
 use crate::tasks::{Entered, Known, Tasks};
+use bounds::Bounds;
 use growth::Growth;
 use judging::Judging;
 use names::Names;
@@ -263,7 +264,7 @@ impl<'a> Scheduler<'a> {
 
     /// Runs what must run.
     pub fn run(mut self, executor: &dyn Executor) -> Outcome {
-        let bounds::Bounds { certain, possible, unknown } = self.bounds();
+        let Bounds { certain, possible, unknown, wanted } = self.bounds();
         let derivations = self.graph.nodes().filter(|(_, node)| !node.recipe.is_dynamic());
         let (mut total, mut done) = (0, 0);
         for (ix, _) in derivations {
@@ -299,6 +300,7 @@ impl<'a> Scheduler<'a> {
             unknown,
             restarts: self.restarts,
             finds: self.growth.finds,
+            wanted,
             divergences: self.divergences,
             differences: self.differences,
             choices: choices.collect(),

@@ -123,6 +123,9 @@ pub struct Outcome {
     pub restarts: u64,
     /// What was found beside the graph that the request began with.
     pub finds: Finds,
+    /// Those of the possible whose outputs were known as the request began: the objects are gone,
+    /// and are made again if somebody who runs needs them.
+    pub wanted: Vec<NodeIx>,
     /// Builders that gave something else than before.
     pub divergences: Vec<Divergence>,
     /// Where targets that were made again to be compared differ from what is registered.

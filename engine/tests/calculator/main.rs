@@ -7,6 +7,7 @@ mod examples;
 mod explanations;
 mod making;
 mod models;
+mod predictions;
 mod random;
 mod reference;
 mod scale;
