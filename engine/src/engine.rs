@@ -101,7 +101,7 @@ pub struct Built {
     pub drvs: Vec<floe_lang::graph::DrvId>,
     /// How much work the queries did for this request.
     pub queries: QueryCounts,
-    /// What is foreseen, in a dry run.
+    /// What is foreseen, in a dry run of not too much.
     pub prediction: Option<Prediction>,
 }
 
@@ -373,7 +373,7 @@ impl Engine {
         let outcome = Arc::new(outcome);
         let decided = self.keep_decisions(&entered, &outcome, &materials, options)?;
         let prediction = match options.schedule.dry_run {
-            true => Some(self.predict(&entered, &outcome, &materials, options)?),
+            true => self.predict(&entered, &outcome, &materials, options)?,
             false => None,
         };
         self.keep_choices(&outcome)?;
@@ -504,7 +504,7 @@ impl Engine {
         outcome: &Outcome,
         materials: &Materials,
         options: &BuildOptions,
-    ) -> Result<Prediction, EngineError> {
+    ) -> Result<Option<Prediction>, EngineError> {
         let (strategy, jobs) = (options.strategy, options.schedule.jobs);
         let store = self.store();
         let decided = match &store {

@@ -56,6 +56,9 @@ impl Sources<'_> {
     }
 }
 
+/// Where more may run, nothing is foreseen but the bounds: half a kilobyte for each is too much.
+const MOST: usize = 200_000;
+
 /// Everything that a forecast is made of. Without a store there is no experience.
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
@@ -88,11 +91,18 @@ impl Case<'_> {
         work(&request(&history, &sources), Book::open(store, self.strategy))
     }
 
-    /// What is foreseen.
-    pub(crate) fn predict(&self) -> Prediction {
-        self.with(|request, book| {
-            let forecast = Forecast::of(request, &book, TOLD);
-            Prediction::of(&forecast, request, &book, self.jobs)
+    /// Whether more may run than a forecast is made of.
+    fn is_too_large(&self) -> bool {
+        self.outcome.certain.len() + self.outcome.possible.len() > MOST
+    }
+
+    /// What is foreseen, if it is not too much.
+    pub(crate) fn predict(&self) -> Option<Prediction> {
+        (!self.is_too_large()).then(|| {
+            self.with(|request, book| {
+                let forecast = Forecast::of(request, &book, TOLD);
+                Prediction::of(&forecast, request, &book, self.jobs)
+            })
         })
     }
 
@@ -100,6 +110,9 @@ impl Case<'_> {
     /// been said before: of the outcome, a forecast sees what was known then, and nothing of this
     /// request has been written yet.
     pub(crate) fn learn(&self) -> Stored {
+        if self.is_too_large() {
+            return Stored::new();
+        }
         self.with(|request, mut book| {
             let forecast = Forecast::of(request, &book, SCORED);
             let scored = learn(request, &forecast, &mut book, self.jobs);
