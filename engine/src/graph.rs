@@ -285,6 +285,14 @@ impl Shape {
         let (dependants, heights) = (graph.dependants(), graph.heights());
         Shape { tasks, short_tasks, dependants, heights }
     }
+
+    /// The shape of a graph that has grown by these tasks since it had this one.
+    pub fn grown(&self, graph: &Graph, found: &[Arc<str>]) -> Shape {
+        let short = found.iter().map(|task| Short::of_task(task));
+        let short_tasks = self.short_tasks.iter().copied().chain(short).collect();
+        let tasks = [&self.tasks, found].concat();
+        Shape { tasks, short_tasks, dependants: graph.dependants(), heights: graph.heights() }
+    }
 }
 
 /// The longest task id that is written out.

@@ -129,7 +129,7 @@ impl<'a> History<'a> {
 }
 
 /// A table of the graph that a request began with, and how it goes on with what was found.
-fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]> {
+pub(crate) fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]> {
     match found {
         [] => Cow::Borrowed(first),
         found => Cow::Owned([first, found].concat()),

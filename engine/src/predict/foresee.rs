@@ -14,7 +14,7 @@ use super::sample::{SCORED, TOLD};
 use super::score::Scores;
 use super::text::Prediction;
 use crate::decide::{Decided, Past};
-use crate::history::History;
+use crate::history::{History, together};
 use crate::materials::Materials;
 use crate::rebuilder::Strategy;
 use crate::record::Record;
@@ -73,10 +73,13 @@ pub(crate) struct Case<'a> {
 
 impl Case<'_> {
     fn with<T>(&self, work: impl FnOnce(&Request<'_>, Book<'_>) -> T) -> T {
+        let (Entered { graph, shape, recipes, .. }, finds) = (self.entered, &self.outcome.finds);
+        let grown = (!finds.tasks.is_empty()).then(|| shape.grown(graph, &finds.tasks));
+        let recipes = together(recipes, &finds.recipes);
         let request = |past, edits| Request {
-            graph: &self.entered.graph,
-            shape: &self.entered.shape,
-            recipes: &self.entered.recipes,
+            graph,
+            shape: grown.as_ref().unwrap_or(shape),
+            recipes: &recipes,
             outcome: self.outcome,
             decided: self.decided,
             past,

@@ -185,7 +185,7 @@ impl History {
 
     /// A request: foreseen, carried out, scored and learnt from.
     fn request(&mut self) -> Vec<Said> {
-        let options = Options { jobs: 1, keep_going: true, dry_run: false };
+        let options = Options { keep_going: true, ..Options::default() };
         let request = self.world.request_graph(self.graph(), options);
         self.at += 1;
         let shape = Shape::of(&request.graph);
