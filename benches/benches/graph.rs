@@ -135,6 +135,7 @@ impl Whole {
             decide_all: false,
             check: false,
             scheduling: Scheduling::default(),
+            asked: Vec::new(),
         };
         Whole { engine, options, _dir: dir }
     }

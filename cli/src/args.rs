@@ -61,7 +61,7 @@ pub enum Command {
     PathInfo(PathInfo),
     /// Print the log of a build
     Log(Log),
-    /// Say why a derivation was built, cut off or reused the last time
+    /// Say why derivations were built, cut off or reused, down to the file that was edited
     Explain(Explain),
     /// Say what a patch would have rebuilt, how likely and how long, and build nothing
     Predict(Predict),
@@ -407,15 +407,29 @@ pub struct Log {
 /// `floe explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A store path, a link to one, or an attribute path or name that was built
+    /// A store path, a link to one, or an attribute path or name that was built [default: all that
+    /// anything happened to]
     #[arg(value_name = "WHAT")]
-    pub what: String,
+    pub what: Option<String>,
+    /// Compare with how things stood after this request: a number of --list, -3 for three requests
+    /// ago, or a time such as 2026-11-27T10:00 [default: before the last time that anything happened]
+    #[arg(long, value_name = "REQUEST", allow_hyphen_values = true, value_parser = crate::time::since)]
+    pub since: Option<floe_engine::explain::Since>,
     /// The rebuilder whose records to read
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,
+    /// List the requests that can be looked back to
+    #[arg(long, conflicts_with_all = ["what", "since", "html", "svg"])]
+    pub list: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Draw the graph, coloured by what was decided, on a page of its own
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// The same as a picture
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `floe predict`.

@@ -10,6 +10,7 @@ use clap::{Args, Parser};
 use floe_engine::rebuilder::Strategy;
 use floe_lang::syntax::Features;
 use floe_lang::syntax::lint::{Level, Lints};
+use floe_server::answer;
 
 use crate::args::{Building, Global, NixFace, ProfileFormat, Source};
 use crate::command;
@@ -305,7 +306,8 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
         let style = Style { quiet: global.quiet, logs: building.print_build_logs };
         let progress = Progress::start(style);
         let mut this = command::engine(&global, progress.events())?;
-        let options = options(&building, args.dry_run, false)?;
+        let mut options = options(&building, args.dry_run, false)?;
+        options.asked = answer::asked(&command::remote::source(&source)?);
         let (drvs, targets) = evaluate(&this, &source, &args.common.attrs, &options)?;
         let built = carry_out(&mut this, &drvs, &targets, &options, progress)?;
         let answer = answered(&this, &built, &targets, args.dry_run);

@@ -7,8 +7,10 @@ mod compat;
 mod evaluate;
 mod fault;
 mod nixconf;
+mod picture;
 mod progress;
 mod terminal;
+mod time;
 mod watching;
 
 use std::ffi::OsString;

@@ -1,6 +1,7 @@
 //! From what became of every node to decision records: what was decided, by which input, and
 //! what stood there before. The only place where decisions are named.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use floe_core::hash::Digest;
@@ -9,7 +10,7 @@ use floe_core::path::StorePath;
 use crate::graph::{Graph, NodeIx};
 use crate::ledger::{Cause, Cutoff, Entry, Short};
 use crate::recipe::Kind;
-use crate::record::{CutoffKind, DecidedBy, Decision, Record};
+use crate::record::{CutoffKind, DecidedBy, Decision, Record, When};
 use crate::resolve::Outputs;
 use crate::schedule::{Outcome, State};
 
@@ -34,6 +35,8 @@ pub struct Decided {
     pub unchanged: bool,
     /// Whether the former record says the same, or with the ledger's entry does.
     pub recorded: bool,
+    /// The record that this one replaces, as it was written.
+    pub former: Option<Record>,
 }
 
 /// What is to be decided about. The tables are by the graph's indices.
@@ -64,19 +67,25 @@ pub struct Decisions {
     pub decided: Vec<Decided>,
     /// What the ledgers are to say, by index.
     pub entries: Vec<Entry>,
+    /// How many derivations were decided how.
+    pub tally: BTreeMap<Decision, u64>,
 }
 
 /// Decides about every node of a request.
-pub fn decide(request: &Request<'_>, past: &dyn Past, now: u64) -> Decisions {
+pub fn decide(request: &Request<'_>, past: &dyn Past, now: When) -> Decisions {
     let mut view = View { request: *request, past, news: Vec::with_capacity(request.graph.len()) };
     let mut decisions = Decisions::default();
     for (ix, _) in request.graph.nodes() {
-        let (entry, decided) = view.decide(ix, now);
+        let (entry, decision, decided) = view.decide(ix, now);
         decisions.entries.push(entry);
+        *decisions.tally.entry(decision).or_default() += 1;
         decisions.decided.extend(decided);
     }
     decisions
 }
+
+/// What the ledger is to say, the decision, and all about it if somebody wants to know.
+type Verdict = (Entry, Decision, Option<Decided>);
 
 struct View<'a> {
     request: Request<'a>,
@@ -86,7 +95,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn decide(&mut self, ix: NodeIx, now: u64) -> (Entry, Option<Decided>) {
+    fn decide(&mut self, ix: NodeIx, now: When) -> Verdict {
         let facts = self.facts(ix);
         match self.request.entries[ix.index()] {
             Some(entry) if self.stands(ix, &entry, facts) => self.decide_by_ledger(ix, entry, now),
@@ -134,12 +143,7 @@ impl View<'_> {
     }
 
     /// Decides about a node about which at most its unresolved key is new.
-    fn decide_by_ledger(
-        &mut self,
-        ix: NodeIx,
-        former: Entry,
-        now: u64,
-    ) -> (Entry, Option<Decided>) {
+    fn decide_by_ledger(&mut self, ix: NodeIx, former: Entry, now: When) -> Verdict {
         let at = ix.index();
         let unresolved = self.request.deep[at].into();
         let changed = former.unresolved != unresolved;
@@ -148,7 +152,10 @@ impl View<'_> {
             State::Present | State::Known => self.cause(ix),
             _ => Cause::Unneeded,
         };
-        let cutoff = if changed { Some(Cutoff { at: now, cause }) } else { former.cutoff };
+        let cutoff = match changed {
+            true => Some(Cutoff { at: now.at, request: now.request, cause }),
+            false => former.cutoff,
+        };
         // As with a record: without a result there is nothing to compare with next time.
         let has_result = self.request.outcome.outputs[at].is_some();
         let unresolved = if has_result { unresolved } else { former.unresolved };
@@ -160,9 +167,10 @@ impl View<'_> {
                 false => record.reason = UNCHANGED.to_owned(),
             }
             let task = Arc::clone(&self.request.tasks[at]);
-            Decided { node: ix, task, record, unchanged: true, recorded: true }
+            Decided { node: ix, task, record, unchanged: true, recorded: true, former: None }
         });
-        (entry, decided)
+        let decision = if changed { Decision::Cutoff } else { Decision::Reused };
+        (entry, decision, decided)
     }
 
     /// Decides about a node by comparing it with its former record.
@@ -171,12 +179,13 @@ impl View<'_> {
         ix: NodeIx,
         entry: Option<Entry>,
         facts: Short,
-        now: u64,
-    ) -> (Entry, Option<Decided>) {
+        now: When,
+    ) -> Verdict {
         let at = ix.index();
         let Request { tasks, deep, outcome, .. } = self.request;
         let unresolved = deep[at].into();
-        let mut former = self.past.record(&tasks[at]);
+        let replaced = self.past.record(&tasks[at]);
+        let mut former = replaced.clone();
         let changed = former.as_mut().is_some_and(|former| match entry {
             Some(entry) => {
                 entry.complete(former);
@@ -198,7 +207,7 @@ impl View<'_> {
             None => former.unresolved.into(),
         });
         let record = match lasting {
-            Some(former) => Record { at: now.at, ..former.clone() },
+            Some(former) => Record { at: now.at, request: now.request, ..former.clone() },
             None => now,
         };
         let record = Record { decision, kind, reason, decided_by, ..record };
@@ -222,12 +231,13 @@ impl View<'_> {
             record,
             unchanged,
             recorded,
+            former: replaced,
         });
-        (entry, decided)
+        (entry, decision, decided)
     }
 
     /// The facts about a node as they are now; the decision is still open.
-    fn record(&self, ix: NodeIx, former: Option<&Record>, now: u64) -> Record {
+    fn record(&self, ix: NodeIx, former: Option<&Record>, now: When) -> Record {
         let at = ix.index();
         let Request { graph, tasks, recipes, deep, outcome, .. } = self.request;
         let node = graph.node(ix);
@@ -253,7 +263,8 @@ impl View<'_> {
             decided_by: None,
             wall_ms: cost.0,
             cpu_ms: cost.1,
-            at: now,
+            at: now.at,
+            request: now.request,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::digests::Digests;
 use crate::dynamic::{Discover, NoReader, Reader};
 use crate::event::Events;
 use crate::graph::Graph;
-use crate::history::{History, News};
+use crate::history::{Around, History, Over};
 use crate::host::StoreHost;
 use crate::import::{ImportError, Imported, Imports, Seen, Wanted};
 use crate::job::Executor;
@@ -87,6 +87,8 @@ pub struct BuildOptions {
     pub check: bool,
     /// What becomes of an evaluation that wants to read what is not built.
     pub scheduling: Scheduling,
+    /// What the expression and its arguments are, by name, for whoever looks back.
+    pub asked: Vec<(String, String)>,
 }
 
 /// What came of a request.
@@ -477,23 +479,52 @@ impl Engine {
             return Ok(Vec::new());
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
-        let _turn = foresee::turn();
         let history = History::new(&store, options.strategy);
-        let News { mut decided, batch } = history.compare(entered, outcome, options.decide_all)?;
-        if let Some(mut batch) = batch {
-            let (strategy, jobs) = (options.strategy, options.schedule.jobs);
-            let decided = &decided;
-            let store = Some(&*store);
-            let case =
-                foresee::Case { store, strategy, entered, materials, outcome, decided, jobs };
-            batch.records.extend(case.learn());
-            self.writable_store()?.register(&batch)?;
-        }
+        let over = Over::new(entered, outcome);
+        let mut decided = if history.knows(&over)? {
+            match options.decide_all {
+                true => history.decide_again(&over)?,
+                false => Vec::new(),
+            }
+        } else {
+            self.enter(&over, entered, outcome, materials, options)?
+        };
         // What stands for another one's output is no derivation; it matters where it cannot be read.
         decided.retain(|decided| {
             let is_dynamic = entered.graph.node(decided.node).recipe.is_dynamic();
             !is_dynamic || decided.record.decision == Decision::Failed
         });
+        Ok(decided)
+    }
+
+    /// Enters a request into the store's history, and learns from it.
+    fn enter(
+        &self,
+        over: &Over<'_>,
+        entered: &Entered,
+        outcome: &Outcome,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Vec<Decided>, EngineError> {
+        let store = self.writable_store()?;
+        let (strategy, jobs) = (options.strategy, options.schedule.jobs);
+        let _turn = self.slot.turn();
+        let reads = self.host.reads();
+        let around = Around { asked: &options.asked, materials, reads };
+        let history = History::new(&store, strategy);
+        let (decided, mut batch) = history.compare(over, &around, options.decide_all)?;
+        let case = foresee::Case {
+            store: Some(&store),
+            strategy,
+            entered,
+            materials,
+            outcome,
+            decided: &decided,
+            jobs,
+        };
+        batch.records.extend(case.learn());
+        store.register(&batch)?;
+        reads.forget();
         Ok(decided)
     }
 
@@ -509,7 +540,7 @@ impl Engine {
         let store = self.store();
         let decided = match &store {
             Some(store) if !outcome.certain.is_empty() => {
-                History::new(store, strategy).compare(entered, outcome, false)?.decided
+                History::new(store, strategy).preview(&Over::new(entered, outcome))?
             }
             _ => Vec::new(),
         };

@@ -1,10 +1,10 @@
-//! What a store remembers of earlier requests: the records of tasks, the ledgers of targets and
-//! a digest of each request. Read to say what changed, written when something did; what is
-//! decided is `decide`'s affair.
+//! What a store remembers of earlier requests: the records of tasks, the ledgers of targets, a
+//! digest of each request and the journal. Read to say what changed, written when something did;
+//! what is decided is `decide`'s affair.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use floe_core::hash::Digest;
 use floe_core::path::StorePath;
@@ -13,104 +13,294 @@ use rustc_hash::FxHashMap;
 
 use crate::decide::{Decided, Decisions, Past, Request, decide};
 use crate::diff;
+use crate::differences::{Differences, Names, differences};
+use crate::explain::{Seen, Span, World};
 use crate::graph::Graph;
+use crate::instructions::Instructions;
+use crate::journal::{Head, Journal, JournalError, Logged, Replaced};
 use crate::ledger::{Entry, Ledger, Short};
+use crate::materials::Materials;
+use crate::reads::Reads;
 use crate::rebuilder::Strategy;
-use crate::record::Record;
+use crate::record::{Record, When};
 use crate::schedule::Outcome;
 use crate::tasks::Entered;
 
 /// The past of one rebuilder in a store.
-pub(crate) struct History<'a> {
+pub struct History<'a> {
     store: &'a Store,
     strategy: Strategy,
 }
 
-/// What a request adds to the past.
-#[derive(Default)]
-pub(crate) struct News {
-    /// Decisions in full.
-    pub(crate) decided: Vec<Decided>,
-    /// What is to be written, if anything is.
-    pub(crate) batch: Option<Batch>,
+/// A request that is over, to be compared with the past.
+pub(crate) struct Over<'a> {
+    entered: &'a Entered,
+    outcome: &'a Outcome,
+    tasks: Cow<'a, [Arc<str>]>,
+    short_tasks: Cow<'a, [Short]>,
+    recipes: Cow<'a, [Digest]>,
+    deep: Vec<Digest>,
+    /// What stands for all of it.
+    summary: Digest,
 }
 
-impl<'a> History<'a> {
-    pub(crate) fn new(store: &'a Store, strategy: Strategy) -> Self {
-        History { store, strategy }
-    }
+/// What is known of a request beside what became of it.
+pub(crate) struct Around<'a> {
+    pub(crate) asked: &'a [(String, String)],
+    pub(crate) materials: &'a Materials,
+    pub(crate) reads: &'a Reads,
+}
 
-    /// Decides about what differs from the past, or about everything if `full`.
-    pub(crate) fn compare(
-        &self,
-        entered: &Entered,
-        outcome: &Outcome,
-        full: bool,
-    ) -> Result<News, StoreError> {
+impl<'a> Over<'a> {
+    pub(crate) fn new(entered: &'a Entered, outcome: &'a Outcome) -> Over<'a> {
         let Entered { graph, shape, recipes, .. } = entered;
         let finds = &outcome.finds;
+        let found: Vec<Short> = finds.tasks.iter().map(|task| Short::of_task(task)).collect();
         let tasks = together(&shape.tasks, &finds.tasks);
+        let short_tasks = together(&shape.short_tasks, &found);
         let recipes = together(recipes, &finds.recipes);
         let deep = graph.deep_digests(&recipes);
         // What builders make of derivations follows from what the request began with.
         let first = deep[..graph.first_len()].iter();
         let digests: Vec<u8> = first.flat_map(|digest| digest.0).collect();
         let summary = Digest::of(&digests);
-        let request_key = self.request_key(graph);
-        let same = outcome.builders_run == 0
-            && outcome.is_complete(graph)
-            && self.store.record(&request_key)?.as_deref() == Some(&summary.0[..]);
-        if same && !full {
-            return Ok(News::default());
+        Over { entered, outcome, tasks, short_tasks, recipes, deep, summary }
+    }
+}
+
+impl<'a> History<'a> {
+    /// The past of a rebuilder in this store.
+    pub fn new(store: &'a Store, strategy: Strategy) -> Self {
+        History { store, strategy }
+    }
+
+    /// Whether the last request for the same was this one, and everything stands.
+    pub(crate) fn knows(&self, over: &Over<'_>) -> Result<bool, StoreError> {
+        let Over { entered, outcome, summary, .. } = over;
+        if outcome.builders_run > 0 || !outcome.is_complete(&entered.graph) {
+            return Ok(false);
         }
-        let found: Vec<Short> = finds.tasks.iter().map(|task| Short::of_task(task)).collect();
-        let short_tasks = together(&shape.short_tasks, &found);
-        let mut ledgers = Ledgers::of(self, &tasks)?;
-        let entries = ledgers.entries(&short_tasks);
+        let known = self.store.record(&self.request_key(&entered.graph))?;
+        Ok(known.as_deref() == Some(&row(summary)[..]))
+    }
+
+    /// Every decision in full about a request that is known.
+    pub(crate) fn decide_again(&self, over: &Over<'_>) -> Result<Vec<Decided>, StoreError> {
+        let request = Journal(self.store).head()?.newest;
+        let (_, Decisions { decided, .. }) = self.decide(over, true, When::now(request))?;
+        Ok(decided)
+    }
+
+    /// The decisions that tell of something new, about a request that goes no further.
+    pub(crate) fn preview(&self, over: &Over<'_>) -> Result<Vec<Decided>, StoreError> {
+        let request = Journal(self.store).head()?.newest;
+        let (_, Decisions { decided, .. }) = self.decide(over, false, When::now(request))?;
+        Ok(decided)
+    }
+
+    fn decide<'t>(
+        &self,
+        over: &'t Over<'_>,
+        full: bool,
+        now: When,
+    ) -> Result<(Ledgers<'t>, Decisions), StoreError> {
+        let Over { entered, outcome, tasks, short_tasks, recipes, deep, .. } = over;
+        let mut ledgers = Ledgers::of(self, tasks)?;
+        let entries = ledgers.entries(short_tasks);
         let request = Request {
-            graph,
-            tasks: &tasks,
-            short_tasks: &short_tasks,
-            recipes: &recipes,
-            deep: &deep,
+            graph: &entered.graph,
+            tasks,
+            short_tasks,
+            recipes,
+            deep,
             entries: &entries,
             outcome,
             full,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let Decisions { decided, entries } = decide(&request, self, now);
-        if same {
-            return Ok(News { decided, batch: None });
-        }
-        let to_record = decided.iter().filter(|decided| !decided.recorded);
-        let mut records: Vec<(Vec<u8>, Vec<u8>)> = to_record
-            .map(|decided| (self.record_key(&decided.task), decided.record.encode()))
-            .collect();
-        records.extend(ledgers.updated(self, &short_tasks, &entries));
-        records.push((request_key, summary.0.to_vec()));
-        Ok(News { decided, batch: Some(Batch { records, ..Batch::default() }) })
+        Ok((ledgers, decide(&request, self, now)))
     }
 
-    /// All records, by task id, with what the ledgers add to them.
-    pub(crate) fn records(&self) -> Result<Vec<(String, Record)>, StoreError> {
-        let mut entries: FxHashMap<Short, Entry> = FxHashMap::default();
+    /// Decides about what differs from the past, or about everything if `full`; the batch is to be
+    /// written. Nobody else may enter a request meanwhile.
+    pub(crate) fn compare(
+        &self,
+        over: &Over<'_>,
+        around: &Around<'_>,
+        full: bool,
+    ) -> Result<(Vec<Decided>, Batch), StoreError> {
+        let journal = Journal(self.store);
+        let head = journal.head()?;
+        let now = When::now(head.newest + 1);
+        let (ledgers, Decisions { decided, entries, tally }) = self.decide(over, full, now)?;
+        let Over { entered, summary, .. } = over;
+        let graph = &entered.graph;
+        let mut records = ledgers.updated(self, &over.short_tasks, &entries);
+        let (mut replaced, mut sources) = (Vec::new(), BTreeMap::new());
+        for decided in decided.iter().filter(|decided| !decided.recorded) {
+            let Decided { task, record, former, .. } = decided;
+            let is_new = |source: &&StorePath| {
+                former.as_ref().is_none_or(|former| !former.sources.contains(source))
+            };
+            for source in record.sources.iter().filter(is_new) {
+                if let Some(origin) = around.materials.origin(source) {
+                    sources.insert(source.clone(), origin.to_string_lossy().into_owned());
+                }
+            }
+            let same = |former: &Record| former.recipe == record.recipe;
+            let mut instructions = None;
+            if !former.as_ref().is_some_and(same) {
+                let key = self.instructions_key(task);
+                if former.is_some() {
+                    instructions = self.instructions_at(&key)?;
+                }
+                records.push((key, Instructions::of(graph, decided.node).encode()));
+            }
+            records.push((self.record_key(task), record.encode()));
+            if let Some(former) = former {
+                let record = former.clone();
+                replaced.push((task.to_string(), Replaced { record, instructions }));
+            }
+        }
+        records.push((self.request_key(graph), row(summary)));
+        let mut news = around.reads.news(self.store, head.read_rows)?;
+        let logged = Logged {
+            at: now.at,
+            rebuilder: self.strategy.to_string(),
+            targets: graph.targets.iter().map(|target| target.attr.clone()).collect(),
+            target_count: 0,
+            asked: around.asked.to_vec(),
+            edits: news.edits,
+            edit_count: 0,
+            first_reads: news.first_reads,
+            sources: sources.into_iter().collect(),
+            decisions: tally,
+            replaced_bytes: 0,
+        };
+        records.append(&mut news.rows);
+        let head = Head { read_rows: news.known_rows, ..head };
+        let mut dropped_records = journal.enter(head, logged.cut(), replaced, &mut records)?;
+        dropped_records.append(&mut news.dropped);
+        Ok((decided, Batch { records, dropped_records, ..Batch::default() }))
+    }
+
+    /// Which requests there are, of all rebuilders.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn head(&self) -> Result<Head, StoreError> {
+        Journal(self.store).head()
+    }
+
+    /// The requests that are kept, of all rebuilders, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a row of it.
+    pub fn requests(&self) -> Result<Vec<(u64, Logged)>, JournalError> {
+        Journal(self.store).after(0)
+    }
+
+    /// How all tasks stand now, with the journal: nothing is compared yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a row of it.
+    pub fn now(&self) -> Result<Span, JournalError> {
+        let journal = Journal(self.store);
+        let until = journal.head()?.newest;
+        let mut span = Span {
+            since: until,
+            until,
+            rebuilder: self.strategy.to_string(),
+            journal: journal.after(0)?,
+            ..Span::default()
+        };
+        let entries = self.entries()?;
+        self.each_record(|task, record| match record {
+            Ok(mut now) => {
+                let written = now.request;
+                if let Some(entry) = entries.get(&Short::of_task(&task)) {
+                    entry.complete(&mut now);
+                }
+                let seen = Seen { now, written, then: None, instructions_then: None };
+                span.tasks.insert(task, seen);
+            }
+            Err(why) => {
+                span.damaged.insert(task, why);
+            }
+        })?;
+        Ok(span)
+    }
+
+    /// Compares them with how they stood after a request, which is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a row of it.
+    pub fn look_back(&self, mut span: Span, since: u64) -> Result<Span, JournalError> {
+        span.since = since;
+        for seen in span.tasks.values_mut().filter(|seen| seen.happened(since)) {
+            // The rest is as it was when it was cut off.
+            seen.then = (seen.written <= since).then(|| seen.now.clone());
+        }
+        let journal = Journal(self.store);
+        let oldest = journal.head()?.oldest;
+        // Newest first, so that what the oldest of them replaced is what stood then.
+        for number in (since.max(oldest.saturating_sub(1)) + 1..=span.until).rev() {
+            for (task, replaced) in journal.replaced(number, self.strategy.name())? {
+                let Some(seen) = span.tasks.get_mut(&task) else { continue };
+                // What was first heard of after the request was not there then.
+                seen.then = Some(replaced.record).filter(|then| then.request <= since);
+                if replaced.instructions.is_some() {
+                    seen.instructions_then = replaced.instructions;
+                }
+            }
+        }
+        Ok(span)
+    }
+
+    /// All that ledgers say.
+    fn entries(&self) -> Result<FxHashMap<Short, Entry>, StoreError> {
+        let mut entries = FxHashMap::default();
         self.store.records(&self.ledger_key(""), |_, bytes| {
             entries.extend(Ledger::decode(bytes).entries().iter().copied());
             true
         })?;
+        Ok(entries)
+    }
+
+    /// Every record of this layout, or why it cannot be read.
+    fn each_record(
+        &self,
+        mut visit: impl FnMut(String, Result<Record, String>),
+    ) -> Result<(), StoreError> {
         let prefix = self.record_key("");
-        let mut records = Vec::new();
         self.store.records(&prefix, |key, bytes| {
             let task = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-            if let Some(mut record) = Record::decode(bytes) {
-                if let Some(entry) = entries.get(&Short::of_task(&task)) {
-                    entry.complete(&mut record);
-                }
-                records.push((task, record));
+            if let Some(record) = Record::read(bytes).transpose() {
+                visit(task, record);
             }
             true
+        })
+    }
+
+    /// All records, by task id, with what the ledgers add to them.
+    pub(crate) fn records(&self) -> Result<Vec<(String, Record)>, StoreError> {
+        let entries = self.entries()?;
+        let mut records = Vec::new();
+        self.each_record(|task, record| {
+            let Ok(mut record) = record else { return };
+            if let Some(entry) = entries.get(&Short::of_task(&task)) {
+                entry.complete(&mut record);
+            }
+            records.push((task, record));
         })?;
         Ok(records)
+    }
+
+    fn instructions_at(&self, key: &[u8]) -> Result<Option<Instructions>, StoreError> {
+        Ok(self.store.record(key)?.and_then(|row| Instructions::decode(&row)))
+    }
+
+    fn instructions_key(&self, task: &str) -> Vec<u8> {
+        format!("text\0{}\0{task}", self.strategy).into_bytes()
     }
 
     fn record_key(&self, task: &str) -> Vec<u8> {
@@ -136,6 +326,11 @@ pub(crate) fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]
     }
 }
 
+/// What is kept of a request: with records of another version beside it, it is as good as none.
+fn row(summary: &Digest) -> Vec<u8> {
+    [&[Record::VERSION][..], &summary.0].concat()
+}
+
 impl Past for History<'_> {
     fn record(&self, task: &str) -> Option<Record> {
         Record::decode(&self.store.record(&self.record_key(task)).ok()??)
@@ -148,6 +343,20 @@ impl Past for History<'_> {
     }
 }
 
+impl World for History<'_> {
+    fn instructions(&self, task: &str) -> Option<Instructions> {
+        self.instructions_at(&self.instructions_key(task)).ok()?
+    }
+
+    fn is_present(&self, path: &StorePath) -> bool {
+        self.store.is_valid(path).unwrap_or(false)
+    }
+
+    fn differences(&self, old: &StorePath, new: &StorePath, names: &Names) -> Option<Differences> {
+        differences(&self.store.physical(old), &self.store.physical(new), names).ok()
+    }
+}
+
 /// The ledgers of a request's tasks. A task belongs to the target that its id begins with,
 /// whatever else was asked for at the same time, so that it is in one ledger only.
 struct Ledgers<'t> {
@@ -155,7 +364,7 @@ struct Ledgers<'t> {
 }
 
 impl<'t> Ledgers<'t> {
-    fn of(history: &History<'_>, tasks: &'t [std::sync::Arc<str>]) -> Result<Self, StoreError> {
+    fn of(history: &History<'_>, tasks: &'t [Arc<str>]) -> Result<Self, StoreError> {
         let mut by_target: BTreeMap<&str, (Ledger, Vec<usize>)> = BTreeMap::new();
         for (at, task) in tasks.iter().enumerate() {
             let target = task.split('/').next().unwrap_or_default();
@@ -192,5 +401,27 @@ impl<'t> Ledgers<'t> {
             (history.ledger_key(target), ledger.with(own).encode())
         };
         self.by_target.into_iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use floe_store::Open;
+
+    use super::*;
+
+    #[test]
+    fn a_damaged_record_is_told_and_one_of_another_version_is_none() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(dir.path(), Open::READ_WRITE).expect("opens");
+        let history = History::new(&store, Strategy::ContentAddressed);
+        let keys = ["damaged", "older"].map(|task| history.record_key(task));
+        let rows: [&[u8]; 2] = [&[2, 7, 7], &[1, 7, 7]];
+        store.put_records(keys.iter().map(Vec::as_slice).zip(rows)).expect("writes");
+        let span = history.now().expect("reads");
+        assert_eq!(span.tasks.len(), 0);
+        assert_eq!(span.damaged.keys().collect::<Vec<_>>(), ["damaged"]);
+        assert_eq!(history.records().expect("reads"), []);
+        assert!(history.record("damaged").is_none(), "a request decides as if there were none");
     }
 }

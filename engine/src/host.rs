@@ -29,6 +29,7 @@ use crate::environ::Environment;
 use crate::event::{Event, Events};
 use crate::overlay::Overlay;
 use crate::predict::edit::Tree;
+use crate::reads::Reads;
 use crate::seed::{self, List};
 use crate::slot::Slot;
 use crate::trees::{DEFAULT_TTL_S, Trees};
@@ -45,6 +46,7 @@ pub struct StoreHost {
     environment: Mutex<Environment>,
     builds: Mutex<Option<Arc<Builds>>>,
     overlay: OnceLock<Overlay>,
+    reads: Reads,
     me: Weak<StoreHost>,
 }
 
@@ -61,6 +63,7 @@ impl StoreHost {
             environment: Mutex::default(),
             builds: Mutex::default(),
             overlay: OnceLock::new(),
+            reads: Reads::default(),
             me: Weak::clone(me),
         })
     }
@@ -106,6 +109,11 @@ impl StoreHost {
             Origin::Filtered(path, kept) => (path, Some(kept.clone())),
         };
         Some(Tree { place: self.tree(path).ok()?.0, kept })
+    }
+
+    /// What evaluation read since a request was last entered into the store's history.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// How long what the network gave counts as fresh.
@@ -251,6 +259,26 @@ impl StoreHost {
         Some(cache.join("floe"))
     }
 
+    /// A directory's entries.
+    fn entries(&self, path: &Path) -> Result<Vec<(Vec<u8>, FileKind)>, HostError> {
+        let fault = io("reading directory", path);
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.place(path, true)).map_err(&fault)? {
+            let entry = entry.map_err(&fault)?;
+            let kind = entry.file_type().map_err(&fault)?;
+            entries.push((entry.file_name().into_vec(), kind_of(kind)));
+        }
+        let differing = self.overlay.get().map(|overlay| overlay.entries(path));
+        for (name, exists) in differing.unwrap_or_default() {
+            entries.retain(|(other, _)| *other != name.as_bytes());
+            let meta = fs::symlink_metadata(self.place(&path.join(&name), false));
+            if let (true, Ok(meta)) = (exists, meta) {
+                entries.push((name.into_vec(), kind_of(meta.file_type())));
+            }
+        }
+        Ok(entries)
+    }
+
     fn check_expected(&self, source: &Source, found: &StorePath) -> Result<(), HostError> {
         let Some(hash) = source.expected else { return Ok(()) };
         let ca = floe_core::ca::ContentAddress { method: source.method, hash };
@@ -271,26 +299,18 @@ impl StoreHost {
 
 impl Host for StoreHost {
     fn read_file(&self, path: &Path) -> Result<Vec<u8>, HostError> {
-        read_whole(&self.place(path, true)).map_err(io("reading file", path))
+        let read = read_whole(&self.place(path, true));
+        self.reads.file(path, read.as_deref().ok());
+        read.map_err(io("reading file", path))
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<(Vec<u8>, FileKind)>, HostError> {
-        let fault = io("reading directory", path);
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(self.place(path, true)).map_err(&fault)? {
-            let entry = entry.map_err(&fault)?;
-            let kind = entry.file_type().map_err(&fault)?;
-            entries.push((entry.file_name().into_vec(), kind_of(kind)));
-        }
-        let differing = self.overlay.get().map(|overlay| overlay.entries(path));
-        for (name, exists) in differing.unwrap_or_default() {
-            entries.retain(|(other, _)| *other != name.as_bytes());
-            let meta = fs::symlink_metadata(self.place(&path.join(&name), false));
-            if let (true, Ok(meta)) = (exists, meta) {
-                entries.push((name.into_vec(), kind_of(meta.file_type())));
-            }
-        }
-        Ok(entries)
+        let read = self.entries(path);
+        let names = |entries: &'_ Vec<(Vec<u8>, FileKind)>| -> Vec<Vec<u8>> {
+            entries.iter().map(|(name, _)| name.clone()).collect()
+        };
+        self.reads.directory(path, read.as_ref().ok().map(names));
+        read
     }
 
     fn file_kind(&self, path: &Path) -> Result<Option<FileKind>, HostError> {
@@ -306,7 +326,9 @@ impl Host for StoreHost {
     }
 
     fn env_var(&self, name: &str) -> Option<Vec<u8>> {
-        self.variable(name).map(OsStringExt::into_vec)
+        let value = self.variable(name).map(OsStringExt::into_vec);
+        self.reads.variable(name, value.as_deref());
+        value
     }
 
     fn current_time(&self) -> i64 {

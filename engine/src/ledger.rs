@@ -3,6 +3,8 @@
 //! the ledger it costs a row, and records are read and written for those only about which
 //! something else is new. Nothing is decided here.
 
+use std::fmt;
+
 use floe_core::hash::Digest;
 use floe_store::versioned;
 use rustc_hash::FxHashMap;
@@ -17,6 +19,12 @@ pub struct Short([u8; 16]);
 impl From<Digest> for Short {
     fn from(digest: Digest) -> Self {
         Short(*digest.0.first_chunk().expect("32 bytes hold 16"))
+    }
+}
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -48,6 +56,8 @@ pub struct Entry {
 pub struct Cutoff {
     /// When, in seconds since 1970.
     pub at: u64,
+    /// In which request.
+    pub request: u64,
     /// Why nothing had to run.
     pub cause: Cause,
 }
@@ -85,9 +95,8 @@ impl Cause {
 impl Entry {
     /// What the record says, seen with what happened since.
     pub fn complete(&self, record: &mut Record) {
-        let Some(Cutoff { at, cause }) = self.cutoff.filter(|cutoff| cutoff.at >= record.at) else {
-            return;
-        };
+        let since = |cutoff: &Cutoff| cutoff.request >= record.request;
+        let Some(Cutoff { at, request, cause }) = self.cutoff.filter(since) else { return };
         let (reason, decided_by) = cause.explain(|nth| match record.inputs.get(nth) {
             Some((task, _)) => task.clone(),
             None => String::new(),
@@ -97,11 +106,12 @@ impl Entry {
         record.reason = reason;
         record.decided_by = decided_by;
         record.at = at;
+        record.request = request;
     }
 }
 
 /// The version byte of a stored ledger.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The tasks of one target, in the order of the last request.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -91,17 +91,25 @@ impl Materials {
         let Material::Source(id) = sources.material(path)? else { return None };
         sources.host.source_tree(sources.drvs.source(id))
     }
+
+    /// Where on the host a source is read from; none for what is no file there.
+    pub fn origin(&self, path: &StorePath) -> Option<PathBuf> {
+        self.0.as_ref()?.origin(path)
+    }
 }
 
 impl Sources {
-    fn time(&self, path: &StorePath) -> Option<u64> {
+    fn origin(&self, path: &StorePath) -> Option<PathBuf> {
         let Material::Source(id) = self.material(path)? else { return None };
         match &self.drvs.source(id).origin {
             Origin::Text(..) => None,
-            Origin::Tree(_) | Origin::Filtered(..) => {
-                newest(&self.host.source_tree(self.drvs.source(id))?.place)
-            }
+            Origin::Tree(place) | Origin::Filtered(place, _) => Some(place.clone()),
         }
+    }
+
+    fn time(&self, path: &StorePath) -> Option<u64> {
+        let Material::Source(id) = self.material(path)? else { return None };
+        newest(&self.host.source_tree(self.drvs.source(id))?.place)
     }
 
     /// What the path is, as far as this evaluation knows.

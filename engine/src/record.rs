@@ -2,10 +2,11 @@
 //! that explains or predicts reads these; nothing computes such figures on the side.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
-use floe_store::versioned;
+use floe_store::versioned::{self, VersionedError};
 use serde::{Deserialize, Serialize};
 
 /// What was decided for a derivation.
@@ -67,6 +68,23 @@ pub struct DecidedBy {
     pub file: Option<String>,
 }
 
+/// When something was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// In which request: its number in the journal.
+    pub request: u64,
+    /// In seconds since 1970.
+    pub at: u64,
+}
+
+impl When {
+    /// Now, in this request.
+    pub(crate) fn now(request: u64) -> When {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        When { request, at }
+    }
+}
+
 /// What is kept about a task from one request to the next, so that the next one can say what
 /// changed. Keyed by rebuilder and task id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,22 +116,37 @@ pub struct Record {
     pub cpu_ms: u64,
     /// When this was written, in seconds since 1970.
     pub at: u64,
+    /// By which request: its number in the journal.
+    pub request: u64,
 }
 
-/// The version byte of a stored record: another layout, another byte.
-const VERSION: u8 = 1;
-
 impl Record {
+    /// The version byte of a stored record: another layout, another byte.
+    pub(crate) const VERSION: u8 = 2;
+
     /// As it is stored. A request may write one for each of ten
     /// thousand derivations, so it is not JSON.
     pub fn encode(&self) -> Vec<u8> {
-        versioned::encode(VERSION, self)
+        versioned::encode(Self::VERSION, self)
     }
 
     /// The inverse of [`Record::encode`]; a record of another version is as good as none, since
     /// all it costs is an explanation.
     pub fn decode(bytes: &[u8]) -> Option<Record> {
-        versioned::decode(VERSION, bytes).ok()
+        versioned::decode(Self::VERSION, bytes).ok()
+    }
+
+    /// The same for whoever wants to tell a record of another version, which is none, from a
+    /// damaged one.
+    ///
+    /// # Errors
+    /// When it is of this version and cannot be read, in words.
+    pub fn read(bytes: &[u8]) -> Result<Option<Record>, String> {
+        match versioned::decode(Self::VERSION, bytes) {
+            Ok(record) => Ok(Some(record)),
+            Err(VersionedError::Version(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -138,6 +171,7 @@ mod tests {
             wall_ms: 1,
             cpu_ms: u64::MAX,
             at: 0,
+            request: 7,
         };
         assert_eq!(Record::decode(&record.encode()), Some(record.clone()));
         record.resolved = Some(Digest([3; 32]));
@@ -148,5 +182,10 @@ mod tests {
             assert_eq!(Record::decode(&whole[..len]), None, "cut to {len} bytes");
         }
         assert_eq!(Record::decode(br#"{"unresolved":1}"#), None);
+        assert_eq!(Record::read(&[Record::VERSION + 1, 0]), Ok(None), "of another version");
+        assert_eq!(
+            Record::read(&whole[..9]),
+            Err("Hit the end of buffer, expected more data".to_owned())
+        );
     }
 }

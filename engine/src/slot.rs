@@ -2,7 +2,7 @@
 //! written, for writing from then on.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use floe_store::{Mode, Open, Store, StoreError, Waiting, WaitingFor};
 
@@ -14,6 +14,8 @@ pub struct Slot {
     wait: bool,
     events: Events,
     store: Mutex<Option<Arc<Store>>>,
+    /// Held while a request is entered into the store's history.
+    turn: Mutex<()>,
     /// Held while it is opened, which may take until another process ends; taken before `store`.
     opening: Mutex<()>,
 }
@@ -32,8 +34,8 @@ impl Slot {
 
     /// The root at `root`, not opened yet.
     pub fn closed(root: &Path, wait: bool, events: Events) -> Slot {
-        let (store, opening) = (Mutex::default(), Mutex::default());
-        Slot { root: root.to_path_buf(), wait, events, store, opening }
+        let (store, turn, opening) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Slot { root: root.to_path_buf(), wait, events, store, turn, opening }
     }
 
     /// The store as it is open now; none if it is closed or does not exist yet.
@@ -83,6 +85,11 @@ impl Slot {
         Ok(store)
     }
 
+    /// The turn to enter a request into the store's history; one has it at a time.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets go of the store as far as this slot holds it.
     pub fn close(&self) {
         *self.lock() = None;
@@ -109,7 +116,7 @@ impl Slot {
         Store::open(&self.root, Open { mode, wait, on_wait: Some(&tell) }).map(Arc::new)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Store>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Store>>> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use floe_core::hash::Digest;
 use floe_engine::dynamic::Limits;
 use floe_engine::engine::{BuildOptions, Built};
 use floe_engine::environ::Environment;
@@ -19,7 +20,7 @@ use floe_lang::graph::{DrvGraph, GraphError};
 use floe_sandbox::{Layer, Policy};
 use floe_store::{Store, StoreError};
 
-use crate::protocol::{Answer, Bytes, Failed, How, Outputs, Report};
+use crate::protocol::{Answer, Argument, Bytes, Failed, How, Outputs, Report, Source, Top};
 
 /// The engine's options for how somebody wants to build, or in words why they make no sense.
 ///
@@ -72,7 +73,41 @@ pub fn options(how: &How, environment: Environment) -> Result<BuildOptions, Stri
         decide_all: false,
         check: false,
         scheduling: Scheduling::default(),
+        asked: Vec::new(),
     })
+}
+
+/// What somebody asked to be evaluated, by name, for whoever looks back.
+pub fn asked(source: &Source) -> Vec<(String, String)> {
+    let mut asked = vec![match &source.top {
+        Top::File(file) => ("file".to_owned(), file.path().display().to_string()),
+        Top::Text(text) => ("expression".to_owned(), short(text)),
+    }];
+    asked.extend(source.args.iter().map(|(name, argument)| match argument {
+        Argument::Text(text) => (format!("argument {name}"), short(text)),
+        Argument::Expr(text) => (format!("argument {name}, an expression"), short(text)),
+    }));
+    let entries = source.search.iter().map(|(prefix, path)| {
+        let path = path.path().display().to_string();
+        if prefix.is_empty() { path } else { format!("{prefix}={path}") }
+    });
+    let search: Vec<String> = entries.collect();
+    if !search.is_empty() {
+        asked.push(("search path".to_owned(), short(&search.join(":"))));
+    }
+    asked
+}
+
+/// A text that is kept with every request: of a long one the beginning, and what stands for it.
+fn short(text: &str) -> String {
+    const LETTERS: usize = 400;
+    match text.char_indices().nth(LETTERS) {
+        None => text.to_owned(),
+        Some((end, _)) => {
+            let digest = Digest::of(text.as_bytes()).base16();
+            format!("{}… ({} bytes, {})", &text[..end], text.len(), &digest[..12])
+        }
+    }
 }
 
 /// What came of a request. `targets` stand in the order of the graph's, each with what its

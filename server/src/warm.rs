@@ -168,6 +168,7 @@ impl Warm {
             Err(words) => return Ok(Err(Fault::Words(words))),
         };
         options.decide_all = build.report.is_some();
+        options.asked = answer::asked(&build.source);
         let unwatched = self.watch.unwatched().to_vec();
         let changed = self.catch_up() + self.instantiator.ask_again(unwatched);
         let (is_unchanged, holds) = (changed == 0, self.engine.look());

@@ -37,6 +37,9 @@ impl Store {
         for (task, bytes) in &batch.records {
             registration.put(Family::Records, task, bytes);
         }
+        for task in &batch.dropped_records {
+            self.db.delete(&mut registration.writes, Family::Records, task);
+        }
         for (task, bytes) in &batch.memories {
             registration.put(Family::Memory, task, bytes);
         }

@@ -115,6 +115,8 @@ pub struct Batch {
     pub traces: Vec<NewTrace>,
     /// The engine's records, by task id; a later one replaces an earlier one.
     pub records: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Records that are to go; none of them is in `records`.
+    pub dropped_records: Vec<Vec<u8>>,
     /// What rebuilders remember, by rebuilder and task id; a later one replaces an earlier one.
     pub memories: Vec<(Vec<u8>, Vec<u8>)>,
 }

@@ -32,6 +32,11 @@ fn shown(scene: &Scene, text: &str) -> String {
     let mut words = Vec::new();
     for line in text.lines() {
         let mut line = line.to_owned();
+        if let (true, Some((request, _))) =
+            (line.starts_with("since request"), line.split_once(" of "))
+        {
+            line = format!("{request} of TIME:");
+        }
         for unit in [" ms", " s"] {
             line = without_number_before(&line, unit);
         }

@@ -65,7 +65,8 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
-    let options = options(&args.building, args.dry_run, args.report.is_some())?;
+    let mut options = options(&args.building, args.dry_run, args.report.is_some())?;
+    options.asked = answer::asked(&super::remote::source(&args.source)?);
     let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     if let (Some(file), Some(wanted)) = (&args.report, started.report(args)) {
@@ -365,7 +366,8 @@ pub fn realise(
     let style = Style { quiet: global.quiet, logs: building.print_build_logs };
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
-    let options = options(building, false, false)?;
+    let mut options = options(building, false, false)?;
+    options.asked = answer::asked(&super::remote::source(source)?);
     let (drvs, targets) = evaluate(&engine, source, attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     let answer = answered(&engine, &built, &targets, false);

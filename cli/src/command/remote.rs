@@ -17,7 +17,7 @@ use floe_server::protocol::{
 };
 
 use super::build::{Started, build_here, cancel_on_signals, how, show, write_report};
-use crate::args::{Build, Global};
+use crate::args::{self, Build, Global};
 use crate::evaluate::{Toggles, search_path};
 use crate::fault::{Interrupted, Shown};
 use crate::progress::{Progress, Style};
@@ -163,18 +163,19 @@ fn conclude(reply: Reply, global: &Global, args: &Build) -> Result<()> {
     }
 }
 
-/// The request that the command line means.
-fn ask(args: &Build) -> Result<Ask> {
+/// The expression that the command line means.
+pub fn source(from: &args::Source) -> Result<Source> {
     let base = std::env::current_dir().context("cannot find the current directory")?;
-    let from = &args.source;
     let toggles = Toggles::of(from)?;
     let pairs = |words: &[String], wrap: fn(String) -> Argument| -> Vec<_> {
         words.chunks_exact(2).map(|pair| (pair[0].clone(), wrap(pair[1].clone()))).collect()
     };
-    let source = Source {
-        top: match &from.expr {
-            Some(text) => Top::Text(text.clone()),
-            None => {
+    let stdin = from.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
+    Ok(Source {
+        top: match (stdin, &from.expr) {
+            (Some(text), _) => Top::Text(String::from_utf8_lossy(text).into_owned()),
+            (None, Some(text)) => Top::Text(text.clone()),
+            (None, None) => {
                 let file = from.file.as_deref().unwrap_or(Path::new("."));
                 Top::File(Bytes::from(base.join(file).as_path()))
             }
@@ -188,13 +189,19 @@ fn ask(args: &Build) -> Result<Ask> {
         pure: toggles.pure.unwrap_or(false),
         tarball_ttl_s: toggles.tarball_ttl_s,
         base: Bytes::from(base.as_path()),
-    };
+    })
+}
+
+/// The request that the command line means.
+fn ask(args: &Build) -> Result<Ask> {
+    let from = &args.source;
+    let source = source(from)?;
     let environment = std::env::vars_os()
         .map(|(name, value)| (Bytes(name.as_bytes().to_vec()), Bytes::from(value)))
         .collect();
     let link = match args.no_link {
         true => None,
-        false => Some(Bytes::from(base.join(&args.out_link).as_path())),
+        false => Some(Bytes::from(source.base.path().join(&args.out_link).as_path())),
     };
     Ok(Ask::Build(Box::new(protocol::Build {
         source,

@@ -1,8 +1,6 @@
 //! Prediction over a store: the forecast for a request, and what is written when it is over. The
 //! model is in the modules beside this one; here it meets the store's rows, records and sources.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use floe_core::path::StorePath;
 use floe_store::Store;
 
@@ -147,12 +145,6 @@ impl Edits for Nothing {
     fn change(&self, _: &[&StorePath], _: &[&StorePath]) -> Change {
         Change::Source
     }
-}
-
-/// To be held from reading rows to writing them: requests of one process do not undo each other's.
-pub(crate) fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The account of a rebuilder's predictions.

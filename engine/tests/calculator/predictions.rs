@@ -18,7 +18,7 @@ use floe_engine::predict::learn::learn;
 use floe_engine::predict::sample::{Chooser, SCORED};
 use floe_engine::predict::score::Scores;
 use floe_engine::rebuilder::Strategy;
-use floe_engine::record::Record;
+use floe_engine::record::{Record, When};
 use floe_engine::schedule::Options;
 
 use crate::world::{Mood, Spec, World};
@@ -204,7 +204,8 @@ impl History {
             outcome: &request.outcome,
             full: false,
         };
-        let Decisions { decided, entries } = decide(&question, &self.kept, self.at);
+        let now = When { at: self.at, request: self.at };
+        let Decisions { decided, entries, .. } = decide(&question, &self.kept, now);
         let foreseen = Request {
             graph: &request.graph,
             shape: &shape,

@@ -27,7 +27,12 @@ fn a_batch_becomes_true_together() {
         traces: vec![trace(1, &path_b)],
         records: vec![(b"task".to_vec(), b"decided".to_vec())],
         memories: vec![(b"task".to_vec(), b"remembered".to_vec())],
+        dropped_records: vec![b"older task".to_vec()],
     };
+    let older =
+        Batch { records: vec![(b"older task".to_vec(), b"decided".to_vec())], ..Batch::default() };
+    world.store.register(&older).expect("registers");
+    assert!(world.store.record(b"older task").expect("reads").is_some());
     let done = world.store.register(&batch).expect("registers");
     assert_eq!((done.new_objects, done.divergent), (2, vec![]));
     let again = world.store.register(&batch).expect("is idempotent");
@@ -43,6 +48,7 @@ fn a_batch_becomes_true_together() {
     assert_eq!(found, trace(1, &path_b).realisation);
     assert_eq!(store.traces_of(&key.resolved).expect("reads").len(), 1);
     assert_eq!(store.record(b"task").expect("reads").as_deref(), Some(&b"decided"[..]));
+    assert_eq!(store.record(b"older task").expect("reads"), None);
     assert_eq!(store.memory(b"task").expect("reads").as_deref(), Some(&b"remembered"[..]));
     assert_eq!(store.derivation(&drv.path).expect("reads"), Some(drv.text));
     let prefix = &path_a.base_name()[..5];

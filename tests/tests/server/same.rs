@@ -59,7 +59,9 @@ impl Pair {
         let place = |scene: &Scene| scene.world.root().to_string_lossy().into_owned();
         let told = |scene: &Scene, outcome: &Outcome| {
             let stdout = outcome.stdout.replace(&place(scene), "ROOT");
-            let timeless = |line: &&str| !line.contains("its builder took");
+            let timeless = |line: &&str| {
+                !line.contains("its builder took") && !line.starts_with("since request")
+            };
             let stdout: Vec<&str> = stdout.lines().filter(timeless).collect();
             let stdout = stdout.join("\n");
             (outcome.status.code(), stdout, scene.told(outcome))
