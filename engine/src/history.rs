@@ -137,29 +137,8 @@ impl<'a> History<'a> {
         let mut records = ledgers.updated(self, &over.short_tasks, &entries);
         let (mut replaced, mut sources) = (Vec::new(), BTreeMap::new());
         for decided in decided.iter().filter(|decided| !decided.recorded) {
-            let Decided { task, record, former, .. } = decided;
-            let is_new = |source: &&StorePath| {
-                former.as_ref().is_none_or(|former| !former.sources.contains(source))
-            };
-            for source in record.sources.iter().filter(is_new) {
-                if let Some(origin) = around.materials.origin(source) {
-                    sources.insert(source.clone(), origin.to_string_lossy().into_owned());
-                }
-            }
-            let same = |former: &Record| former.recipe == record.recipe;
-            let mut instructions = None;
-            if !former.as_ref().is_some_and(same) {
-                let key = self.instructions_key(task);
-                if former.is_some() {
-                    instructions = self.instructions_at(&key)?;
-                }
-                records.push((key, Instructions::of(graph, decided.node).encode()));
-            }
-            records.push((self.record_key(task), record.encode()));
-            if let Some(former) = former {
-                let record = former.clone();
-                replaced.push((task.to_string(), Replaced { record, instructions }));
-            }
+            sources.extend(new_sources(decided, around.materials));
+            replaced.extend(self.replace(graph, decided, &mut records)?);
         }
         records.push((self.request_key(graph), row(summary)));
         let mut news = around.reads.news(self.store, head.read_rows)?;
@@ -197,6 +176,27 @@ impl<'a> History<'a> {
     /// When the store cannot be read, or a row of it.
     pub fn requests(&self) -> Result<Vec<(u64, Logged)>, JournalError> {
         Journal(self.store).after(0)
+    }
+
+    /// Writes a record, and the instructions if they are new; what that replaces.
+    fn replace(
+        &self,
+        graph: &Graph,
+        decided: &Decided,
+        records: &mut Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<Option<(String, Replaced)>, StoreError> {
+        let Decided { task, record, former, .. } = decided;
+        let mut instructions = None;
+        if former.as_ref().is_none_or(|former| former.recipe != record.recipe) {
+            let key = self.instructions_key(task);
+            if former.is_some() {
+                instructions = self.instructions_at(&key)?;
+            }
+            records.push((key, Instructions::of(graph, decided.node).encode()));
+        }
+        records.push((self.record_key(task), record.encode()));
+        let replaced = |record: &Record| Replaced { record: record.clone(), instructions };
+        Ok(former.as_ref().map(replaced).map(|replaced| (task.to_string(), replaced)))
     }
 
     /// How all tasks stand now, with the journal: nothing is compared yet.
@@ -324,6 +324,18 @@ pub(crate) fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]
         [] => Cow::Borrowed(first),
         found => Cow::Owned([first, found].concat()),
     }
+}
+
+/// The sources that a task did not read before, and where they lie on the host.
+fn new_sources(decided: &Decided, materials: &Materials) -> Vec<(StorePath, String)> {
+    let Decided { record, former, .. } = decided;
+    let known =
+        |source: &StorePath| former.as_ref().is_some_and(|former| former.sources.contains(source));
+    let origin = |source: &StorePath| {
+        let origin = materials.origin(source)?;
+        Some((source.clone(), origin.to_string_lossy().into_owned()))
+    };
+    record.sources.iter().filter(|source| !known(source)).filter_map(origin).collect()
 }
 
 /// What is kept of a request: with records of another version beside it, it is as good as none.

@@ -3,6 +3,7 @@
 //! Data flows one way: [`import`] makes a [`graph::Graph`] of what evaluation found, [`db`] holds
 //! it as queries, a [`rebuilder`] says which old results may stand, [`schedule`] runs the rest
 //! through an [`job::Executor`] (here: [`local`]), and [`decide`] says what was decided and why.
+//! [`history`] keeps it, with a [`journal`] of requests, and [`explain`] looks back.
 //! Progress leaves as [`event`]s; nothing here prints, and nothing here knows a command line.
 //!
 //! The door is [`engine::Engine`].

@@ -304,7 +304,7 @@ fn a_span_tells_what_is_left_of_several_requests() {
 /// Deeper than a stack would bear, and more objects than anybody would wait for.
 #[test]
 fn a_long_chain_is_told_to_its_end() {
-    const COUNT: usize = 10_000;
+    const COUNT: usize = 3_000;
     let mut history = History::new();
     let chain = |at: usize| Spec::new(&format!("n{at}"), 1, &[at.wrapping_sub(1)][..at.min(1)]);
     let mut specs: Vec<Spec> = (0..COUNT).map(chain).collect();

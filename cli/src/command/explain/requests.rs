@@ -15,7 +15,8 @@ use crate::time;
 pub fn text(head: Head, requests: &[(u64, Logged)]) -> String {
     let mut out = String::new();
     for (number, logged) in requests {
-        let targets: Vec<&str> = logged.targets.iter().map(String::as_str).map(named).collect();
+        let targets = logged.targets.iter().take(LISTED).map(String::as_str);
+        let targets: Vec<&str> = targets.map(named).collect();
         let more = logged.target_count.saturating_sub(targets.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let at = time::shown(logged.at);
@@ -39,7 +40,7 @@ pub fn text(head: Head, requests: &[(u64, Logged)]) -> String {
     out
 }
 
-/// How many edits of a request are listed.
+/// How many targets and edits of a request are listed.
 const LISTED: usize = 5;
 
 fn named(target: &str) -> &str {

@@ -155,6 +155,9 @@ fn one(out: &mut Lines, cause: &Cause) {
         Cause::RemovedSource(path) => {
             out.add(1, format_args!("it no longer has the source {}", path.name()));
         }
+        Cause::Instructions(changes) if changes.is_empty() => {
+            out.add(1, format_args!("its instructions differ; in what, is not kept"));
+        }
         Cause::Instructions(changes) => changes.iter().for_each(|change| instruction(out, change)),
         Cause::Passed(task) => {
             out.add(1, format_args!("its input {} is what it was", marked(task)));

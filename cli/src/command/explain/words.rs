@@ -94,9 +94,7 @@ pub fn effect(effect: Effect) -> Option<&'static str> {
 pub fn stop(stop: &Stop) -> Option<String> {
     Some(match stop {
         Stop::Stopped | Stop::Other => return None,
-        Stop::Retarget => {
-            "a retarget: only names of store paths differ, to be put into the old output".to_owned()
-        }
+        Stop::Retarget => "a retarget: only names of store paths differ".to_owned(),
         Stop::Observation { files, count } => {
             let names: Vec<String> = files
                 .iter()
