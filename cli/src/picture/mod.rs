@@ -144,8 +144,7 @@ impl Drawing {
                 }
             }
             if rest > 0 {
-                let words = words::plural(rest, "input");
-                drawing.nodes[at].words += &format!(" · {rest} {words} not drawn");
+                drawing.nodes[at].words += &format!(" · {rest} not drawn");
             }
             reused += rest;
         }
@@ -251,6 +250,7 @@ fn task_node(explained: &Explained<'_>) -> Node {
     let words = match class {
         Class::Other => "nothing happened".to_owned(),
         Class::BuiltSame => "built, as before".to_owned(),
+        Class::Built if explained.effect == Effect::Names => "built, names differ".to_owned(),
         _ => words::decision(record),
     };
     Node { label: last.to_owned(), words, title, class }
