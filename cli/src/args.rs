@@ -37,6 +37,19 @@ pub struct Global {
     /// Say less: results and errors only
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Show what happens as a tree, as plain lines, as json, or none of it [default: a tree on a
+    /// terminal, lines elsewhere] [env: FLOE_PROGRESS]
+    #[arg(
+        long,
+        global = true,
+        env = "FLOE_PROGRESS",
+        hide_env = true,
+        value_name = "FORM",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub progress: crate::progress::Form,
 }
 
 /// What to do.

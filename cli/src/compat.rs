@@ -19,7 +19,7 @@ use crate::command::build::{
 };
 use crate::evaluate::Evaluation;
 use crate::nixconf::Conf;
-use crate::progress::{Progress, Style};
+use crate::progress::{Form, Progress, Style};
 
 /// What both take.
 #[derive(Debug, Args)]
@@ -168,6 +168,7 @@ impl Common {
             root: std::env::var_os("FLOE_ROOT").map(PathBuf::from),
             no_wait: false,
             quiet: self.quiet,
+            progress: Form::Auto,
         }
     }
 
@@ -303,7 +304,7 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
     let mut all = Vec::new();
     let mut engine = None;
     for source in args.common.sources()? {
-        let style = Style { quiet: global.quiet, logs: building.print_build_logs };
+        let style = Style::of(&global, building.print_build_logs);
         let progress = Progress::start(style);
         let mut this = command::engine(&global, progress.events())?;
         let mut options = options(&building, args.dry_run, false)?;
@@ -311,9 +312,9 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
         let (drvs, targets) = evaluate(&this, &source, &args.common.attrs, &options)?;
         let built = carry_out(&mut this, &drvs, &targets, &options, progress)?;
         let answer = answered(&this, &built, &targets, args.dry_run);
-        fail_if_failed(&answer, global.quiet)?;
+        fail_if_failed(&answer, Form::of(&global))?;
         if args.check {
-            check(&global, &mut this, &drvs, &targets, &options, style)?;
+            check(&mut this, &drvs, &targets, &options, style)?;
         }
         all.extend(answer.results);
         engine = Some(this);
@@ -335,7 +336,7 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
 pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
     let args = NixInstantiate::parse_from(argv);
     let global = args.common.global();
-    let progress = Progress::start(Style { quiet: false, logs: false });
+    let progress = Progress::start(Style::of(&global, false));
     let engine = command::engine(&global, progress.events())?;
     let building = Building { timeout: args.timeout, ..Building::plain(Strategy::AsWritten) };
     let options = options(&building, false, false)?;

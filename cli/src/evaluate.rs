@@ -16,6 +16,7 @@ use floe_lang::{
 
 use crate::args::Source;
 use crate::fault;
+use crate::terminal;
 use crate::watching::Watching;
 
 /// An evaluation in progress and what it was started with.
@@ -387,7 +388,6 @@ impl Toggles {
 }
 
 fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Error {
-    use std::io::IsTerminal;
     if error.kind == ErrorKind::Interrupted {
         return fault::Interrupted.into();
     }
@@ -399,7 +399,7 @@ fn shown(error: &EvalError, evaluator: &Evaluator, style: Style) -> anyhow::Erro
         );
         return fault::Shown(text).into_error();
     }
-    fault::show(error, evaluator, style.show_trace, std::io::stderr().is_terminal()).into_error()
+    fault::show(error, evaluator, style.show_trace, terminal::has_colours()).into_error()
 }
 
 impl fault::Shown {

@@ -8,7 +8,9 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use floe_lang::graph::SourcePos;
 use floe_lang::{EvalError, Evaluator};
+use serde_json::json;
 
+use crate::progress::{Form, json_error};
 use crate::terminal;
 
 /// Exit statuses; also in `floe --help`.
@@ -70,7 +72,14 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// Says what went wrong on standard error.
-pub fn tell(error: &anyhow::Error) {
+pub fn tell(error: &anyhow::Error, form: Form) {
+    if form == Form::Json && !error.is::<Ended>() {
+        let message = match error.downcast_ref::<Shown>() {
+            Some(shown) => terminal::without_escapes(&shown.to_string()),
+            None => floe_server::sentence(error.as_ref()),
+        };
+        return json_error(json!({ "message": message }));
+    }
     if let Some(shown) = error.downcast_ref::<Shown>() {
         shown.print();
     } else if error.is::<Interrupted>() {

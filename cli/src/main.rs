@@ -22,19 +22,25 @@ use rustix::fs::Mode;
 
 use args::{Cli, Command};
 use fault::{Ended, Interrupted, status};
+use progress::Form;
 
 fn main() -> ExitCode {
     close_to_others();
     let argv: Vec<OsString> = std::env::args_os().collect();
     let name = argv.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
+    let mut form = Form::default();
     let result = match name.as_deref().and_then(|name| name.to_str()) {
         Some("nix-build") => compat::nix_build(argv),
         Some("nix-instantiate") => compat::nix_instantiate(argv),
-        _ => run(Cli::parse_from(argv)),
+        _ => {
+            let cli = Cli::parse_from(argv);
+            form = cli.global.progress;
+            run(cli)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => end(&error),
+        Err(error) => end(&error, form),
     }
 }
 
@@ -74,7 +80,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 /// Says what went wrong and gives the exit status.
-fn end(error: &anyhow::Error) -> ExitCode {
+fn end(error: &anyhow::Error, form: Form) -> ExitCode {
     if let Some(Ended(status)) = error.downcast_ref() {
         return ExitCode::from(*status);
     }
@@ -85,6 +91,6 @@ fn end(error: &anyhow::Error) -> ExitCode {
     if broken_pipe {
         return ExitCode::SUCCESS;
     }
-    fault::tell(error);
+    fault::tell(error, form);
     ExitCode::from(if error.is::<Interrupted>() { status::INTERRUPTED } else { status::ERROR })
 }

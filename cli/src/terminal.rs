@@ -1,13 +1,50 @@
 //! Text that somebody else chose, on its way to a terminal or a file. What could steer the terminal is left out of
-//! what an expression says, as C++ Nix does, and marked in what a builder does. Prints nothing.
+//! what an expression says, as C++ Nix does, and marked in what a builder does. Also what the terminal
+//! is like. Prints nothing.
 
 use std::io::IsTerminal;
 
+use rustix::termios::tcgetwinsize;
+
+use crate::progress::Size;
+
 const ESCAPE: u8 = 0x1b;
+
+/// What a terminal has that does not say its size.
+const USUAL: Size = Size { columns: 80, rows: 24 };
+
+/// Whether standard error is a screen on which something can be painted over.
+pub fn can_be_drawn_on() -> bool {
+    let is_able = |term: &std::ffi::OsString| !term.is_empty() && term != "dumb";
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").as_ref().is_some_and(is_able)
+}
+
+/// Whether standard error shows colours that are wanted (<https://no-color.org>).
+pub fn has_colours() -> bool {
+    can_be_drawn_on() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether the locale's characters are Unicode's.
+pub fn is_unicode() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let locale = locale.unwrap_or_default().to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// The size of the terminal that standard error is, as it is now.
+pub fn size() -> Size {
+    match tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+            Size { columns: size.ws_col.into(), rows: size.ws_row.into() }
+        }
+        _ => USUAL,
+    }
+}
 
 /// The text for standard error: with its colours on a terminal, without them elsewhere.
 pub fn for_stderr(text: &[u8]) -> Vec<u8> {
-    filtered(text, std::io::stderr().is_terminal())
+    filtered(text, has_colours())
 }
 
 /// A text for a renderer that adds colours of its own.
@@ -26,10 +63,22 @@ pub fn marked_line(line: &[u8]) -> String {
     mark(String::from_utf8_lossy(line).trim_end_matches('\r'), &['\t'])
 }
 
+/// A builder's text for a place of known width on the screen: without its colours, all control
+/// characters marked, and without what makes terminals disagree about widths.
+pub fn bare(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&filtered(text, false)).replace('\t', " ");
+    mark(text.trim_end(), &[]).replace('\u{fe0f}', "")
+}
+
 fn mark(text: &str, harmless: &[char]) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && !harmless.contains(&c) { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if steers(c) && !harmless.contains(&c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a character does something to those around it: control characters, and those that turn
+/// the direction of writing.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text without escape sequences, of which those that only colour may stay, and without control characters other
@@ -99,5 +148,13 @@ mod tests {
             assert_eq!(filtered(text.as_bytes(), true), coloured.as_bytes(), "{text:?}");
         }
         assert_eq!(filtered(b"\xff\x80", false), b"\xff\x80");
+    }
+
+    #[test]
+    fn a_builder_chooses_characters_and_nothing_else() {
+        assert_eq!(marked_line(b"a\tb\x1b[2Jc\r"), "a\tb\u{fffd}[2Jc");
+        assert_eq!(marked_line("\u{202e}txt.exe".as_bytes()), "\u{fffd}txt.exe");
+        assert_eq!(bare(b"\x1b[31merror:\x1b[0m\tno\x07 \xff\r"), "error: no \u{fffd}");
+        assert_eq!(bare("\u{2764}\u{fe0f} \u{9b}2J".as_bytes()), "\u{2764} \u{fffd}2J");
     }
 }

@@ -17,7 +17,7 @@ use crate::db::{Database, QueryCounts};
 use crate::decide::Decided;
 use crate::digests::Digests;
 use crate::dynamic::{Discover, NoReader, Reader};
-use crate::event::Events;
+use crate::event::{Events, Stage};
 use crate::graph::Graph;
 use crate::history::{Around, History, Over};
 use crate::host::StoreHost;
@@ -322,8 +322,10 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
         let aliases = self.host.aliases();
+        let importing = self.events.stage(Stage::Importing);
         let Imported { graph, drvs: ids, materials } =
             self.imports.import(drvs, wanted, seen, aliases)?;
+        drop(importing);
         let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
         Self::refuse_dynamic(&graph, options)?;
         let lifts = options.strategy.rebuilder().lifts();
@@ -373,6 +375,7 @@ impl Engine {
         let mut entered = self.tasks.enter(&mut self.db, graph);
         let outcome = self.carry_out(&mut entered, materials.clone(), reader, options, cancel)?;
         let outcome = Arc::new(outcome);
+        let deciding = self.events.stage(Stage::Deciding);
         let decided = self.keep_decisions(&entered, &outcome, &materials, options)?;
         let prediction = match options.schedule.dry_run {
             true => self.predict(&entered, &outcome, &materials, options)?,
@@ -380,7 +383,9 @@ impl Engine {
         };
         self.keep_choices(&outcome)?;
         self.keep_memories(&outcome)?;
+        drop(deciding);
         if let Some(store) = self.store() {
+            let _syncing = self.events.stage(Stage::Syncing);
             self.digests.keep(&store)?;
             // What is about to be reported as built stays so.
             store.sync()?;
@@ -418,6 +423,7 @@ impl Engine {
         if scheduler.is_finished() || options.schedule.dry_run {
             return Ok(scheduler.run(&Nobody));
         }
+        let opening = self.events.stage(Stage::Opening);
         let store = self.slot.writable()?;
         let local = Local::new(
             Arc::clone(&store),
@@ -434,12 +440,18 @@ impl Engine {
             }
             None => Box::new(local),
         };
+        drop(opening);
         if self.read.as_ref().is_none_or(|read| !Arc::ptr_eq(read, &store)) {
             // Somebody else may have written since it was opened for reading.
             drop(scheduler);
             self.read_store();
             scheduler = self::scheduler(&mut self.db, &mut self.tasks, entered, order);
         }
+        if self.events.are_heard() {
+            let strategy = options.strategy;
+            scheduler.expect(Box::new(move |task| History::new(&store, strategy).wall_ms(task)));
+        }
+        let _building = self.events.stage(Stage::Building);
         Ok(scheduler.run(&*executor))
     }
 
@@ -589,6 +601,7 @@ fn scheduler<'a>(
     order: Order<'a>,
 ) -> Scheduler<'a> {
     let Order { events, materials, reader, options, cancel } = order;
+    let _resolving = events.stage(Stage::Resolving);
     let how = Options { scheduling: options.scheduling, ..options.schedule.clone() };
     let mut scheduler = Scheduler::new(entered, tasks, db, events, cancel, how);
     scheduler.read_with(reader);

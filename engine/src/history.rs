@@ -303,6 +303,11 @@ impl<'a> History<'a> {
         format!("text\0{}\0{task}", self.strategy).into_bytes()
     }
 
+    /// How long the builder of a task took when it last ran, in milliseconds.
+    pub(crate) fn wall_ms(&self, task: &str) -> Option<u64> {
+        self.record(task).map(|record| record.wall_ms).filter(|&wall_ms| wall_ms > 0)
+    }
+
     fn record_key(&self, task: &str) -> Vec<u8> {
         format!("task\0{}\0{task}", self.strategy).into_bytes()
     }

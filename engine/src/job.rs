@@ -10,7 +10,7 @@ use floe_core::path::{OutputName, StorePath};
 
 use crate::cancel::Cancel;
 pub use crate::diff::Place;
-use crate::event::Events;
+use crate::event::{Event, Events, Phase};
 use crate::recipe::Recipe;
 use crate::resolve::Outputs;
 
@@ -99,6 +99,13 @@ pub struct Context<'a> {
     /// To be called when the builder has ended and only book-keeping is left, so that the
     /// next builder may start.
     pub builder_ended: &'a dyn Fn(),
+}
+
+impl Context<'_> {
+    /// Tells that a job goes on to something else.
+    pub fn enter(&self, job: &Job, phase: Phase) {
+        self.events.send(Event::Phase { job: job.id, phase });
+    }
 }
 
 /// Somebody who can run jobs.

@@ -120,7 +120,7 @@ impl Run {
         let state = self.lock();
         for taker in &state.takers {
             let mut event = event.clone();
-            if let Event::Log { job, .. } = &mut event {
+            if let Event::Log { job, .. } | Event::Phase { job, .. } = &mut event {
                 *job = taker.job;
             }
             taker.events.send(event);

@@ -12,6 +12,7 @@ pub mod client;
 mod connection;
 pub mod daemon;
 pub mod frame;
+pub mod happening;
 mod outlet;
 pub mod place;
 mod pool;

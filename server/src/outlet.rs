@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use floe_engine::event::Event;
 
 use crate::frame;
-use crate::protocol::{Happening, Say};
+use crate::happening::Happening;
+use crate::protocol::Say;
 
 /// So many bytes may wait to be heard before log lines are left out.
 const WAITING: usize = 4 << 20;

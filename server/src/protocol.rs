@@ -5,13 +5,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
-use floe_engine::event::Event;
 use floe_engine::predict::Prediction;
 use serde::{Deserialize, Serialize};
+
+use crate::happening::Happening;
 
 /// Raised when a message changes its meaning.
 pub const VERSION: u32 = 2;
@@ -306,86 +306,6 @@ pub enum Say {
     Changed,
     /// It cannot be told whether something changes: ask again now and then.
     Unwatched,
-}
-
-/// An [`Event`] on its way.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Happening {
-    /// [`Event::Planned`].
-    Planned {
-        /// All derivations.
-        total: u64,
-        /// Those that are finished.
-        done: u64,
-        /// Those that will be built.
-        certain: u64,
-        /// Those that may be.
-        possible: u64,
-        /// Those that stand for outputs of what builders make.
-        unknown: u64,
-    },
-    /// [`Event::Discovered`].
-    Discovered(String, u64),
-    /// [`Event::Started`].
-    Started(u32, String),
-    /// [`Event::Log`].
-    Log(u32, String, Bytes),
-    /// [`Event::Finished`], with its milliseconds.
-    Finished(u32, String, u64),
-    /// [`Event::Failed`].
-    Failed(u32, String),
-    /// [`Event::Note`].
-    Note(String),
-}
-
-impl Happening {
-    /// What is told of an event.
-    pub fn of(event: Event) -> Option<Happening> {
-        Some(match event {
-            Event::Planned { total, done, certain, possible, unknown } => Happening::Planned {
-                total: total as u64,
-                done: done as u64,
-                certain: certain as u64,
-                possible: possible as u64,
-                unknown: unknown as u64,
-            },
-            Event::Discovered { name, derivations } => {
-                Happening::Discovered(name.to_string(), derivations as u64)
-            }
-            Event::Started { job, name } => Happening::Started(job, name.to_string()),
-            Event::Log { job, name, line } => Happening::Log(job, name.to_string(), Bytes(line)),
-            Event::Finished { job, name, wall_ms, .. } => {
-                Happening::Finished(job, name.to_string(), wall_ms)
-            }
-            Event::Failed { job, name } => Happening::Failed(job, name.to_string()),
-            Event::Note(text) => Happening::Note(text),
-            Event::End => return None,
-        })
-    }
-
-    /// The event again. What was not told of it is left empty.
-    pub fn event(self) -> Event {
-        let name = |name: String| Arc::from(name.as_str());
-        match self {
-            Happening::Planned { total, done, certain, possible, unknown } => Event::Planned {
-                total: total as usize,
-                done: done as usize,
-                certain: certain as usize,
-                possible: possible as usize,
-                unknown: unknown as usize,
-            },
-            Happening::Discovered(text, derivations) => {
-                Event::Discovered { name: name(text), derivations: derivations as usize }
-            }
-            Happening::Started(job, text) => Event::Started { job, name: name(text) },
-            Happening::Log(job, text, line) => Event::Log { job, name: name(text), line: line.0 },
-            Happening::Finished(job, text, wall_ms) => {
-                Event::Finished { job, name: name(text), outputs: Vec::new(), wall_ms }
-            }
-            Happening::Failed(job, text) => Event::Failed { job, name: name(text) },
-            Happening::Note(text) => Event::Note(text),
-        }
-    }
 }
 
 /// What came of a request to build.

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -37,6 +38,8 @@ pub struct Terminal {
     child: Child,
     /// All that was written so far, as bytes.
     written: Vec<u8>,
+    /// What a terminal makes of it.
+    screen: vt100::Parser,
     /// How much of the text has been waited for.
     seen: usize,
 }
@@ -47,6 +50,14 @@ impl Terminal {
     /// # Errors
     /// When there is no terminal to be had, or the command cannot be started.
     pub fn start(command: &Command) -> io::Result<Terminal> {
+        Terminal::start_sized(command, 120, 40)
+    }
+
+    /// The same with so many columns and rows.
+    ///
+    /// # Errors
+    /// As [`Terminal::start`].
+    pub fn start_sized(command: &Command, columns: u16, rows: u16) -> io::Result<Terminal> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
@@ -56,12 +67,11 @@ impl Terminal {
             .write(true)
             .custom_flags(libc::O_NOCTTY)
             .open(Path::new(&*name.to_string_lossy()))?;
-        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&slave, size)?;
+        tcsetwinsize(&slave, size(columns, rows))?;
         // It makes the terminal the session's, so that Ctrl-C reaches who runs in it.
         let mut inside = Command::new("setsid");
         inside.arg("--ctty").arg("--wait").arg(command.get_program()).args(command.get_args());
-        inside.env_clear();
+        inside.env_clear().env("TERM", "xterm");
         for (name, value) in command.get_envs() {
             if let Some(value) = value {
                 inside.env(name, value);
@@ -71,13 +81,54 @@ impl Terminal {
             inside.current_dir(folder);
         }
         let end = |slave: &File| slave.try_clone().map(Stdio::from);
-        let child = inside
-            .env("TERM", "xterm")
-            .stdin(end(&slave)?)
-            .stdout(end(&slave)?)
-            .stderr(end(&slave)?)
-            .spawn()?;
-        Ok(Terminal { keys: File::from(master), child, written: Vec::new(), seen: 0 })
+        let child = inside.stdin(end(&slave)?).stdout(end(&slave)?).stderr(end(&slave)?).spawn()?;
+        let screen = vt100::Parser::new(cells(rows), cells(columns), 0);
+        let keys = File::from(master);
+        Ok(Terminal { keys, child, written: Vec::new(), screen, seen: 0 })
+    }
+
+    /// Gives the terminal another size. What stands on the screen is cut, not laid out anew.
+    ///
+    /// # Panics
+    /// When it cannot have one.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        tcsetwinsize(&self.keys, size(columns, rows)).expect("a terminal has a size");
+        self.screen.set_size(cells(rows), cells(columns));
+    }
+
+    /// What stands on the screen: its rows without the blanks at their ends, and without the empty ones at the end.
+    pub fn screen(&self) -> String {
+        self.screen
+            .screen()
+            .contents()
+            .lines()
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect()
+    }
+
+    /// Waits until the screen is as it should be, and gives it.
+    #[track_caller]
+    pub fn wait_for_screen(&mut self, what: &str, is_right: impl Fn(&str) -> bool) -> String {
+        let started = Instant::now();
+        loop {
+            let screen = self.screen();
+            if is_right(&screen) {
+                return screen;
+            }
+            let more = started.elapsed() < PATIENCE && self.read().expect("the terminal is read");
+            assert!(more, "{what} is not to be seen:\n{screen}");
+        }
+    }
+
+    /// Waits until the command has ended; how it ended, what the screen is then, and every byte that was written.
+    #[track_caller]
+    pub fn leave(mut self) -> (ExitStatus, String, Vec<u8>) {
+        let started = Instant::now();
+        while self.read().expect("the terminal is read") {
+            assert!(started.elapsed() < PATIENCE, "it did not end:\n{}", self.screen());
+        }
+        let status = self.child.wait().expect("a child's end");
+        (status, self.screen(), std::mem::take(&mut self.written))
     }
 
     /// Presses keys.
@@ -136,6 +187,7 @@ impl Terminal {
             Ok(0) => Ok(false),
             Ok(count) => {
                 self.written.extend_from_slice(&buffer[..count]);
+                self.screen.process(&buffer[..count]);
                 Ok(true)
             }
             // The other end is closed.
@@ -146,13 +198,17 @@ impl Terminal {
 
     /// Waits until the command has ended.
     #[track_caller]
-    pub fn end(mut self) -> ExitStatus {
-        let started = Instant::now();
-        while self.read().expect("the terminal is read") {
-            assert!(started.elapsed() < PATIENCE, "the command did not end:\n{}", self.text());
-        }
-        self.child.wait().expect("a child's end")
+    pub fn end(self) -> ExitStatus {
+        self.leave().0
     }
+}
+
+fn size(columns: u16, rows: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("a screen has rows and columns")
 }
 
 impl Drop for Terminal {

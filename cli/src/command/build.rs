@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::args::{Build, Building, Global};
 use crate::evaluate::{Evaluation, Target};
 use crate::fault::{self, Ended, status};
-use crate::progress::{Progress, Style};
+use crate::progress::{Form, Progress, Style, json_error, json_note};
 use crate::terminal::{marked, marked_line};
 
 /// When a request began, evaluation included.
@@ -59,10 +59,18 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
     build_here(global, args)
 }
 
+/// Says something beside what happens.
+pub fn json_or_line(global: &Global, text: &str) {
+    match global.progress {
+        Form::Json => json_note(text),
+        _ => eprintln!("floe: {text}"),
+    }
+}
+
 /// The same without a server.
 pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     let started = Started::now();
-    let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
+    let style = Style::of(global, args.building.print_build_logs);
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
     let mut options = options(&args.building, args.dry_run, args.report.is_some())?;
@@ -79,8 +87,8 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     }
     let mut answer = answered(&engine, &built, &targets, args.dry_run);
     if args.check && !args.dry_run {
-        fail_if_failed(&answer, global.quiet)?;
-        check(global, &mut engine, &drvs, &targets, &options, style)?;
+        fail_if_failed(&answer, Form::of(global))?;
+        check(&mut engine, &drvs, &targets, &options, style)?;
     }
     if !args.no_link && !args.dry_run && answer.failures.is_empty() {
         let linked = link(&engine, &args.out_link, &answer.results);
@@ -98,10 +106,10 @@ pub fn write_report(file: &Path, text: &[u8]) -> Result<()> {
 /// Shows what came of a request, and ends the command if anything failed.
 pub fn show(answer: &Answer, global: &Global, args: &Build) -> Result<()> {
     if args.dry_run {
-        fail_if_failed(answer, global.quiet)?;
+        fail_if_failed(answer, Form::of(global))?;
         return super::predict::say(answer, args.json);
     }
-    fail_if_failed(answer, global.quiet)?;
+    fail_if_failed(answer, Form::of(global))?;
     if let Some(why) = &answer.unlinked {
         bail!("{why}");
     }
@@ -110,7 +118,6 @@ pub fn show(answer: &Answer, global: &Global, args: &Build) -> Result<()> {
 
 /// Makes the targets again and says where they come out otherwise.
 pub fn check(
-    global: &Global,
     engine: &mut Engine,
     drvs: &Arc<DrvGraph>,
     targets: &[Target],
@@ -121,7 +128,7 @@ pub fn check(
     engine.listen(progress.events());
     let options = BuildOptions { check: true, ..options.clone() };
     let built = carry_out(engine, drvs, targets, &options, progress)?;
-    fail_if_failed(&answered(engine, &built, targets, false), global.quiet)?;
+    fail_if_failed(&answered(engine, &built, targets, false), style.form)?;
     for (ix, difference) in &built.outcome.differences {
         let name = &built.graph.node(*ix).recipe.name;
         eprintln!("{}", marked(&format!("error: {}", describe(engine, name, difference))));
@@ -295,15 +302,29 @@ pub fn answered(engine: &Engine, built: &Built, targets: &[Target], dry_run: boo
 }
 
 /// Ends the command if anything failed, having said what.
-pub fn fail_if_failed(answer: &Answer, quiet: bool) -> Result<()> {
-    answer.failures.iter().for_each(say_failure);
+pub fn fail_if_failed(answer: &Answer, form: Form) -> Result<()> {
     if answer.failures.is_empty() {
         return Ok(());
     }
-    if answer.skipped > 0 && !quiet {
-        eprintln!("floe: {} derivations were not built because of this", answer.skipped);
+    match form {
+        Form::Json => answer.failures.iter().for_each(|failed| json_error(failure_object(failed))),
+        _ => say_failures(answer, form == Form::None),
     }
     Err(Ended(status::BUILD_FAILED).into())
+}
+
+fn say_failures(answer: &Answer, quiet: bool) {
+    answer.failures.iter().for_each(say_failure);
+    if quiet {
+        return;
+    }
+    if answer.failures.len() > 1 {
+        let names: Vec<&str> = answer.failures.iter().map(|failed| &*failed.name).collect();
+        eprintln!("floe: {} builds failed: {}", names.len(), names.join(", "));
+    }
+    if answer.skipped > 0 {
+        eprintln!("floe: {} derivations were not built because of this", answer.skipped);
+    }
 }
 
 fn say_failure(failed: &Failed) {
@@ -315,8 +336,20 @@ fn say_failure(failed: &Failed) {
         }
     }
     if let Some(log) = &failed.log {
-        eprintln!("the whole log: {}", log.path().display());
+        let (name, file) = (&failed.name, log.path());
+        eprintln!("the whole log: `floe log {name}`, or {}", file.display());
     }
+}
+
+/// A failure as tools read it.
+fn failure_object(failed: &Failed) -> serde_json::Value {
+    let line = |line: &Bytes| String::from_utf8_lossy(&line.0).into_owned();
+    json!({
+        "message": failed.message,
+        "name": failed.name,
+        "log_tail": failed.log_tail.iter().map(line).collect::<Vec<_>>(),
+        "log": failed.log.as_ref().map(|log| log.path().display().to_string()),
+    })
 }
 
 /// Links the results as `nix-build` does: `result`, `result-2`, `result-dev`, ...
@@ -363,7 +396,7 @@ pub fn realise(
     building: &Building,
     attrs: &[String],
 ) -> Result<(Engine, Vec<Outputs>)> {
-    let style = Style { quiet: global.quiet, logs: building.print_build_logs };
+    let style = Style::of(global, building.print_build_logs);
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
     let mut options = options(building, false, false)?;
@@ -371,7 +404,7 @@ pub fn realise(
     let (drvs, targets) = evaluate(&engine, source, attrs, &options)?;
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     let answer = answered(&engine, &built, &targets, false);
-    fail_if_failed(&answer, global.quiet)?;
+    fail_if_failed(&answer, Form::of(global))?;
     Ok((engine, answer.results))
 }
 

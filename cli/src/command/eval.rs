@@ -10,7 +10,7 @@ use crate::progress::{Progress, Style};
 
 /// Prints the value of an expression.
 pub fn eval(global: &Global, args: &Eval) -> Result<()> {
-    let progress = Progress::start(Style { quiet: global.quiet, logs: false });
+    let progress = Progress::start(Style::of(global, false));
     let engine = super::engine(global, progress.events())?;
     let options = super::build::options(&Building::plain(Default::default()), false, false)?;
     let mut evaluation = super::build::begin(&engine, &args.source, &options)?;
@@ -38,7 +38,7 @@ pub fn eval(global: &Global, args: &Eval) -> Result<()> {
 
 /// Prints an expression as it was read.
 pub fn parse(global: &Global, source: &Source) -> Result<()> {
-    let progress = Progress::start(Style { quiet: global.quiet, logs: false });
+    let progress = Progress::start(Style::of(global, false));
     let engine = super::engine(global, progress.events())?;
     let mut text = Evaluation::parse(source, engine.host())?;
     progress.finish();

@@ -17,7 +17,7 @@ use crate::terminal::marked_line;
 
 /// Says what would be built, with a patch if there is one.
 pub fn predict(global: &Global, args: &Predict) -> Result<()> {
-    let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
+    let style = Style::of(global, args.building.print_build_logs);
     let patch = args.patch.as_ref().map(|file| read(file)).transpose()?;
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;

@@ -1,7 +1,6 @@
 //! `floe build` by way of the store's resident server: the same words in, the same bytes out. A
 //! server that ends in the middle is asked again; where there can be none, the command does without.
 
-use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +11,15 @@ use anyhow::{Context, Result, bail};
 use floe_engine::cancel::Cancel;
 use floe_server::client::{Client, ClientError};
 use floe_server::frame::FrameError;
-use floe_server::protocol::{
-    self, Answer, Argument, Ask, Bytes, Fault, Happening, Say, Source, Top,
-};
+use floe_server::happening::Happening;
+use floe_server::protocol::{self, Answer, Argument, Ask, Bytes, Fault, Say, Source, Top};
 
-use super::build::{Started, build_here, cancel_on_signals, how, show, write_report};
+use super::build::{Started, build_here, cancel_on_signals, how, json_or_line, show, write_report};
 use crate::args::{self, Build, Global};
 use crate::evaluate::{Toggles, search_path};
 use crate::fault::{Interrupted, Shown};
 use crate::progress::{Progress, Style};
+use crate::terminal;
 
 /// So often a server that ends in the middle of a request is asked again.
 const TRIES: usize = 3;
@@ -58,10 +57,10 @@ pub fn watch(global: &Global, args: &Build) -> Result<()> {
             && !cancel.is_cancelled()
         {
             if let Err(error) = conclude(result, global, args) {
-                crate::fault::tell(&error);
+                crate::fault::tell(&error, global.progress);
             }
             if !global.quiet {
-                eprintln!("floe: waiting for changes");
+                json_or_line(global, "waiting for changes");
             }
             if wait_for_change(&mut client, &cancel).is_ok() && client.say(&ask).is_ok() {
                 continue;
@@ -91,7 +90,8 @@ fn wait_for_change(client: &mut Client, cancel: &Cancel) -> Result<(), FrameErro
 
 /// There can be no server: says why, and builds without.
 fn without(error: &ClientError, global: &Global, args: &Build) -> Result<()> {
-    eprintln!("floe: building without a server: {}", floe_server::sentence(error));
+    let why = format!("building without a server: {}", floe_server::sentence(error));
+    json_or_line(global, &why);
     build_here(global, args)
 }
 
@@ -109,7 +109,7 @@ fn hear_out(
     global: &Global,
     args: &Build,
 ) -> Result<Option<Reply>> {
-    let style = Style { quiet: global.quiet, logs: args.building.print_build_logs };
+    let style = Style::of(global, args.building.print_build_logs);
     let mut progress: Option<Progress> = None;
     let share = "cannot share the connection to the server";
     let (stop, close) = (client.canceller().context(share)?, client.closer().context(share)?);
@@ -209,7 +209,7 @@ fn ask(args: &Build) -> Result<Ask> {
         environment,
         how: how(&args.building, args.dry_run),
         show_trace: from.show_trace,
-        colour: std::io::stderr().is_terminal(),
+        colour: terminal::has_colours(),
         report: Started::now().report(args),
         link,
     })))

@@ -8,7 +8,7 @@ use crate::progress::{Progress, Style};
 
 /// Makes or finds the seed and prints its path.
 pub fn seed(global: &Global, args: &Seed) -> Result<()> {
-    let progress = Progress::start(Style { quiet: global.quiet, logs: false });
+    let progress = Progress::start(Style::of(global, false));
     let engine = super::engine(global, progress.events())?;
     let found = match engine.store() {
         Some(store) if !args.renew => seed::find(&store)?,

@@ -21,7 +21,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Looks after the store.
 pub fn store(global: &Global, command: &StoreCommand) -> Result<()> {
-    let progress = Progress::start(Style { quiet: global.quiet, logs: false });
+    let progress = Progress::start(Style::of(global, false));
     let engine = super::engine(global, progress.events())?;
     match command {
         StoreCommand::Add { path, name, flat } => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use floe_core::path::StorePath;
 
+use super::phase;
 use crate::event::{Event, Events};
 use crate::job::Job;
 
@@ -123,6 +124,13 @@ impl BuildLog {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
+        let said = phase::said(&line);
+        if let Some(phase) = said.phase {
+            self.events.send(Event::Phase { job: self.job, phase });
+        }
+        if said.is_for_floe {
+            return;
+        }
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
         }

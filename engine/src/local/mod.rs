@@ -8,6 +8,7 @@ mod compare;
 mod environment;
 mod log;
 mod mixture;
+mod phase;
 mod profile;
 mod scratch;
 
@@ -35,7 +36,7 @@ use scratch::Remover;
 pub(crate) use scratch::ScratchDir;
 
 use crate::environ::Environment;
-use crate::event::Event;
+use crate::event::{Event, Phase};
 use crate::fetch;
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
 use crate::materials::Materials;
@@ -131,6 +132,7 @@ impl Local {
     }
 
     fn build(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure> {
+        context.enter(job, Phase::SettingUp);
         let mut site = self.open(job, context)?;
         let result = self.run_and_register(job, context, &mut site);
         let failed = match &result {
@@ -192,10 +194,17 @@ impl Local {
         };
         let cost = Cost { wall_ms: millis(started.elapsed()), cpu_ms: millis(cpu) };
         (context.builder_ended)();
+        context.enter(job, Phase::Hashing);
         let prepared = self.stage(job, site)?;
         match &job.check {
-            Some(before) => self.compare(job, site, before, prepared, cost),
-            None => self.register(job, site, prepared, cost),
+            Some(before) => {
+                context.enter(job, Phase::Comparing);
+                self.compare(job, site, before, prepared, cost)
+            }
+            None => {
+                context.enter(job, Phase::Registering);
+                self.register(job, site, prepared, cost)
+            }
         }
     }
 
@@ -390,6 +399,7 @@ impl Local {
             rlimits: self.settings.bounds.rlimits(),
         };
         let running = self.spawner.spawn(&spec).map_err(transient(&drv.name))?;
+        context.enter(job, Phase::Running);
         let killer = running.killer();
         let _guard = context.cancel.on_cancel(move || killer.kill());
         let outcome = running.wait(&mut |bytes| log.take(bytes)).map_err(transient(&drv.name))?;
@@ -475,6 +485,7 @@ impl Local {
             max_bytes: self.settings.bounds.max_download_bytes,
             cancel: context.cancel,
         };
+        context.enter(job, Phase::Fetching);
         let result = fetch::fetch(&builder, &drv.env, &destination, &bounds, log);
         log.finish();
         match result {

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use super::names::Names;
 use super::{Scheduler, State};
+use crate::event::Event;
 use crate::graph::NodeIx;
 
 /// What is wanted of a node: to know the paths of its outputs, or these objects as well.
@@ -142,6 +143,9 @@ impl Scheduler<'_> {
         }
         self.states[ix.index()] = State::Ready;
         self.ready.push((self.height(ix), Reverse(ix)));
+        if self.events.are_detailed() {
+            self.events.send(Event::Ready { job: ix.0 });
+        }
     }
 
     /// Marks a node that cannot run because of `cause`, and everything that waits for it.
@@ -167,6 +171,7 @@ impl Scheduler<'_> {
     pub(super) fn tell_users(&mut self, ix: NodeIx, newly_known: bool) {
         self.news.push((ix, newly_known));
         self.spread();
+        self.tell_cut_off(ix);
     }
 
     /// Lets all news travel as far as they matter, and what is found on the way join the graph.
@@ -228,6 +233,9 @@ impl Scheduler<'_> {
                 // It may wait for something else now.
                 self.asked[user.index()] = false;
                 self.demand(user, wish);
+                if matches!(self.states[user.index()], State::Known | State::Present) {
+                    self.cut_off.push(user.0);
+                }
             }
             if known {
                 self.news.push((user, true));

@@ -291,7 +291,7 @@ impl Scheduler<'_> {
     }
 
     /// The task id of a node.
-    fn task(&self, ix: NodeIx) -> Arc<str> {
+    pub(super) fn task(&self, ix: NodeIx) -> Arc<str> {
         match ix.index().checked_sub(self.shape.tasks.len()) {
             None => Arc::clone(&self.shape.tasks[ix.index()]),
             Some(at) => Arc::clone(&self.growth.finds.tasks[at]),

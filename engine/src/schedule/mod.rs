@@ -6,8 +6,9 @@
 //! A request goes by rounds, of which there is nearly always one. Within a round every key denotes
 //! one and the same outputs; when a builder gives something else than it gave before and the
 //! former objects are not to be had, the round ends, and what rests on them is resolved again.
-//! [`known`] finds out what is known, [`demand`] asks for what is wanted, [`run`] runs it,
-//! [`choice`] chooses among realisations; [`growth`] adds the derivations that builders make.
+//! [`known`] finds out what is known, [`demand`] asks for what is wanted, [`plan`] tells what may
+//! run, [`run`] runs it, [`choice`] chooses among realisations; [`growth`] adds the derivations that
+//! builders make.
 
 mod bounds;
 mod choice;
@@ -16,6 +17,7 @@ mod growth;
 mod judging;
 mod known;
 mod names;
+mod plan;
 mod run;
 mod state;
 mod worker;
@@ -28,12 +30,13 @@ use floe_core::hash::Digest;
 
 pub use growth::Finds;
 pub use judging::Times;
+pub use plan::Expected;
 pub use state::{Divergence, Options, Outcome, State};
 
 use crate::cancel::Cancel;
 use crate::db::{Database, Node};
 use crate::dynamic::{Discover, NoReader};
-use crate::event::{Event, Events};
+use crate::event::Events;
 use crate::graph::{Graph, NodeIx, Shape};
 use crate::job::{Cost, Difference, Executor, Failure};
 use crate::rebuilder::{Memo, Strategy};
@@ -113,6 +116,10 @@ pub struct Scheduler<'a> {
     differences: Vec<(NodeIx, Difference)>,
     /// Where the rebuilder goes by what it remembers.
     judging: Option<Judging<'a>>,
+    /// How long the builder of a task took the last time, in milliseconds.
+    expected_ms: Option<Expected<'a>>,
+    /// What need not be built after all, and nobody was told of yet.
+    cut_off: Vec<u32>,
     stopping: bool,
 }
 
@@ -180,6 +187,8 @@ impl<'a> Scheduler<'a> {
             checking: false,
             differences: Vec::new(),
             judging: None,
+            expected_ms: None,
+            cut_off: Vec::new(),
             stopping: false,
         }
     }
@@ -197,6 +206,11 @@ impl<'a> Scheduler<'a> {
     /// Lets targets that are there be made again, to see whether they come out the same.
     pub fn check_targets(&mut self) {
         self.checking = true;
+    }
+
+    /// Lets the plan say how long things will take.
+    pub fn expect(&mut self, expected_ms: Expected<'a>) {
+        self.expected_ms = Some(expected_ms);
     }
 
     /// Who uses a node.
@@ -264,20 +278,9 @@ impl<'a> Scheduler<'a> {
 
     /// Runs what must run.
     pub fn run(mut self, executor: &dyn Executor) -> Outcome {
-        let Bounds { certain, possible, unknown, wanted } = self.bounds();
-        let derivations = self.graph.nodes().filter(|(_, node)| !node.recipe.is_dynamic());
-        let (mut total, mut done) = (0, 0);
-        for (ix, _) in derivations {
-            total += 1;
-            done += usize::from(self.states[ix.index()].outputs_known());
-        }
-        self.events.send(Event::Planned {
-            total,
-            done,
-            certain: certain.len(),
-            possible: possible.len(),
-            unknown: unknown.len(),
-        });
+        let bounds = self.bounds();
+        self.tell_plan(&bounds);
+        let Bounds { certain, possible, unknown, wanted } = bounds;
         while !self.options.dry_run && !self.is_finished() {
             self.drive(executor);
             if !self.rechosen {

@@ -30,9 +30,9 @@ impl Scheduler<'_> {
         // A worker whose builder has ended may still be hashing; the next builder need not wait.
         let threads = self.options.jobs * 2 + 2;
         std::thread::scope(|scope| {
-            for _ in 0..threads {
+            for worker in 0..threads as u32 {
                 let (jobs, messages) = (jobs.clone(), messages.clone());
-                scope.spawn(move || work(executor, events, cancel, &jobs, &messages));
+                scope.spawn(move || work(executor, events, cancel, worker, &jobs, &messages));
             }
             drop((jobs, messages));
             self.driving = true;

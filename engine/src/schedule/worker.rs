@@ -24,6 +24,7 @@ pub(super) fn work(
     executor: &dyn Executor,
     events: &Events,
     cancel: &Cancel,
+    worker: u32,
     jobs: &Receiver<(NodeIx, Job)>,
     messages: &Sender<Message>,
 ) {
@@ -35,7 +36,7 @@ pub(super) fn work(
             }
         };
         let name = Arc::clone(&job.recipe.name);
-        events.send(Event::Started { job: job.id, name: Arc::clone(&name) });
+        events.send(Event::Started { job: job.id, name: Arc::clone(&name), worker });
         let context = Context { events, cancel, builder_ended: &builder_ended };
         let caught = catch_unwind(AssertUnwindSafe(|| executor.execute(&job, &context)));
         let result = match caught {
@@ -56,6 +57,7 @@ pub(super) fn work(
                 outputs: done.outputs.values().cloned().collect(),
                 wall_ms: done.cost.wall_ms,
             },
+            Err(Failure::Cancelled) => Event::Stopped { job: job.id, name },
             Err(_) => Event::Failed { job: job.id, name },
         });
         let _ = messages.send(Message::Ended(ix, result, told.get()));

@@ -111,7 +111,7 @@ impl Session {
         let targets = [target];
         let built = request(&mut self.engine, &drvs, &targets, &self.options)?;
         let mut answer = answered(&self.engine, &built, &targets, false);
-        fail_if_failed(&answer, false)?;
+        fail_if_failed(&answer, self.style.form)?;
         answer.results.pop().context("a target has a result")
     }
 

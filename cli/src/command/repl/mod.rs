@@ -42,7 +42,7 @@ fn answer(session: &RefCell<Session>, text: &str) -> Result<bool> {
             out.flush()?;
         }
         Ok(None) => return Ok(false),
-        Err(error) => fault::tell(&error),
+        Err(error) => fault::tell(&error, session.borrow().style.form),
     }
     Ok(true)
 }

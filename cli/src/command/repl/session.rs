@@ -29,7 +29,7 @@ pub struct Session {
     /// The names that were added last.
     pub(super) last: Vec<String>,
     channel: Channel,
-    style: Style,
+    pub(super) style: Style,
     source: Source,
     /// Files in the order of loading, each once.
     files: Vec<PathBuf>,
@@ -40,7 +40,7 @@ impl Session {
     /// A session with nothing in it yet.
     pub fn begin(global: &Global, args: &Repl) -> Result<Session> {
         let channel = Channel::new();
-        let style = Style { quiet: global.quiet, logs: false };
+        let style = Style::of(global, false);
         let engine = command::engine(global, channel.events())?;
         let options = options(&Building::plain(Default::default()), false, false)?;
         let source = args.source.clone();
