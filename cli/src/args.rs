@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use floe_engine::dynamic::Limits;
+use floe_lang::profile::Format;
+
+use crate::profiling::CallsTo;
 
 /// A content-addressed, incremental build engine that speaks the Nix language.
 #[derive(Debug, Parser)]
@@ -126,7 +129,8 @@ pub struct Source {
     /// Show every frame of an evaluation error
     #[arg(long)]
     pub show_trace: bool,
-    /// Write where evaluation's time goes to a file, and say on standard error what took the most
+    /// Write where evaluation's time goes to a file, and say on standard error what took the most;
+    /// with `floe build` and in Chrome's form, of the whole request and its critical path
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
     /// The profile's form: folded stacks for flame graphs (speedscope, inferno), or Chrome's trace
@@ -140,6 +144,20 @@ pub struct Source {
     /// What only the faces of Nix's commands set
     #[arg(skip)]
     pub nix: Option<NixFace>,
+    /// Where calls go that are part of a whole request's profile
+    #[arg(skip)]
+    pub calls_to: Option<CallsTo>,
+}
+
+impl Source {
+    /// The form of the profile.
+    pub fn format(&self) -> Format {
+        match (self.profile_format, &self.profile) {
+            (Some(ProfileFormat::Chrome), _) => Format::Chrome,
+            (None, Some(file)) => Format::of(file),
+            (Some(ProfileFormat::Folded), _) | (None, None) => Format::Folded,
+        }
+    }
 }
 
 /// A form of profiles.
@@ -303,7 +321,7 @@ pub struct Build {
     #[arg(long, overrides_with = "server")]
     pub no_server: bool,
     /// Build again whenever a file changes that the build rests on, until interrupted
-    #[arg(long, conflicts_with = "no_server")]
+    #[arg(long, conflicts_with_all = ["no_server", "profile"])]
     pub watch: bool,
 }
 

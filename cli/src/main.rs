@@ -8,6 +8,7 @@ mod evaluate;
 mod fault;
 mod nixconf;
 mod picture;
+mod profiling;
 mod progress;
 mod terminal;
 mod time;

@@ -13,7 +13,8 @@ use floe_lang::profile::{Entry, Format, Profile};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
-use crate::args::{ProfileFormat, Source};
+use crate::args::Source;
+use crate::profiling::CallsTo;
 
 /// How many functions and files the table names.
 const ROWS: usize = 10;
@@ -26,10 +27,17 @@ pub struct Watching {
 }
 
 struct Destination {
-    path: PathBuf,
-    file: File,
+    to: To,
     format: Format,
     table: bool,
+}
+
+/// Where a profile goes.
+enum To {
+    /// A file of its own.
+    File(PathBuf, File),
+    /// The profile of the whole request, on whose clock it began at this moment.
+    Whole(CallsTo, u64),
 }
 
 fn now_ns() -> u64 {
@@ -50,15 +58,16 @@ impl Watching {
             evaluator.count(is_set("NIX_COUNT_CALLS"));
         }
         if let Some(path) = &source.profile {
-            let format = match source.profile_format {
-                Some(ProfileFormat::Folded) => Format::Folded,
-                Some(ProfileFormat::Chrome) => Format::Chrome,
-                None => Format::of(path),
+            let format = source.format();
+            let to = match &source.calls_to {
+                Some(whole) => To::Whole(whole.clone(), whole.now_ns()),
+                None => {
+                    let file = File::create(path)
+                        .with_context(|| format!("cannot write the profile {}", path.display()))?;
+                    To::File(path.clone(), file)
+                }
             };
-            let file = File::create(path)
-                .with_context(|| format!("cannot write the profile {}", path.display()))?;
-            let table = source.nix.is_none();
-            watching.profile = Some(Destination { path: path.clone(), file, format, table });
+            watching.profile = Some(Destination { to, format, table: source.nix.is_none() });
             evaluator.profile(now_ns, format);
         }
         Ok(watching)
@@ -68,21 +77,12 @@ impl Watching {
     /// be written is only said.
     pub fn end(&mut self, evaluator: &mut Evaluator) {
         if let (Some(to), Some(profile)) = (self.profile.take(), evaluator.take_profile()) {
-            let mut out = BufWriter::new(to.file);
-            let written = profile.write(to.format, &mut out).and_then(|notes| {
-                out.flush()?;
-                Ok(notes)
-            });
-            match written {
-                Ok(notes) => {
-                    if to.table {
-                        eprint!("{}", table(&profile));
-                    }
-                    notes.iter().for_each(|note| eprintln!("floe: {note}"));
-                }
-                Err(error) => {
-                    eprintln!("floe: cannot write the profile {}: {error}", to.path.display());
-                }
+            if to.table {
+                eprint!("{}", table(&profile));
+            }
+            match to.to {
+                To::File(path, file) => write(&profile, to.format, &path, file),
+                To::Whole(whole, start_ns) => whole.take(start_ns, profile),
             }
         }
         if std::mem::take(&mut self.stats) {
@@ -97,6 +97,18 @@ impl Watching {
                 }
             }
         }
+    }
+}
+
+fn write(profile: &Profile, format: Format, path: &Path, file: File) {
+    let mut out = BufWriter::new(file);
+    let written = profile.write(format, &mut out).and_then(|notes| {
+        out.flush()?;
+        Ok(notes)
+    });
+    match written {
+        Ok(notes) => notes.iter().for_each(|note| eprintln!("floe: {note}")),
+        Err(error) => eprintln!("floe: cannot write the profile {}: {error}", path.display()),
     }
 }
 

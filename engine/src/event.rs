@@ -40,6 +40,11 @@ impl Events {
         Events::default()
     }
 
+    /// The same listener, who wants to know the details as well.
+    pub(crate) fn in_detail(self) -> Self {
+        Events { detailed: true, ..self }
+    }
+
     /// Whether anybody listens.
     pub fn are_heard(&self) -> bool {
         !matches!(self.sink, Sink::Nowhere)
@@ -308,5 +313,18 @@ mod tests {
             panic!("no phase")
         };
         assert_eq!(name.len(), Phase::LONGEST - 1);
+    }
+
+    #[test]
+    fn details_are_told_only_to_who_wants_them() {
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        let events = Events::into(sender);
+        drop(events.stage(Stage::Importing));
+        assert!(receiver.try_recv().is_err());
+        drop(events.in_detail().stage(Stage::Importing));
+        for expected in [true, false] {
+            let told = receiver.try_recv();
+            assert!(matches!(told, Ok(Event::Stage { begins, .. }) if begins == expected));
+        }
     }
 }

@@ -36,6 +36,7 @@ pub mod materials;
 mod memo;
 pub mod overlay;
 pub mod predict;
+pub mod profile;
 pub mod reads;
 pub mod rebuilder;
 pub mod recipe;

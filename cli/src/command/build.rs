@@ -11,7 +11,7 @@ use floe_core::path::StorePath;
 use floe_engine::cancel::Cancel;
 use floe_engine::engine::{BuildOptions, Built, Engine};
 use floe_engine::environ::Environment;
-use floe_engine::event::Events;
+use floe_engine::event::{Events, Stage};
 use floe_engine::import::Wanted;
 use floe_engine::job::Difference;
 use floe_engine::report::Cost;
@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::args::{Build, Building, Global};
 use crate::evaluate::{Evaluation, Target};
 use crate::fault::{self, Ended, status};
+use crate::profiling::Profiling;
 use crate::progress::{Form, Progress, Style, json_error, json_note};
 use crate::terminal::{marked, marked_line};
 
@@ -56,6 +57,9 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
     if args.server && !global.no_wait && !is_looked_at && is_usual {
         return super::remote::build(global, args);
     }
+    if args.server && args.source.profile.is_some() && !global.quiet {
+        json_or_line(global, "building without a server: the profile is of this process");
+    }
     build_here(global, args)
 }
 
@@ -71,12 +75,21 @@ pub fn json_or_line(global: &Global, text: &str) {
 pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     let started = Started::now();
     let style = Style::of(global, args.building.print_build_logs);
+    let profiling = Profiling::begin(&args.source, style)?;
     let progress = Progress::start(style);
-    let mut engine = super::engine(global, progress.events())?;
+    let events = match &profiling {
+        Some((profiling, _)) => profiling.before(progress.events()),
+        None => progress.events(),
+    };
+    let mut engine = super::engine(global, events.clone())?;
     let mut options = options(&args.building, args.dry_run, args.report.is_some())?;
     options.asked = answer::asked(&super::remote::source(&args.source)?);
-    let (drvs, targets) = evaluate(&engine, &args.source, &args.attrs, &options)?;
+    let source = profiling.as_ref().map_or(&args.source, |(_, source)| source);
+    let evaluating = events.stage(Stage::Evaluating);
+    let (drvs, targets) = evaluate(&engine, source, &args.attrs, &options)?;
+    drop(evaluating);
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
+    drop(profiling);
     if let (Some(file), Some(wanted)) = (&args.report, started.report(args)) {
         let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let restarts = engine.restarts();

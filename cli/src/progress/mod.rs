@@ -21,6 +21,7 @@ use floe_engine::event::{Event, Events};
 
 pub use json::{error as json_error, note as json_note};
 pub use paint::Size;
+pub use words::seconds;
 
 use crate::args::Global;
 use crate::terminal;

@@ -48,6 +48,17 @@ impl Format {
     }
 }
 
+/// Where calls go in a trace that others write as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The trace's number of the process.
+    pub process: u32,
+    /// Of the thread.
+    pub thread: u32,
+    /// When recording began, on the trace's clock.
+    pub start_ns: u64,
+}
+
 /// A function, a builtin or the reading of a file, and what it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

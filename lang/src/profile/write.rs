@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use super::{Entry, Format, Profile};
+use super::{Entry, Format, Profile, Track};
 
 /// Folded stacks name each stack in full, so deep ones are long: more than this is of no use to a
 /// viewer, and the least stacks are told with their callers.
@@ -90,6 +90,20 @@ impl Profile {
     }
 
     fn write_chrome(&self, out: &mut dyn Write) -> io::Result<Vec<String>> {
+        let process = json!({ "name": "process_name", "ph": "M", "pid": 1, "tid": 1, "args": { "name": "evaluation" } });
+        write!(out, "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{process}")?;
+        let notes = self.write_calls(Track { process: 1, thread: 1, start_ns: 0 }, out)?;
+        writeln!(out, "\n]}}")?;
+        Ok(notes)
+    }
+
+    /// Writes the calls as events of a trace of Chrome's that others write as well, each after a
+    /// comma, and gives what a reader should know.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write_calls(&self, track: Track, out: &mut dyn Write) -> io::Result<Vec<String>> {
+        let Track { process, thread, start_ns } = track;
         let names: Vec<String> = self.entries.iter().map(|e| json!(e.name).to_string()).collect();
         let places: Vec<String> = self
             .entries
@@ -102,19 +116,17 @@ impl Profile {
             let span = &self.spans[at];
             (span.start_ns, span.depth)
         });
-        let process = json!({ "name": "process_name", "ph": "M", "pid": 1, "tid": 1, "args": { "name": "evaluation" } });
-        write!(out, "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{process}")?;
         for at in order {
             let span = &self.spans[at];
-            let (start_us, wall_us) = (span.start_ns as f64 / 1e3, span.wall_ns as f64 / 1e3);
+            let start_us = (start_ns + span.start_ns) as f64 / 1e3;
+            let wall_us = span.wall_ns as f64 / 1e3;
             let function = span.function as usize;
             write!(
                 out,
-                ",\n{{\"name\":{},\"ph\":\"X\",\"ts\":{start_us:.3},\"dur\":{wall_us:.3},\"pid\":1,\"tid\":1,\"args\":{}}}",
+                ",\n{{\"name\":{},\"ph\":\"X\",\"ts\":{start_us:.3},\"dur\":{wall_us:.3},\"pid\":{process},\"tid\":{thread},\"args\":{}}}",
                 names[function], places[function]
             )?;
         }
-        writeln!(out, "\n]}}")?;
         let few = (self.shortest_ns > 0).then(|| {
             format!(
                 "the trace holds the longest {} of {} calls; none shorter than {} µs",
