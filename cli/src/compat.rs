@@ -305,7 +305,7 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
     let mut engine = None;
     for source in args.common.sources()? {
         let style = Style::of(&global, building.print_build_logs);
-        let progress = Progress::start(style);
+        let progress = Progress::start(style.evaluating());
         let mut this = command::engine(&global, progress.events())?;
         let mut options = options(&building, args.dry_run, false)?;
         options.asked = answer::asked(&command::remote::source(&source)?);

@@ -115,7 +115,9 @@ documents() {
   done
 }
 
+# phase NAME: says what comes, as Nix's builders do, and does it.
 phase() {
+  echo "@nix { \"action\": \"setPhase\", \"phase\": \"$1\" }" >&"${NIX_LOG_FD:-2}"
   if [ -n "${!1:-}" ]; then eval "${!1}"; else "$1"; fi
 }
 

@@ -76,7 +76,7 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     let started = Started::now();
     let style = Style::of(global, args.building.print_build_logs);
     let profiling = Profiling::begin(&args.source, style)?;
-    let progress = Progress::start(style);
+    let progress = Progress::start(style.evaluating());
     let events = match &profiling {
         Some((profiling, _)) => profiling.before(progress.events()),
         None => progress.events(),
@@ -409,7 +409,7 @@ pub fn realise(
     building: &Building,
     attrs: &[String],
 ) -> Result<(Engine, Vec<Outputs>)> {
-    let style = Style::of(global, building.print_build_logs);
+    let style = Style::of(global, building.print_build_logs).evaluating();
     let progress = Progress::start(style);
     let mut engine = super::engine(global, progress.events())?;
     let mut options = options(building, false, false)?;

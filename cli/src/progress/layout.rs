@@ -3,7 +3,7 @@
 //! for a size; it paints nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use floe_engine::event::Phase;
 
@@ -15,6 +15,9 @@ use crate::terminal;
 
 /// The most rows that the tree and the log may take.
 const MOST_ROWS: usize = 20;
+
+/// An evaluation that takes less is not told of.
+const LONG_EVALUATION: Duration = Duration::from_secs(1);
 
 /// Names are not cut shorter than this for the sake of what stands beside them.
 const NAME_COLUMNS: usize = 8;
@@ -69,7 +72,7 @@ impl View<'_> {
     /// All lines, from the top; none while nothing runs.
     pub fn lines(&self) -> Vec<Line> {
         if self.scene.running.is_empty() {
-            return Vec::new();
+            return self.evaluation().into_iter().collect();
         }
         // One row is the cursor's, one the counts'.
         let room = self.size.rows.saturating_sub(2).min(MOST_ROWS);
@@ -78,6 +81,14 @@ impl View<'_> {
         lines.extend(tail);
         lines.push(self.counts());
         lines
+    }
+
+    /// That an expression is being evaluated, once that takes its time.
+    fn evaluation(&self) -> Option<Line> {
+        let time = self.now.saturating_duration_since(self.scene.started);
+        let text = format!("evaluating {}", words::rough(time));
+        let is_long = self.scene.is_evaluating && time >= LONG_EVALUATION;
+        is_long.then(|| Line::default().with(Tone::Dim, text))
     }
 
     /// The tree, in so many rows at most.

@@ -16,8 +16,8 @@ mod words;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use floe_engine::event::{Event, Events};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use floe_engine::event::{Event, Events, Phase};
 
 pub use json::{error as json_error, note as json_note};
 pub use paint::Size;
@@ -50,6 +50,8 @@ pub struct Style {
     pub form: Form,
     /// Whether to show the builders' output.
     pub logs: bool,
+    /// Whether an evaluation comes first that may take its time.
+    pub evaluates: bool,
 }
 
 impl Form {
@@ -62,19 +64,43 @@ impl Form {
             form => form,
         }
     }
+
+    /// What stands for it where it hangs on the terminal.
+    fn on_this_terminal(self) -> Form {
+        match self {
+            Form::Auto if terminal::can_be_drawn_on() => Form::Tree,
+            Form::Auto => Form::Plain,
+            form => form,
+        }
+    }
 }
 
 impl Style {
     /// What the flags of every command ask for.
     pub fn of(global: &Global, logs: bool) -> Style {
-        Style { form: Form::of(global), logs }
+        Style { form: Form::of(global), logs, evaluates: false }
+    }
+
+    /// Whether an event makes a difference: what makes none need not wake anybody.
+    fn shows(self, event: &Event) -> bool {
+        match (self.form, event) {
+            (Form::Tree, _) => true,
+            (_, Event::Log { .. }) => self.logs,
+            (Form::None, _) => matches!(event, Event::Note(_) | Event::End),
+            (Form::Plain, Event::Phase { phase, .. }) => matches!(phase, Phase::Named(_)),
+            _ => true,
+        }
+    }
+
+    /// The same before an evaluation.
+    pub fn evaluating(self) -> Style {
+        Style { evaluates: true, ..self }
     }
 
     fn display(self) -> Box<dyn Display> {
         match self.form {
             Form::Json => Box::new(json::Json::new(self.logs)),
             Form::Tree => Box::new(tree::Tree::new(self.logs)),
-            Form::Auto if terminal::can_be_drawn_on() => Box::new(tree::Tree::new(self.logs)),
             Form::Auto | Form::Plain => Box::new(plain::Plain::new(self.logs)),
             Form::None => Box::new(plain::Notes { logs: self.logs }),
         }
@@ -91,8 +117,9 @@ trait Display {
     fn end(&mut self, scene: &Scene);
 }
 
-/// How many events may wait to be shown. A builder that writes faster than they can be waits, too:
-/// its lines must not fill the memory.
+/// How many events may wait to be shown. Where a builder's output is shown, one that writes faster
+/// waits, too: its lines must not fill the memory. Elsewhere nobody waits for a terminal: lines and
+/// phases are left out, and of other events there are no more than a few for each derivation.
 const WAITING: usize = 1024;
 
 /// How often time that passes is shown.
@@ -102,18 +129,28 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Channel {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
+    style: Style,
 }
 
 impl Channel {
     /// A channel that nobody listens to yet.
-    pub fn new() -> Channel {
-        let (sender, receiver) = bounded(WAITING);
-        Channel { sender, receiver }
+    pub fn new(style: Style) -> Channel {
+        let (sender, receiver) = if style.logs { bounded(WAITING) } else { unbounded() };
+        Channel { sender, receiver, style: Style { form: style.form.on_this_terminal(), ..style } }
     }
 
     /// Where the engine sends its events.
     pub fn events(&self) -> Events {
-        Events::into(self.sender.clone())
+        let (sender, style) = (self.sender.clone(), self.style);
+        Events::to(move |event| {
+            let matters_little = matches!(event, Event::Log { .. } | Event::Phase { .. });
+            // Whoever waits for lines is not to miss one.
+            let has_room = style.logs || sender.len() < WAITING;
+            if style.shows(&event) && (has_room || !matters_little) {
+                // A display that is over shows nothing more.
+                let _ = sender.send(event);
+            }
+        })
     }
 }
 
@@ -126,11 +163,12 @@ pub struct Progress {
 impl Progress {
     /// Starts listening.
     pub fn start(style: Style) -> Progress {
-        Progress::listen(&Channel::new(), style)
+        Progress::listen(&Channel::new(style))
     }
 
     /// Shows what comes through a channel that outlives the display.
-    pub fn listen(channel: &Channel, style: Style) -> Progress {
+    pub fn listen(channel: &Channel) -> Progress {
+        let style = channel.style;
         Progress::take(channel, move |receiver| listen(receiver, style))
     }
 
@@ -176,6 +214,7 @@ impl Drop for Progress {
 
 fn listen(events: &Receiver<Event>, style: Style) {
     let mut scene = Scene::new(Instant::now());
+    scene.is_evaluating = style.evaluates;
     let mut display = style.display();
     loop {
         match events.recv_timeout(TICK) {

@@ -66,6 +66,8 @@ pub struct Scene {
     pub counts: Counts,
     /// What runs, by job.
     pub running: BTreeMap<u32, Running>,
+    /// Whether nothing is known because an expression is being evaluated.
+    pub is_evaluating: bool,
     plan: HashMap<u32, Planned>,
     at_once: usize,
     /// Tasks that wait, and how many of them will certainly run.
@@ -85,6 +87,7 @@ impl Scene {
             started,
             counts: Counts::default(),
             running: BTreeMap::new(),
+            is_evaluating: false,
             plan: HashMap::new(),
             at_once: 1,
             waiting: 0,

@@ -8,6 +8,7 @@ use floe_engine::event::{Event, Phase, Task};
 use super::layout::{Glyphs, View};
 use super::paint::Size;
 use super::scene::Scene;
+use super::{Channel, Form, Style, WAITING};
 
 /// A scene and its clock.
 struct Play {
@@ -137,6 +138,38 @@ fn every_size_is_kept_to() {
 fn nothing_is_drawn_while_nothing_runs() {
     let play = Play { scene: Scene::new(Instant::now()), now: Instant::now() };
     assert_eq!(play.screen(80, 24, Glyphs::LINES), "");
+}
+
+#[test]
+fn an_evaluation_is_told_of_when_it_takes_its_time() {
+    let now = Instant::now();
+    let mut play = Play { scene: Scene::new(now), now };
+    play.scene.is_evaluating = true;
+    assert_eq!(play.screen(20, 5, Glyphs::LINES), "");
+    play.passes(75);
+    assert_eq!(play.screen(20, 5, Glyphs::LINES), "evaluating 1 min 1… |\n");
+    play.happens(Event::Planned { total: 1, done: 1, certain: 0, possible: 0, at_once: 1 });
+    assert_eq!(play.screen(20, 5, Glyphs::LINES), "");
+}
+
+#[test]
+fn a_display_that_does_not_come_along_stops_nobody() {
+    let channel = Channel::new(Style { form: Form::Tree, logs: false, evaluates: false });
+    let events = channel.events();
+    for job in 0..10_000 {
+        events.send(Event::Log { job, name: "noisy".into(), line: b"line".to_vec() });
+        events.send(Event::Failed { job, name: "noisy".into() });
+    }
+    let (mut lines, mut failures) = (0, 0);
+    while let Ok(event) = channel.receiver.try_recv() {
+        match event {
+            Event::Log { .. } => lines += 1,
+            Event::Failed { .. } => failures += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(failures, 10_000);
+    assert!((1..=WAITING).contains(&lines), "{lines} lines");
 }
 
 #[test]

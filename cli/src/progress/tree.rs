@@ -67,8 +67,8 @@ impl Display for Tree {
 
     fn draw(&mut self, scene: &Scene) {
         let now = Instant::now();
-        let has_news =
-            !self.above.is_empty() || self.painter.is_drawn() || !scene.running.is_empty();
+        let goes_on = scene.is_evaluating || !scene.running.is_empty();
+        let has_news = goes_on || !self.above.is_empty() || self.painter.is_drawn();
         if has_news && now.duration_since(self.painted) >= TICK {
             self.paint(scene, now);
         }

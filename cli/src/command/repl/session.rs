@@ -39,8 +39,8 @@ pub struct Session {
 impl Session {
     /// A session with nothing in it yet.
     pub fn begin(global: &Global, args: &Repl) -> Result<Session> {
-        let channel = Channel::new();
         let style = Style::of(global, false);
+        let channel = Channel::new(style);
         let engine = command::engine(global, channel.events())?;
         let options = options(&Building::plain(Default::default()), false, false)?;
         let source = args.source.clone();
@@ -67,7 +67,7 @@ impl Session {
     /// Shows what happens while something is done; what happened is shown when this returns.
     pub(super) fn watched<T>(&mut self, work: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         self.interrupt.store(false, Ordering::Relaxed);
-        let progress = Progress::listen(&self.channel, self.style);
+        let progress = Progress::listen(&self.channel);
         let result = work(self);
         progress.finish();
         result
