@@ -314,11 +314,10 @@ pub struct Build {
     #[arg(long, requires = "report")]
     pub report_changed: bool,
     /// Have the store's resident server build, which is started if there is none
-    #[arg(long, env = "FLOE_SERVER", value_parser = FalseyValueParser::new(), hide_env_values = true,
-          overrides_with = "no_server")]
+    #[arg(long, env = "FLOE_SERVER", value_parser = FalseyValueParser::new(), hide_env_values = true)]
     pub server: bool,
-    /// Build in this process
-    #[arg(long, overrides_with = "server")]
+    /// Build in this process, whatever else is asked for
+    #[arg(long)]
     pub no_server: bool,
     /// Build again whenever a file changes that the build rests on, until interrupted
     #[arg(long, conflicts_with_all = ["no_server", "profile"])]

@@ -54,10 +54,11 @@ pub fn build(global: &Global, args: &Build) -> Result<()> {
     // A server waits for the store, whoever asks, and evaluates as little as it can.
     let is_looked_at = args.source.profile.is_some() || args.source.stats || args.check;
     let is_usual = args.building.scheduler == Default::default();
-    if args.server && !global.no_wait && !is_looked_at && is_usual {
+    let is_asked = args.server && !args.no_server;
+    if is_asked && !global.no_wait && !is_looked_at && is_usual {
         return super::remote::build(global, args);
     }
-    if args.server && args.source.profile.is_some() && !global.quiet {
+    if is_asked && args.source.profile.is_some() && !global.quiet {
         json_or_line(global, "building without a server: the profile is of this process");
     }
     build_here(global, args)

@@ -9,6 +9,15 @@ use floe_tests::scene::{Scene, no_process_remains};
 
 use crate::{Served, builders_with, until};
 
+#[test]
+fn the_command_line_outweighs_the_environment() {
+    let scene = Scene::with_script("echo made > $out");
+    let mut command = scene.build_command("good", &["--no-server"]);
+    let outcome = run(command.env("FLOE_SERVER", "1")).expect("floe to start");
+    assert!(outcome.success(), "{}", outcome.describe());
+    assert!(!scene.world.root().join("server.sock").exists());
+}
+
 fn slow(marker: &str) -> Served {
     let script = format!("$bb sleep {marker}; echo made > $out");
     Served::over(Scene::with_script(&script))
