@@ -148,7 +148,14 @@ fn an_evaluation_is_told_of_when_it_takes_its_time() {
     assert_eq!(play.screen(20, 5, Glyphs::LINES), "");
     play.passes(75);
     assert_eq!(play.screen(20, 5, Glyphs::LINES), "evaluating 1 min 1… |\n");
-    play.happens(Event::Planned { total: 1, done: 1, certain: 0, possible: 0, at_once: 1 });
+    play.happens(Event::Planned {
+        total: 1,
+        done: 1,
+        certain: 0,
+        possible: 0,
+        unknown: 0,
+        at_once: 1,
+    });
     assert_eq!(play.screen(20, 5, Glyphs::LINES), "");
 }
 

@@ -275,7 +275,7 @@ mod tests {
     }
 
     fn planned() -> Event {
-        Event::Planned { total: 3, done: 0, certain: 3, possible: 0, at_once: 2 }
+        Event::Planned { total: 3, done: 0, certain: 3, possible: 0, unknown: 0, at_once: 2 }
     }
 
     /// Two jobs of which the second waits for the first, and one beside them that has to wait for a
