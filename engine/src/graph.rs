@@ -177,7 +177,8 @@ impl Graph {
     /// Who uses whom.
     pub fn dependants(&self) -> Dependants {
         let mut ends = vec![0u32; self.len()];
-        self.deps.iter().for_each(|dep| ends[dep.index()] += 1);
+        let deps = self.nodes().flat_map(|(_, node)| node.deps);
+        deps.for_each(|dep| ends[dep.index()] += 1);
         let mut sum = 0;
         for end in &mut ends {
             sum += *end;

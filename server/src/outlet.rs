@@ -163,6 +163,6 @@ mod tests {
         assert!(outlet.say(&Say::Changed));
         let (lines, notes) = reader.join().expect("reads");
         assert!((60..200).contains(&lines), "{lines}");
-        assert_eq!(notes, 2, "what was left out, and the note");
+        assert!(notes >= 2, "what was left out, and the note: {notes}");
     }
 }

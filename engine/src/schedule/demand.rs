@@ -233,7 +233,8 @@ impl Scheduler<'_> {
                 // It may wait for something else now.
                 self.asked[user.index()] = false;
                 self.demand(user, wish);
-                if matches!(self.states[user.index()], State::Known | State::Present) {
+                let stands = matches!(self.states[user.index()], State::Known | State::Present);
+                if stands && !self.is_dynamic(user) {
                     self.cut_off.push(user.0);
                 }
             }

@@ -14,7 +14,6 @@ use super::names::Names;
 use super::{Scheduler, State};
 use crate::db::Node;
 use crate::dynamic::{Discovery, DynamicError, Place};
-use crate::event::Event;
 use crate::graph::{NodeIx, task_below};
 use crate::job::Failure;
 use crate::recipe::Recipe;
@@ -218,12 +217,7 @@ impl Scheduler<'_> {
         }
         self.growth.finds.targets.insert(ix, target);
         self.growth.add_user(target, ix);
-        self.events.send(Event::Discovered {
-            name: Arc::clone(&node.recipe.name),
-            derivations: (first..self.graph.len())
-                .filter(|&new| !self.is_dynamic(NodeIx(new as u32)))
-                .count(),
-        });
+        self.tell_found(&node.recipe.name, first);
         (first..self.graph.len()).for_each(|new| self.learn(NodeIx(new as u32)));
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The plan of a request as listeners hear it: what may run, what needs what, and how long it took
 //! the last time. It is told, never asked: nothing here changes what runs.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::Scheduler;
@@ -76,6 +78,27 @@ impl Scheduler<'_> {
         }
         tasks.reverse();
         tasks
+    }
+
+    /// Tells of the derivations from the `first` on, which a builder made.
+    pub(super) fn tell_found(&self, way: &Arc<str>, first: usize) {
+        if !self.events.are_heard() {
+            return;
+        }
+        let found = (first..self.graph.len()).map(|at| NodeIx(at as u32));
+        let found: Vec<NodeIx> = found.filter(|&ix| !self.is_dynamic(ix)).collect();
+        let name = Arc::clone(way);
+        self.events.send(Event::Discovered { name, derivations: found.len() });
+        let task = |&ix: &NodeIx| Task {
+            job: ix.0,
+            name: Arc::clone(&self.graph.node(ix).recipe.name),
+            needed_by: None,
+            certain: false,
+            expected_ms: self.expected_ms(ix),
+            needs: Vec::new(),
+        };
+        let tasks: Vec<Task> = found.iter().map(task).collect();
+        tasks.chunks(PART).for_each(|part| self.events.send(Event::Tasks(part.to_vec())));
     }
 
     fn expected_ms(&self, ix: NodeIx) -> Option<u64> {
