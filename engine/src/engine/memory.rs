@@ -1,0 +1,139 @@
+//! What a store remembers of a request that is over, and what it says of one that is to come. When
+//! a request is carried out is the engine's affair.
+
+use floe_store::{Batch, TraceKey};
+
+use super::{BuildOptions, Engine, EngineError};
+use crate::decide::Decided;
+use crate::history::{Around, History, Over};
+use crate::materials::Materials;
+use crate::predict::score::Scores;
+use crate::predict::{Prediction, foresee};
+use crate::rebuilder::Strategy;
+use crate::record::{Decision, Record};
+use crate::schedule::Outcome;
+use crate::tasks::Entered;
+
+impl Engine {
+    /// Lets the next request begin with the realisations that this one chose.
+    pub(super) fn keep_choices(&self, outcome: &Outcome) -> Result<(), EngineError> {
+        if outcome.builders_run == 0 {
+            // It was chosen for what lies in the store, and will be again.
+            return Ok(());
+        }
+        for (resolved, root, outputs) in &outcome.choices {
+            let key = TraceKey { resolved: *resolved, profile: self.profiles.of(*root) };
+            self.writable_store()?.prefer(&key, outputs)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a rebuilder that goes by memory remember what ran.
+    pub(super) fn keep_memories(&self, outcome: &Outcome) -> Result<(), EngineError> {
+        if !outcome.memories.is_empty() {
+            let memories = outcome.memories.clone();
+            self.writable_store()?.register(&Batch { memories, ..Batch::default() })?;
+        }
+        Ok(())
+    }
+
+    /// Decides about the nodes and writes what is new to the records, and what was learnt from it
+    /// for predictions beside them.
+    pub(super) fn keep_decisions(
+        &self,
+        entered: &Entered,
+        outcome: &Outcome,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Vec<Decided>, EngineError> {
+        // A check is no part of a task's history.
+        if options.schedule.dry_run || options.check {
+            return Ok(Vec::new());
+        }
+        let Some(store) = self.store() else { return Ok(Vec::new()) };
+        let history = History::new(&store, options.strategy);
+        let over = Over::new(entered, outcome);
+        let mut decided = if history.knows(&over)? {
+            match options.decide_all {
+                true => history.decide_again(&over)?,
+                false => Vec::new(),
+            }
+        } else {
+            self.enter(&over, entered, outcome, materials, options)?
+        };
+        // What stands for another one's output is no derivation; it matters where it cannot be read.
+        decided.retain(|decided| {
+            let is_dynamic = entered.graph.node(decided.node).recipe.is_dynamic();
+            !is_dynamic || decided.record.decision == Decision::Failed
+        });
+        Ok(decided)
+    }
+
+    /// Enters a request into the store's history, and learns from it.
+    fn enter(
+        &self,
+        over: &Over<'_>,
+        entered: &Entered,
+        outcome: &Outcome,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Vec<Decided>, EngineError> {
+        let store = self.writable_store()?;
+        let (strategy, jobs) = (options.strategy, options.schedule.jobs);
+        let _turn = self.slot.turn();
+        let reads = self.host.reads();
+        let around = Around { asked: &options.asked, materials, reads };
+        let history = History::new(&store, strategy);
+        let (decided, mut batch) = history.compare(over, &around, options.decide_all)?;
+        let case = foresee::Case {
+            store: Some(&store),
+            strategy,
+            entered,
+            materials,
+            outcome,
+            decided: &decided,
+            jobs,
+        };
+        batch.records.extend(case.learn());
+        store.register(&batch)?;
+        reads.forget();
+        Ok(decided)
+    }
+
+    /// What is foreseen for a request that was looked up, of which nothing has run.
+    pub(super) fn predict(
+        &self,
+        entered: &Entered,
+        outcome: &Outcome,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Option<Prediction>, EngineError> {
+        let (strategy, jobs) = (options.strategy, options.schedule.jobs);
+        let store = self.store();
+        let decided = match &store {
+            Some(store) if !outcome.certain.is_empty() => {
+                History::new(store, strategy).preview(&Over::new(entered, outcome))?
+            }
+            _ => Vec::new(),
+        };
+        let (store, decided) = (store.as_deref(), &*decided);
+        let case = foresee::Case { store, strategy, entered, materials, outcome, decided, jobs };
+        Ok(case.predict())
+    }
+
+    /// How good the predictions of a rebuilder's requests were.
+    pub fn scores(&self, strategy: Strategy) -> Scores {
+        self.store().map_or_else(Scores::default, |store| foresee::scores(&store, strategy))
+    }
+
+    /// All records of a strategy, by task id.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn records(&self, strategy: Strategy) -> Result<Vec<(String, Record)>, EngineError> {
+        match self.store() {
+            Some(store) => Ok(History::new(&store, strategy).records()?),
+            None => Ok(Vec::new()),
+        }
+    }
+}
