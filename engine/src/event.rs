@@ -222,7 +222,8 @@ pub enum Event {
         /// How many derivations it adds to the request, itself included.
         derivations: usize,
     },
-    /// The derivations that may be built, after [`Event::Planned`]; in parts if they are many.
+    /// The derivations that may be built, after [`Event::Planned`]; in parts if they are many, and
+    /// only those that will be if they are thousands.
     Tasks(Vec<Task>),
     /// Nothing but the start of others is missing for a job to start; told in detail only.
     Ready {

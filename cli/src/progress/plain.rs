@@ -81,7 +81,11 @@ pub fn lasting(event: &Event, scene: &Scene, logs: bool) -> Option<String> {
             format!("built {name} in {}", words::seconds(Duration::from_millis(*wall_ms)))
         }
         Event::CutOff { jobs, by } => {
-            let names = words::some(jobs.iter().map(|job| scene.name(*job)));
+            let known = jobs.iter().all(|job| scene.knows(*job));
+            let names = match known {
+                true => words::some(jobs.iter().map(|job| scene.name(*job))),
+                false => format!("{} derivations", jobs.len()),
+            };
             format!("cut off {names}: {} changed nothing for them", scene.name(*by))
         }
         Event::Failed { name, .. } => format!("failed {name}"),

@@ -211,6 +211,11 @@ impl Scene {
         }
     }
 
+    /// Whether it has a name.
+    pub fn knows(&self, job: u32) -> bool {
+        self.plan.contains_key(&job) || self.running.contains_key(&job)
+    }
+
     /// What waits for a task, nearest first, up to what was asked for.
     pub fn way_up(&self, job: u32) -> impl Iterator<Item = u32> {
         let needed_by = |job: &u32| self.plan.get(job)?.needed_by;

@@ -57,6 +57,10 @@ impl Sources<'_> {
 /// Where more may run, nothing is foreseen but the bounds: half a kilobyte for each is too much.
 const MOST: usize = 200_000;
 
+/// So many derivations are always learnt from, and so many more for each builder that ran.
+const FEW: u64 = 4_000;
+const WORTH: u64 = 100;
+
 /// Everything that a forecast is made of. Without a store there is no experience.
 #[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
@@ -97,6 +101,13 @@ impl Case<'_> {
         self.outcome.certain.len() + self.outcome.possible.len() > MOST
     }
 
+    /// Whether learning would take longer than what was built: where much may run and little does, a
+    /// build that is cut off at once costs little, and so must its account.
+    fn is_dear(&self) -> bool {
+        let affected = (self.outcome.certain.len() + self.outcome.possible.len()) as u64;
+        affected > FEW + WORTH * self.outcome.builders_run
+    }
+
     /// What is foreseen, if it is not too much.
     pub(crate) fn predict(&self) -> Option<Prediction> {
         (!self.is_too_large()).then(|| {
@@ -111,7 +122,7 @@ impl Case<'_> {
     /// been said before: of the outcome, a forecast sees what was known then, and nothing of this
     /// request has been written yet.
     pub(crate) fn learn(&self) -> Stored {
-        if self.is_too_large() {
+        if self.is_too_large() || self.is_dear() {
             return Stored::new();
         }
         self.with(|request, mut book| {

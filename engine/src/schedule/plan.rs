@@ -13,6 +13,9 @@ use crate::graph::NodeIx;
 /// How long the builder of a task took the last time, in milliseconds.
 pub type Expected<'a> = Box<dyn Fn(&str) -> Option<u64> + 'a>;
 
+/// Where more may follow, only those are told that will run.
+const MOST: usize = 4096;
+
 /// So many tasks are told at a time.
 const PART: usize = 4096;
 
@@ -43,6 +46,8 @@ impl Scheduler<'_> {
         if self.options.dry_run || certain.is_empty() && possible.is_empty() {
             return;
         }
+        // Nobody reads through more; those that run are named as they start.
+        let possible = if possible.len() > MOST { &[][..] } else { possible };
         let tasks = self.tasks(certain, possible);
         tasks.chunks(PART).for_each(|part| self.events.send(Event::Tasks(part.to_vec())));
     }
