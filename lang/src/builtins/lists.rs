@@ -240,10 +240,11 @@ fn gen_list(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let Some(len) = usize::try_from(len).ok().filter(|len| *len <= MAX_LIST_LEN) else {
         return Err(Error::eval(loc, format!("cannot create list of size {len}")));
     };
+    // Asked for even where nothing is to be made.
+    let func = func_arg(machine, args[0], loc, "genList")?;
     if len == 0 {
         return Ok(Value::List(List::EMPTY));
     }
-    let func = func_arg(machine, args[0], loc, "genList")?;
     let shared = machine.heap.alloc(func);
     let mut out = machine.heap.list_row(len);
     for index in 0..len {
