@@ -71,7 +71,7 @@ fn measure(root: &Path, set: &Path, lib: &Path, attr: &str, file: &str, mark: &s
         args: Vec::new(),
     };
     let started = Instant::now();
-    let original = instantiator.instantiate(&asked)?.targets.clone();
+    let original = instantiator.instantiate(&asked)?.drv_paths()?;
     let first = started.elapsed();
     // time stamps are coarse: what was just copied must first become old
     std::thread::sleep(Duration::from_millis(100));
@@ -88,7 +88,7 @@ fn measure(root: &Path, set: &Path, lib: &Path, attr: &str, file: &str, mark: &s
             let before = instantiator.counts().evaluated;
             let started = Instant::now();
             instantiator.refresh();
-            let found = instantiator.instantiate(&asked)?.targets.clone();
+            let found = instantiator.instantiate(&asked)?.drv_paths()?;
             times.push(started.elapsed());
             assert_eq!(found != original, differs, "{attr}");
             assert_eq!(instantiator.counts().evaluated - before, evaluations, "{attr}");

@@ -187,11 +187,6 @@ fn an_edit_below_many_evaluates_one() {
     assert_eq!(after.evaluated, before.evaluated + 1);
     let forgotten = after.forgotten - before.forgotten;
     assert!(forgotten < 10, "{forgotten} values for one derivation below 299");
-    world.says[0]["name"] = json!("other");
-    world.say(0);
-    world.check(&["last"], "an edit of a name");
-    let renamed = world.instantiator.counts().forgotten - after.forgotten;
-    assert!(renamed < 40, "{renamed} values for the derivation and its user");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //! - somebody knows the bytes of its path, or of one above it;
 //! - it came to use one of its users, which only evaluating those again can tell.
 //!
+//! Edits of code go through joints: what it makes is mostly made by other thunks than before.
+//!
 //! A joint that fell is made again when somebody needs it: because evaluation comes upon its thunk, or
 //! because it can be reached from a derivation that is asked for ([`Machine::settle`]).
 
@@ -216,8 +218,12 @@ impl Machine {
                 self.graph.forget_source(source);
             }
         }
+        // Other code makes other derivations, and users of the old ones are found sooner than joints.
+        let is_source =
+            |(id, _): &(ReadId, _)| matches!(tracking.reads[id.0 as usize].0, Read::Source(_));
+        let through = !changed.iter().all(is_source);
         let reads = changed.iter().map(|(id, _)| id.0).collect();
-        self.undo(Changed { reads, ..Changed::default() })
+        self.undo(Changed { reads, through, ..Changed::default() })
     }
 
     /// Makes the users of broken joints unevaluated; whether there were any.
@@ -247,6 +253,7 @@ impl Machine {
     }
 
     fn undo(&mut self, mut changed: Changed) -> usize {
+        let through = changed.through;
         let mut count = 0;
         let mut told: FxHashSet<DrvId> = FxHashSet::default();
         loop {
@@ -255,18 +262,18 @@ impl Machine {
             tracking.unsettled.marks.clear();
             let fallen = tracking.fall(&changed);
             count += fallen.len();
-            fallen.into_iter().for_each(|id| self.undo_one(id));
+            fallen.into_iter().for_each(|id| self.undo_one(id, through));
             let bytes = self.known_above_fallen();
             let bytes: FxHashSet<DrvId> =
                 bytes.into_iter().filter(|drv| told.insert(*drv)).collect();
             if bytes.is_empty() {
                 return count;
             }
-            changed = Changed { bytes, ..Changed::default() };
+            changed = Changed { bytes, through, ..Changed::default() };
         }
     }
 
-    fn undo_one(&mut self, id: RecordId) {
+    fn undo_one(&mut self, id: RecordId, through: bool) {
         let Some(tracking) = &mut self.tracking else { return };
         let record = tracking.get(id);
         match &record.made {
@@ -277,7 +284,7 @@ impl Machine {
                     && kept.record == id
                 {
                     thunk.0.set(before);
-                    if let Some(joint) = joint {
+                    if let Some(joint) = joint.filter(|_| !through) {
                         let drv = tracking.joints[joint as usize].drv;
                         let fallen = Fallen { joint, drv, value: kept.value };
                         tracking.unsettled.fallen.insert(thunk.as_ptr().addr(), fallen);

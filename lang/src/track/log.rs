@@ -87,6 +87,8 @@ pub(super) struct Changed {
     pub(super) reads: FxHashSet<u32>,
     pub(super) joints: FxHashSet<JointId>,
     pub(super) bytes: FxHashSet<DrvId>,
+    /// Whether a joint that falls takes its users along.
+    pub(super) through: bool,
 }
 
 /// The log, and what rests on which stretch of it.
@@ -312,11 +314,21 @@ impl Tracking {
     }
 
     /// Marks everything that rests on what changed, and gives it.
-    ///
+    pub(super) fn fall(&mut self, changed: &Changed) -> Vec<RecordId> {
+        let mut fallen = self.fall_once(changed);
+        // A joint that was made again has a record that comes after its users.
+        let mut more = if changed.through { fallen.clone() } else { Vec::new() };
+        while !more.is_empty() {
+            more = self.fall_once(changed);
+            fallen.extend(&more);
+        }
+        fallen
+    }
+
     /// One pass in the order of the log is enough: a record's uses come after it, and records stand
     /// in the order in which their stretches end. How many entries before each place have fallen is
     /// kept, so that a stretch is looked up in no time; a joint's stretch counts for itself only.
-    pub(super) fn fall(&mut self, changed: &Changed) -> Vec<RecordId> {
+    fn fall_once(&mut self, changed: &Changed) -> Vec<RecordId> {
         let mut read_fell = vec![false; self.reads.len()];
         changed.reads.iter().for_each(|id| read_fell[*id as usize] = true);
         let mut joint_fell = vec![false; self.joints.len()];
@@ -341,7 +353,10 @@ impl Tracking {
                 let fell = match *entry {
                     Entry::Read(id) => read_fell[id as usize],
                     Entry::Use(id) => record_fell[id as usize],
-                    Entry::Joint(id) => joint_fell[id as usize],
+                    Entry::Joint(id) => {
+                        let record = self.joints[id as usize].record;
+                        joint_fell[id as usize] || (changed.through && record_fell[record as usize])
+                    }
                     Entry::Bytes(drv) => changed.bytes.contains(&drv),
                     Entry::Hash(_) => false,
                 };
