@@ -1,9 +1,9 @@
 //! Which file differs first between two store objects: the answer to "which file was it?".
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,28 @@ pub fn first_difference(old: &Path, new: &Path) -> Option<PathBuf> {
 /// The first place at which the two trees differ, `names` apart: of each pair the first stands in
 /// the one tree where the second stands in the other. Both have the same length.
 pub fn first_place(old: &Path, new: &Path, names: &[(&[u8], &[u8])]) -> Option<Place> {
+    let found = walk(old, new, |file, a, b| {
+        Ok(match same(a, b, names)? {
+            Same::Yes => ControlFlow::Continue(()),
+            Same::No(byte) => ControlFlow::Break(Place { file, byte }),
+        })
+    });
+    found.ok()?
+}
+
+/// One side of a pair: a path, and what is there, if anything is.
+pub(crate) type Side<'a> = (&'a Path, Option<Metadata>);
+
+/// Goes through two trees at once, in sorted order, until `look` has seen enough. It is shown each
+/// path that is a directory in neither or in one only, relative to the roots.
+///
+/// # Errors
+/// When one of the trees cannot be read, or `look` fails.
+pub(crate) fn walk<T>(
+    old: &Path,
+    new: &Path,
+    mut look: impl FnMut(PathBuf, Side<'_>, Side<'_>) -> io::Result<ControlFlow<T>>,
+) -> io::Result<Option<T>> {
     let mut stack = vec![PathBuf::new()];
     while let Some(file) = stack.pop() {
         // To join nothing would ask for a directory.
@@ -35,45 +57,45 @@ pub fn first_place(old: &Path, new: &Path, names: &[(&[u8], &[u8])]) -> Option<P
             false => root.join(&file),
         };
         let (a, b) = (within(old), within(new));
-        match same(&a, &b, names).ok()? {
-            Same::Yes => {}
-            Same::No(byte) => return Some(Place { file, byte }),
-            Same::Directories(names) => {
-                stack.extend(names.into_iter().rev().map(|name| file.join(name)));
+        match (stat(&a)?, stat(&b)?) {
+            (Some(old), Some(new)) if old.is_dir() && new.is_dir() => {
+                let mut inside = BTreeSet::new();
+                for dir in [&a, &b] {
+                    for entry in fs::read_dir(dir)? {
+                        inside.insert(entry?.file_name());
+                    }
+                }
+                stack.extend(inside.into_iter().rev().map(|name| file.join(name)));
             }
+            (old, new) => match look(file, (&a, old), (&b, new))? {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(found) => return Ok(Some(found)),
+            },
         }
     }
-    None
+    Ok(None)
+}
+
+fn stat(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 enum Same {
     Yes,
     /// They differ, first at this offset.
     No(Option<u64>),
-    /// Both are directories; these names occur in either.
-    Directories(BTreeSet<OsString>),
 }
 
-fn same(a: &Path, b: &Path, names: &[(&[u8], &[u8])]) -> io::Result<Same> {
-    let (Ok(ma), Ok(mb)) = (fs::symlink_metadata(a), fs::symlink_metadata(b)) else {
-        return Ok(if a.symlink_metadata().is_ok() == b.symlink_metadata().is_ok() {
-            Same::Yes
-        } else {
-            Same::No(None)
-        });
+fn same((a, ma): Side<'_>, (b, mb): Side<'_>, names: &[(&[u8], &[u8])]) -> io::Result<Same> {
+    let (ma, mb) = match (ma, mb) {
+        (Some(ma), Some(mb)) if ma.file_type() == mb.file_type() => (ma, mb),
+        (None, None) => return Ok(Same::Yes),
+        _ => return Ok(Same::No(None)),
     };
-    if ma.file_type() != mb.file_type() {
-        return Ok(Same::No(None));
-    }
-    if ma.is_dir() {
-        let mut names = BTreeSet::new();
-        for dir in [a, b] {
-            for entry in fs::read_dir(dir)? {
-                names.insert(entry?.file_name());
-            }
-        }
-        return Ok(Same::Directories(names));
-    }
     if ma.file_type().is_symlink() {
         let [a, b] =
             [fs::read_link(a)?, fs::read_link(b)?].map(|to| to.into_os_string().into_vec());

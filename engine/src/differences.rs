@@ -2,16 +2,17 @@
 //! anything is left of it when the names of store paths are taken for each other. `diff` stops at
 //! the first; this is for looking back. Nothing here knows why the objects differ.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use floe_core::path::StorePath;
 use rustc_hash::FxHashMap;
+
+use crate::diff::{Side, walk};
 
 /// How a file differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,25 +97,13 @@ fn digest(path: &StorePath) -> [u8; LEN] {
 pub fn differences(old: &Path, new: &Path, names: &Names) -> io::Result<Differences> {
     let mut found = Differences::default();
     let mut all = Vec::new();
-    let mut stack = vec![PathBuf::new()];
-    while let Some(file) = stack.pop() {
-        let within = |root: &Path| match file.as_os_str().is_empty() {
-            true => root.to_path_buf(),
-            false => root.join(&file),
-        };
-        let (a, b) = (within(old), within(new));
-        match (stat(&a)?, stat(&b)?) {
-            (Some(old), Some(new)) if old.is_dir() && new.is_dir() => {
-                let inside = listing(&a)?.into_iter().chain(listing(&b)?);
-                let inside: BTreeSet<OsString> = inside.collect();
-                stack.extend(inside.into_iter().rev().map(|name| file.join(name)));
-            }
-            (old, new) => match change(file, (&a, old), (&b, new), names)? {
-                Some(change) => all.push(change),
-                None => found.same += 1,
-            },
+    walk(old, new, |file, a, b| {
+        match change(file, a, b, names)? {
+            Some(change) => all.push(change),
+            None => found.same += 1,
         }
-    }
+        Ok(ControlFlow::<()>::Continue(()))
+    })?;
     found.names_only = all.iter().filter(|change| change.names_only).count() as u64;
     found.real = all.len() as u64 - found.names_only;
     all.sort_by_key(|change| change.names_only);
@@ -123,23 +112,11 @@ pub fn differences(old: &Path, new: &Path, names: &Names) -> io::Result<Differen
     Ok(found)
 }
 
-fn stat(path: &Path) -> io::Result<Option<Metadata>> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) => Ok(Some(meta)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn listing(dir: &Path) -> io::Result<Vec<OsString>> {
-    fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
-}
-
 /// How one file differs, if it does.
 fn change(
     file: PathBuf,
-    (a, old): (&Path, Option<Metadata>),
-    (b, new): (&Path, Option<Metadata>),
+    (a, old): Side<'_>,
+    (b, new): Side<'_>,
     names: &Names,
 ) -> io::Result<Option<FileChange>> {
     let size = |meta: &Option<Metadata>| meta.as_ref().filter(|m| m.is_file()).map(Metadata::len);

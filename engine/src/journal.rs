@@ -231,6 +231,26 @@ fn replaced_key(number: u64, rebuilder: &str, task: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
+impl Logged {
+    /// A request at this time of which nothing is worth telling.
+    pub(crate) fn plain(at: u64) -> Logged {
+        Logged {
+            at,
+            rebuilder: "content-addressed".to_owned(),
+            targets: Vec::new(),
+            target_count: 0,
+            asked: Vec::new(),
+            edits: Vec::new(),
+            edit_count: 0,
+            first_reads: 0,
+            sources: Vec::new(),
+            decisions: BTreeMap::new(),
+            replaced_bytes: 0,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use floe_core::hash::Digest;
     use floe_store::{Batch, Open};
@@ -256,22 +276,6 @@ mod tests {
         }
     }
 
-    fn logged() -> Logged {
-        Logged {
-            at: 0,
-            rebuilder: "content-addressed".to_owned(),
-            targets: vec!["top".to_owned(); MAX_NAMED + 5],
-            target_count: 0,
-            asked: Vec::new(),
-            edits: Vec::new(),
-            edit_count: 0,
-            first_reads: 0,
-            sources: Vec::new(),
-            decisions: BTreeMap::new(),
-            replaced_bytes: 0,
-        }
-    }
-
     /// Enters so many requests, each of which replaces one record.
     fn store(dir: &std::path::Path, count: u64) -> Store {
         let store = Store::open(dir, Open::READ_WRITE).expect("opens");
@@ -281,8 +285,10 @@ mod tests {
             let mut records = Vec::new();
             let head = journal.head().expect("reads");
             let replaced = vec![("top".to_owned(), replaced)];
+            let targets = vec!["top".to_owned(); MAX_NAMED + 5];
+            let logged = Logged { targets, ..Logged::plain(0) };
             let dropped_records =
-                journal.enter(head, logged().cut(), replaced, &mut records).expect("reads");
+                journal.enter(head, logged.cut(), replaced, &mut records).expect("reads");
             let batch = Batch { records, dropped_records, ..Batch::default() };
             store.register(&batch).expect("writes");
         }

@@ -287,9 +287,7 @@ impl Evaluator {
         args: &[(String, Argument)],
         base: &Path,
     ) -> Result<Vec<Wanted>, EvalError> {
-        let value = self.own(value);
-        let args = self.arguments(args, base)?;
-        self.run(|machine| machine.collect(value, &args, false))
+        self.collect(value, args, base, false)
     }
 
     /// The same, where a string that is an output stands for it, as `builtins.outputOf` gives it.
@@ -299,9 +297,19 @@ impl Evaluator {
         args: &[(String, Argument)],
         base: &Path,
     ) -> Result<Vec<Wanted>, EvalError> {
+        self.collect(value, args, base, true)
+    }
+
+    fn collect(
+        &mut self,
+        value: Handle,
+        args: &[(String, Argument)],
+        base: &Path,
+        strings_too: bool,
+    ) -> Result<Vec<Wanted>, EvalError> {
         let value = self.own(value);
         let args = self.arguments(args, base)?;
-        self.run(|machine| machine.collect(value, &args, true))
+        self.run(|machine| machine.collect(value, &args, strings_too))
     }
 
     /// As JSON.

@@ -91,24 +91,11 @@ pub fn before(at: u64, task: Option<&str>, rebuilder: &str, journal: &[(u64, Log
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn logged(at: u64, target: &str) -> Logged {
-        Logged {
-            at,
-            rebuilder: "content-addressed".to_owned(),
-            targets: vec![target.to_owned()],
-            target_count: 1,
-            asked: Vec::new(),
-            edits: Vec::new(),
-            edit_count: 0,
-            first_reads: 0,
-            sources: Vec::new(),
-            decisions: BTreeMap::new(),
-            replaced_bytes: 0,
-        }
+        let targets = vec![target.to_owned()];
+        Logged { targets, target_count: 1, ..Logged::plain(at) }
     }
 
     #[test]

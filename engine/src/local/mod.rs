@@ -32,8 +32,8 @@ use floe_store::{
 pub use bounds::{Bounds, MAX_DOWNLOAD_BYTES};
 pub use log::log_path;
 pub use profile::{Profiles, find_shell};
-use scratch::Remover;
 pub(crate) use scratch::ScratchDir;
+use scratch::ScratchDirs;
 
 use crate::environ::Environment;
 use crate::event::{Event, Phase};
@@ -101,7 +101,7 @@ pub struct Local {
     profiles: Profiles,
     systems: Vec<String>,
     features: Vec<String>,
-    remover: Remover,
+    scratch_dirs: ScratchDirs,
     /// Protects what this request has built from collection until it ends.
     holds: Mutex<Vec<TempRoots>>,
 }
@@ -126,7 +126,7 @@ impl Local {
             profiles,
             systems: vec![current_system(), "builtin".to_owned()],
             features: vec!["ca-derivations".to_owned()],
-            remover: Remover::start()?,
+            scratch_dirs: ScratchDirs::start()?,
             holds: Mutex::default(),
         })
     }
@@ -161,7 +161,7 @@ impl Local {
         let deriver = drv.drv_path().map_err(|error| builder_failure(&drv.name, error))?;
         let scratch =
             scratch_paths(drv, &deriver).map_err(|error| builder_failure(&drv.name, error))?;
-        let dir = self.remover.provide(self.store.builds_dir(), &drv.name);
+        let dir = self.scratch_dirs.provide(self.store.builds_dir(), &drv.name);
         let dir = dir.map_err(transient(&drv.name))?;
         let log = BuildLog::create(self.store.log_dir(), &deriver, job, context.events)
             .map_err(transient(&drv.name))?;

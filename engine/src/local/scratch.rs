@@ -32,15 +32,16 @@ pub struct ScratchDir {
     remover: Option<Sender<PathBuf>>,
 }
 
-/// Empties or removes directories of builds that have ended, on a thread of its own, so that what
-/// waits for a build does not wait for its rubbish. Dropping it waits until all are gone.
-pub struct Remover {
+/// The directories of an executor's builds. Those of builds that have ended are emptied for others or
+/// removed, on a thread of its own, so that what waits for a build does not wait for its rubbish.
+/// Dropping it waits until all are gone.
+pub struct ScratchDirs {
     queue: Option<Sender<PathBuf>>,
     thread: Option<JoinHandle<()>>,
     spares: Arc<Spares>,
 }
 
-impl Remover {
+impl ScratchDirs {
     /// Starts the thread.
     ///
     /// # Errors
@@ -58,10 +59,10 @@ impl Remover {
                 }
             }
         })?;
-        Ok(Remover { queue: Some(queue), thread: Some(thread), spares })
+        Ok(ScratchDirs { queue: Some(queue), thread: Some(thread), spares })
     }
 
-    /// A directory under `builds` that it removes.
+    /// A directory under `builds`, which comes back when it is dropped.
     ///
     /// # Errors
     /// As [`ScratchDir::create`].
@@ -75,7 +76,7 @@ impl Remover {
 /// More directories than builders run at the same time are no use.
 const MOST_SPARES: usize = 64;
 
-impl Drop for Remover {
+impl Drop for ScratchDirs {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn a_directory_serves_the_next_build_emptied() {
         let (inode, next, spares, builds) = next_after(|dir| {
-            fs::create_dir_all(dir.build().join("deep/deeper")).expect("ours");
+            fs::create_dir_all(dir.build().join("deep/".repeat(200))).expect("ours");
             fs::write(dir.store().join("output"), "left").expect("ours");
             symlink("/", dir.build().join("link")).expect("ours");
             fs::set_permissions(dir.build(), fs::Permissions::from_mode(0o0)).expect("ours");

@@ -33,6 +33,21 @@ pub fn delete(dir: BorrowedFd<'_>, name: &OsStr) -> Result<Deleted, ObjectError>
     Ok(work.deleted)
 }
 
+/// Deletes everything in the directory called `name` in `dir`, whatever its mode, and gives it, open
+/// and closed to everyone but its owner.
+pub fn empty(dir: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, ObjectError> {
+    let mut work = Work { deleted: Deleted::default(), moved: 0 };
+    let name = name.as_bytes();
+    let mut all = || {
+        let this = open_dir(dir, name)?;
+        fchmod(&this, Mode::RWXU)?;
+        // Deep directories are moved up into it.
+        while work.inside(this.as_fd(), this.as_fd(), 0)? {}
+        Ok(this)
+    };
+    all().map_err(ObjectError::io("empty", name))
+}
+
 struct Work {
     deleted: Deleted,
     /// Directories moved up so far.
@@ -79,11 +94,7 @@ impl Work {
         fchmod(&this, Mode::RWXU)?;
         let top = top.unwrap_or(this.as_fd());
         loop {
-            let entries = handle::entries(this.as_fd())?;
-            let before = (self.deleted.entries, self.moved);
-            for (entry, _) in &entries {
-                self.entry(this.as_fd(), entry, Some(top), depth + 1)?;
-            }
+            let went_on = self.inside(this.as_fd(), top, depth)?;
             match unlinkat(dir, name, AtFlags::REMOVEDIR) {
                 Ok(()) => {
                     self.deleted.entries += 1;
@@ -91,11 +102,24 @@ impl Work {
                 }
                 Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
                 // Directories were moved up into it, or somebody still adds to it.
-                Err(Errno::NOTEMPTY | Errno::EXIST)
-                    if before != (self.deleted.entries, self.moved) => {}
+                Err(Errno::NOTEMPTY | Errno::EXIST) if went_on => {}
                 Err(errno) => return Err(errno),
             }
         }
+    }
+
+    /// Deletes what is in a directory, or moves it up; whether there was any of that.
+    fn inside(
+        &mut self,
+        this: BorrowedFd<'_>,
+        top: BorrowedFd<'_>,
+        depth: usize,
+    ) -> Result<bool, Errno> {
+        let before = (self.deleted.entries, self.moved);
+        for (entry, _) in &handle::entries(this)? {
+            self.entry(this, entry, Some(top), depth + 1)?;
+        }
+        Ok(before != (self.deleted.entries, self.moved))
     }
 }
 

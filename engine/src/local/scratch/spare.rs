@@ -3,18 +3,14 @@
 //! every inode that was freed within the last minute. What a builder may have changed about a
 //! directory beside its entries is put right or makes it no spare.
 
-use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use floe_store::object::delete::delete;
-use rustix::fs::{
-    AtFlags, CWD, Dir, IFlags, Mode, OFlags, RenameFlags, chmodat, fstat, ioctl_getflags, openat,
-    renameat_with,
-};
+use floe_store::object::delete::empty;
+use rustix::fs::{CWD, IFlags, RenameFlags, fstat, ioctl_getflags, renameat_with};
 use rustix::io::Errno;
 
 use super::PARTS;
@@ -81,48 +77,18 @@ impl Drop for Spares {
 
 /// Empties the parts of a build's directory, if nothing else is in it, and puts them right.
 fn is_emptied(path: &Path) -> bool {
-    let emptied = || -> Result<bool, Errno> {
-        let dir = openat(
-            CWD,
-            path,
-            OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let mut names = entries(&dir)?;
-        names.sort_unstable();
-        if names != PARTS.map(OsString::from) {
-            return Ok(false);
-        }
-        for part in PARTS {
-            // Whatever mode the builder left; nothing of a builder runs any more.
-            chmodat(&dir, part, Mode::RWXU, AtFlags::empty())?;
-            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let part = openat(&dir, part, flags, Mode::empty())?;
-            for name in entries(&part)? {
-                if delete(part.as_fd(), &name).is_err() {
-                    return Ok(false);
-                }
-            }
-            if fstat(&part)?.st_size > LARGEST_DIR_BYTES || !has_usual_flags(&part) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    let emptied = || {
+        let dir = File::open(path).ok()?;
+        let is_known = fs::read_dir(path).ok()?.count() == PARTS.len();
+        let mut parts = PARTS.iter().map(|part| empty(dir.as_fd(), part.as_ref()).ok());
+        Some(is_known && parts.all(|part| part.is_some_and(|part| is_like_new(&part))))
     };
     emptied().unwrap_or(false)
 }
 
-/// The names in a directory.
-fn entries(dir: impl AsFd) -> Result<Vec<OsString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name != "." && name != ".." {
-            names.push(OsString::from_vec(name.as_bytes().to_vec()));
-        }
-    }
-    Ok(names)
+/// Whether an empty directory cannot be told from a new one.
+fn is_like_new(dir: impl AsFd) -> bool {
+    fstat(&dir).is_ok_and(|stat| stat.st_size <= LARGEST_DIR_BYTES) && has_usual_flags(dir)
 }
 
 /// Whether a directory has no flag that a new one has not; a file system may know of none.
