@@ -18,7 +18,6 @@ use floe_engine::local::{Bounds, LocalSettings};
 use floe_engine::materials::Materials;
 use floe_engine::rebuilder::{Memo, Strategy};
 use floe_engine::schedule::{Options, Scheduler};
-use floe_engine::scheduling::Scheduling;
 use floe_engine::tasks::Tasks;
 use floe_sandbox::Policy;
 
@@ -134,7 +133,6 @@ impl Whole {
             },
             decide_all: false,
             check: false,
-            scheduling: Scheduling::default(),
             asked: Vec::new(),
         };
         Whole { engine, options, _dir: dir }

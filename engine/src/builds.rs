@@ -54,7 +54,7 @@ impl Builds {
         graph: &Arc<DrvGraph>,
         outputs: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError> {
-        if self.options.scheduling == Scheduling::Topological {
+        if self.options.schedule.scheduling == Scheduling::Topological {
             return Err(HostError::Unsupported {
                 what: format!("importing from the derivation '{}'", graph.node(outputs[0].0).name),
                 why: "the topological scheduler must know what depends on what before anything runs; choose \
@@ -96,7 +96,7 @@ impl Builds {
                 }
             }
         }
-        if self.options.scheduling == Scheduling::Restarting {
+        if self.options.schedule.scheduling == Scheduling::Restarting {
             let mut names = Vec::with_capacity(outputs.len());
             for &(drv, output) in outputs {
                 names.push(format!("{}!{output}", graph.shown(drv).map_err(failed)?));

@@ -21,7 +21,7 @@ use crate::digests::Digests;
 use crate::dynamic::{Discover, NoReader, Reader};
 use crate::event::{Events, Stage};
 use crate::graph::Graph;
-use crate::history::History;
+use crate::history::{History, Over};
 use crate::host::StoreHost;
 use crate::import::{ImportError, Imported, Imports, Seen, Wanted};
 use crate::job::Executor;
@@ -85,8 +85,6 @@ pub struct BuildOptions {
     pub decide_all: bool,
     /// Make targets that are there again, and compare.
     pub check: bool,
-    /// What becomes of an evaluation that wants to read what is not built.
-    pub scheduling: Scheduling,
     /// What the expression and its arguments are, by name, for whoever looks back.
     pub asked: Vec<(String, String)>,
 }
@@ -353,7 +351,7 @@ impl Engine {
     fn refuse_dynamic(graph: &Graph, options: &BuildOptions) -> Result<(), EngineError> {
         let mut dynamic = graph.nodes().filter(|(_, node)| node.recipe.is_dynamic());
         match dynamic.next() {
-            Some((_, node)) if options.scheduling == Scheduling::Topological => {
+            Some((_, node)) if options.schedule.scheduling == Scheduling::Topological => {
                 Err(EngineError::Unplannable { name: node.recipe.name.to_string() })
             }
             _ => Ok(()),
@@ -376,11 +374,13 @@ impl Engine {
         let outcome = self.carry_out(&mut entered, materials.clone(), reader, options, cancel)?;
         let outcome = Arc::new(outcome);
         let deciding = self.events.stage(Stage::Deciding);
-        let decided = self.keep_decisions(&entered, &outcome, &materials, options)?;
+        let over = Over::new(&entered, &outcome);
+        let decided = self.keep_decisions(&over, &materials, options)?;
         let prediction = match options.schedule.dry_run {
-            true => self.predict(&entered, &outcome, &materials, options)?,
+            true => self.predict(&over, &materials, options)?,
             false => None,
         };
+        drop(over);
         self.keep_choices(&outcome)?;
         self.keep_memories(&outcome)?;
         drop(deciding);
@@ -480,7 +480,7 @@ fn scheduler<'a>(
 ) -> Scheduler<'a> {
     let Order { events, materials, reader, options, cancel } = order;
     let _resolving = events.stage(Stage::Resolving);
-    let how = Options { scheduling: options.scheduling, ..options.schedule.clone() };
+    let how = options.schedule.clone();
     let mut scheduler = Scheduler::new(entered, tasks, db, events, cancel, how);
     scheduler.read_with(reader);
     scheduler.remember(&|path| materials.time(path));

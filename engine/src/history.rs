@@ -34,11 +34,11 @@ pub struct History<'a> {
 
 /// A request that is over, to be compared with the past.
 pub(crate) struct Over<'a> {
-    entered: &'a Entered,
-    outcome: &'a Outcome,
+    pub(crate) entered: &'a Entered,
+    pub(crate) outcome: &'a Outcome,
     tasks: Cow<'a, [Arc<str>]>,
     short_tasks: Cow<'a, [Short]>,
-    recipes: Cow<'a, [Digest]>,
+    pub(crate) recipes: Cow<'a, [Digest]>,
     deep: Vec<Digest>,
     /// What stands for all of it.
     summary: Digest,
@@ -84,17 +84,11 @@ impl<'a> History<'a> {
         Ok(known.as_deref() == Some(&row(summary)[..]))
     }
 
-    /// Every decision in full about a request that is known.
-    pub(crate) fn decide_again(&self, over: &Over<'_>) -> Result<Vec<Decided>, StoreError> {
+    /// The decisions about a request that adds nothing to the past: those that tell of something
+    /// new, or all if `full`.
+    pub(crate) fn decided(&self, over: &Over<'_>, full: bool) -> Result<Vec<Decided>, StoreError> {
         let request = Journal(self.store).head()?.newest;
-        let (_, Decisions { decided, .. }) = self.decide(over, true, When::now(request))?;
-        Ok(decided)
-    }
-
-    /// The decisions that tell of something new, about a request that goes no further.
-    pub(crate) fn preview(&self, over: &Over<'_>) -> Result<Vec<Decided>, StoreError> {
-        let request = Journal(self.store).head()?.newest;
-        let (_, Decisions { decided, .. }) = self.decide(over, false, When::now(request))?;
+        let (_, Decisions { decided, .. }) = self.decide(over, full, When::now(request))?;
         Ok(decided)
     }
 
@@ -324,7 +318,7 @@ impl<'a> History<'a> {
 }
 
 /// A table of the graph that a request began with, and how it goes on with what was found.
-pub(crate) fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]> {
+fn together<'t, T: Clone>(first: &'t [T], found: &[T]) -> Cow<'t, [T]> {
     match found {
         [] => Cow::Borrowed(first),
         found => Cow::Owned([first, found].concat()),

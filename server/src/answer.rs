@@ -72,7 +72,6 @@ pub fn options(how: &How, environment: Environment) -> Result<BuildOptions, Stri
         },
         decide_all: false,
         check: false,
-        scheduling: Scheduling::default(),
         asked: Vec::new(),
     })
 }

@@ -223,8 +223,10 @@ pub fn seconds(text: &str) -> Result<u64> {
 /// The engine's options for what the command line says.
 pub fn options(building: &Building, dry_run: bool, decide_all: bool) -> Result<BuildOptions> {
     let options = answer::options(&how(building, dry_run), Environment::default());
-    let options = options.map_err(|words| anyhow!(words))?;
-    Ok(BuildOptions { decide_all, scheduling: building.scheduler, ..options })
+    let mut options = options.map_err(|words| anyhow!(words))?;
+    options.decide_all = decide_all;
+    options.schedule.scheduling = building.scheduler;
+    Ok(options)
 }
 
 /// How the command line wants to build.

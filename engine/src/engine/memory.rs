@@ -12,7 +12,6 @@ use crate::predict::{Prediction, foresee};
 use crate::rebuilder::Strategy;
 use crate::record::{Decision, Record};
 use crate::schedule::Outcome;
-use crate::tasks::Entered;
 
 impl Engine {
     /// Lets the next request begin with the realisations that this one chose.
@@ -41,8 +40,7 @@ impl Engine {
     /// for predictions beside them.
     pub(super) fn keep_decisions(
         &self,
-        entered: &Entered,
-        outcome: &Outcome,
+        over: &Over<'_>,
         materials: &Materials,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
@@ -52,19 +50,16 @@ impl Engine {
         }
         let Some(store) = self.store() else { return Ok(Vec::new()) };
         let history = History::new(&store, options.strategy);
-        let over = Over::new(entered, outcome);
-        let mut decided = if history.knows(&over)? {
-            match options.decide_all {
-                true => history.decide_again(&over)?,
-                false => Vec::new(),
-            }
-        } else {
-            self.enter(&over, entered, outcome, materials, options)?
+        let mut decided = match (history.knows(over)?, options.decide_all) {
+            (true, true) => history.decided(over, true)?,
+            (true, false) => Vec::new(),
+            (false, _) => self.enter(over, materials, options)?,
         };
         // What stands for another one's output is no derivation; it matters where it cannot be read.
+        let graph = &over.entered.graph;
         decided.retain(|decided| {
-            let is_dynamic = entered.graph.node(decided.node).recipe.is_dynamic();
-            !is_dynamic || decided.record.decision == Decision::Failed
+            !graph.node(decided.node).recipe.is_dynamic()
+                || decided.record.decision == Decision::Failed
         });
         Ok(decided)
     }
@@ -73,8 +68,6 @@ impl Engine {
     fn enter(
         &self,
         over: &Over<'_>,
-        entered: &Entered,
-        outcome: &Outcome,
         materials: &Materials,
         options: &BuildOptions,
     ) -> Result<Vec<Decided>, EngineError> {
@@ -88,9 +81,8 @@ impl Engine {
         let case = foresee::Case {
             store: Some(&store),
             strategy,
-            entered,
+            over,
             materials,
-            outcome,
             decided: &decided,
             jobs,
         };
@@ -103,22 +95,20 @@ impl Engine {
     /// What is foreseen for a request that was looked up, of which nothing has run.
     pub(super) fn predict(
         &self,
-        entered: &Entered,
-        outcome: &Outcome,
+        over: &Over<'_>,
         materials: &Materials,
         options: &BuildOptions,
     ) -> Result<Option<Prediction>, EngineError> {
         let (strategy, jobs) = (options.strategy, options.schedule.jobs);
         let store = self.store();
         let decided = match &store {
-            Some(store) if !outcome.certain.is_empty() => {
-                History::new(store, strategy).preview(&Over::new(entered, outcome))?
+            Some(store) if !over.outcome.certain.is_empty() => {
+                History::new(store, strategy).decided(over, false)?
             }
             _ => Vec::new(),
         };
         let (store, decided) = (store.as_deref(), &*decided);
-        let case = foresee::Case { store, strategy, entered, materials, outcome, decided, jobs };
-        Ok(case.predict())
+        Ok(foresee::Case { store, strategy, over, materials, decided, jobs }.predict())
     }
 
     /// How good the predictions of a rebuilder's requests were.

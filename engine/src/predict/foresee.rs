@@ -12,11 +12,10 @@ use super::sample::{SCORED, TOLD};
 use super::score::Scores;
 use super::text::Prediction;
 use crate::decide::{Decided, Past};
-use crate::history::{History, together};
+use crate::history::{History, Over};
 use crate::materials::Materials;
 use crate::rebuilder::Strategy;
 use crate::record::Record;
-use crate::schedule::Outcome;
 use crate::tasks::Entered;
 
 /// Rows as they are stored.
@@ -66,23 +65,23 @@ const WORTH: u64 = 100;
 pub(crate) struct Case<'a> {
     pub(crate) store: Option<&'a Store>,
     pub(crate) strategy: Strategy,
-    pub(crate) entered: &'a Entered,
+    pub(crate) over: &'a Over<'a>,
     pub(crate) materials: &'a Materials,
-    pub(crate) outcome: &'a Outcome,
     pub(crate) decided: &'a [Decided],
     pub(crate) jobs: usize,
 }
 
 impl Case<'_> {
     fn with<T>(&self, work: impl FnOnce(&Request<'_>, Book<'_>) -> T) -> T {
-        let (Entered { graph, shape, recipes, .. }, finds) = (self.entered, &self.outcome.finds);
-        let grown = (!finds.tasks.is_empty()).then(|| shape.grown(graph, &finds.tasks));
-        let recipes = together(recipes, &finds.recipes);
+        let Over { entered, outcome, recipes, .. } = self.over;
+        let Entered { graph, shape, .. } = entered;
+        let found = &outcome.finds.tasks;
+        let grown = (!found.is_empty()).then(|| shape.grown(graph, found));
         let request = |past, edits| Request {
             graph,
             shape: grown.as_ref().unwrap_or(shape),
-            recipes: &recipes,
-            outcome: self.outcome,
+            recipes,
+            outcome,
             decided: self.decided,
             past,
             edits,
@@ -98,14 +97,14 @@ impl Case<'_> {
 
     /// Whether more may run than a forecast is made of.
     fn is_too_large(&self) -> bool {
-        self.outcome.certain.len() + self.outcome.possible.len() > MOST
+        self.over.outcome.certain.len() + self.over.outcome.possible.len() > MOST
     }
 
     /// Whether learning would take longer than what was built: where much may run and little does, a
     /// build that is cut off at once costs little, and so must its account.
     fn is_dear(&self) -> bool {
-        let affected = (self.outcome.certain.len() + self.outcome.possible.len()) as u64;
-        affected > FEW + WORTH * self.outcome.builders_run
+        let affected = (self.over.outcome.certain.len() + self.over.outcome.possible.len()) as u64;
+        affected > FEW + WORTH * self.over.outcome.builders_run
     }
 
     /// What is foreseen, if it is not too much.
