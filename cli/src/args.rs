@@ -87,6 +87,9 @@ pub enum Command {
     Report(Report),
     /// Run a script of edits under several rebuilders and schedulers, side by side
     Matrix(Matrix),
+    /// List, run and render the studies of what edits cost (in floe's sources)
+    #[command(disable_help_flag = true)]
+    Experiment(Experiment),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -503,6 +506,14 @@ pub struct Stats {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `floe experiment`, a program of its own.
+#[derive(Debug, Args)]
+pub struct Experiment {
+    /// What `floe-experiment` is told
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub arguments: Vec<std::ffi::OsString>,
 }
 
 /// `floe report`.

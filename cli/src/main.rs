@@ -66,6 +66,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Log(args) => command::inspect::log(global, &args),
         Command::Explain(args) => command::explain::explain(global, &args),
         Command::Predict(args) => command::predict::predict(global, &args),
+        Command::Experiment(args) => command::experiment::experiment(&args),
         Command::Stats(args) => command::stats::stats(global, &args),
         Command::Report(args) => command::report::report(&args),
         Command::Matrix(args) => command::matrix::matrix(&args),

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of the workspace each crate may depend on. One that is not named may depend on any.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("floe-core", &[]),
     ("floe-lang", &["floe-core"]),
     ("floe-store", &["floe-core"]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("floe-engine", &["floe-core", "floe-lang", "floe-sandbox", "floe-store"]),
     ("floe-server", &["floe-core", "floe-engine", "floe-lang", "floe-sandbox", "floe-store"]),
     ("floe-papers", &[]),
+    ("floe-experiments", &["floe-core", "floe-lang", "floe-papers"]),
     ("floe-probes", &["floe-core", "floe-lang"]),
     ("floe-tests", &[]),
 ];

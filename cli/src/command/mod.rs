@@ -5,6 +5,7 @@ pub mod build;
 pub mod derivation;
 pub mod doctor;
 pub mod eval;
+pub mod experiment;
 pub mod explain;
 pub mod inspect;
 pub mod matrix;

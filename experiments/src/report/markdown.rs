@@ -1,0 +1,105 @@
+//! The report as Markdown, with figures in files beside it.
+
+use std::fmt::Write;
+
+use super::Chapter;
+use super::block::{Block, Table};
+use crate::stats;
+
+/// The file of a study's figure, below `figures/`.
+pub fn figure_file(study: &str, at: usize) -> String {
+    format!("{study}-{}.svg", at + 1)
+}
+
+/// The whole report.
+pub fn page(chapters: &[Chapter]) -> String {
+    let mut out = String::from("# What a change really costs\n");
+    for chapter in chapters {
+        let name = &chapter.description.name;
+        let _ = write!(
+            out,
+            "\n## {}\n\n*{}*\n\n",
+            chapter.description.title, chapter.description.question
+        );
+        for finding in &chapter.section.findings {
+            let _ = writeln!(out, "- {finding}");
+        }
+        let _ = write!(out, "\n{}\n", origin(chapter));
+        let mut figure = 0;
+        for block in &chapter.section.blocks {
+            match block {
+                Block::Heading(text) => {
+                    let _ = write!(out, "\n### {text}\n");
+                }
+                Block::Text(text) => {
+                    let _ = write!(out, "\n{text}\n");
+                }
+                Block::Table(of) => {
+                    let _ = write!(out, "\n{}\n", table(of));
+                }
+                Block::Figure(of) => {
+                    let _ = write!(
+                        out,
+                        "\n![{}](figures/{})\n\n{}\n",
+                        of.alt,
+                        figure_file(name, figure),
+                        of.caption
+                    );
+                    figure += 1;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Where a chapter's figures come from, in a paragraph.
+pub fn origin(chapter: &Chapter) -> String {
+    let Chapter { description, head, trials: (held, all), wall_ms, .. } = chapter;
+    let scale = head.scale.name();
+    let flag = if scale == "quick" { " --quick" } else { "" };
+    let join = |pairs: &[(String, String)]| {
+        pairs.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+    };
+    let whole = if held == all {
+        format!("all {all} trials")
+    } else {
+        format!("**only {held} of {all} trials**")
+    };
+    let peers = if head.peers.is_empty() {
+        String::new()
+    } else {
+        format!("; beside it {}", join(&head.peers))
+    };
+    format!(
+        "Measured {} with {}{peers}; {}. {whole}, {} in all, seed {}. Raw data: `experiments/studies/{}/results/{scale}.jsonl`; \
+         from nothing: `floe experiment run {}{flag} --again`; the page from the data: `floe experiment report{flag}`.",
+        head.at,
+        head.floe,
+        join(&head.machine),
+        stats::duration(*wall_ms as f64),
+        head.seed,
+        description.name,
+        description.name,
+    )
+}
+
+/// A table as Markdown, its caption below.
+pub fn table(table: &Table) -> String {
+    let mut out = String::new();
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    out.push_str(&line(&table.columns));
+    let rules: Vec<&str> =
+        (0..table.columns.len()).map(|at| if at == 0 { "---" } else { "---:" }).collect();
+    let _ = writeln!(out, "|{}|", rules.join("|"));
+    for row in &table.rows {
+        out.push_str(&line(row));
+    }
+    if !table.caption.is_empty() {
+        let _ = write!(out, "\n{}\n", table.caption);
+    }
+    out
+}
