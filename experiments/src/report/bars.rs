@@ -5,13 +5,13 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::block::number;
-use super::lines::PALETTE;
+use super::lines::{LETTERS, PALETTE};
 
 /// All in user units.
 const WIDTH: i32 = 560;
-const LABELS: i32 = 150;
+const LABELS: i32 = 170;
 const VALUES: i32 = 60;
-const BAR: i32 = 13;
+const BAR: i32 = 15;
 const GAP: i32 = 9;
 const LEGEND_ROW: i32 = 18;
 
@@ -36,10 +36,10 @@ pub fn draw(unit: &str, series: &[String], groups: &[(String, Vec<f64>)]) -> Res
     {
         let area =
             SVGBackend::with_string(&mut text, (WIDTH as u32, height as u32)).into_drawing_area();
-        let font = |size: i32| ("sans-serif", size).into_font().color(&BLACK);
-        let left = |size: i32| font(size).pos(Pos::new(HPos::Left, VPos::Center));
-        let right = |size: i32| font(size).pos(Pos::new(HPos::Right, VPos::Center));
-        area.draw(&Text::new(unit.to_owned(), (LABELS, 10), left(12)))?;
+        let font = || ("sans-serif", LETTERS).into_font().color(&BLACK);
+        let left = || font().pos(Pos::new(HPos::Left, VPos::Center));
+        let right = || font().pos(Pos::new(HPos::Right, VPos::Center));
+        area.draw(&Text::new(unit.to_owned(), (LABELS, 10), left()))?;
         let mut top = 20;
         if series.len() > 1 {
             for (at, name) in series.iter().enumerate() {
@@ -49,14 +49,14 @@ pub fn draw(unit: &str, series: &[String], groups: &[(String, Vec<f64>)]) -> Res
                     [(LABELS, middle - 5), (LABELS + 12, middle + 5)],
                     colour.filled(),
                 ))?;
-                area.draw(&Text::new(name.clone(), (LABELS + 18, middle), left(12)))?;
+                area.draw(&Text::new(name.clone(), (LABELS + 18, middle), left()))?;
                 top += LEGEND_ROW;
             }
         }
         for (label, values) in groups {
             top += GAP;
             let middle = top + BAR * i32::try_from(values.len())? / 2;
-            area.draw(&Text::new(label.clone(), (LABELS - 8, middle), right(12)))?;
+            area.draw(&Text::new(label.clone(), (LABELS - 8, middle), right()))?;
             for (at, &value) in values.iter().enumerate() {
                 let length = (f64::from(WIDTH - LABELS - VALUES) * value / most).round() as i32;
                 let colour = PALETTE[at % PALETTE.len()];
@@ -64,11 +64,7 @@ pub fn draw(unit: &str, series: &[String], groups: &[(String, Vec<f64>)]) -> Res
                     [(LABELS, top + 1), (LABELS + length, top + BAR - 1)],
                     colour.filled(),
                 ))?;
-                area.draw(&Text::new(
-                    number(value),
-                    (LABELS + length + 5, top + BAR / 2),
-                    left(11),
-                ))?;
+                area.draw(&Text::new(number(value), (LABELS + length + 5, top + BAR / 2), left()))?;
                 top += BAR;
             }
         }

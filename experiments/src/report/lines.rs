@@ -11,6 +11,9 @@ use super::block::{Axis, Series, number};
 /// Width and height in user units. Small, so that letters can be read on a phone.
 const SIZE: (u32, u32) = (560, 360);
 
+/// The size of letters as `plotters` is told it; what it writes is four fifths of that.
+pub const LETTERS: i32 = 15;
+
 /// Okabe, Ito 2008: Color Universal Design.
 pub const PALETTE: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -98,8 +101,8 @@ where
         .y_labels(7)
         .x_label_formatter(&format)
         .y_label_formatter(&format)
-        .label_style(("sans-serif", 12))
-        .axis_desc_style(("sans-serif", 13))
+        .label_style(("sans-serif", LETTERS))
+        .axis_desc_style(("sans-serif", LETTERS))
         .draw()?;
     for (at, line) in series.iter().enumerate() {
         let colour = PALETTE[at % PALETTE.len()];
@@ -127,7 +130,7 @@ where
         chart
             .configure_series_labels()
             .position(SeriesLabelPosition::UpperLeft)
-            .label_font(("sans-serif", 12))
+            .label_font(("sans-serif", LETTERS))
             .border_style(TRANSPARENT)
             .draw()?;
     }
