@@ -20,12 +20,16 @@ pub fn page(chapters: &[Chapter]) -> Result<String> {
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>What a change really costs</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>What a change really costs</h1>\n"
     );
+    out.push_str(&prose(markdown::PREFACE));
     out.push_str("<nav aria-label=\"Studies\">\n<ul>\n");
-    for chapter in chapters {
-        let Chapter { description, .. } = chapter;
+    for Chapter { description, section, .. } in chapters {
+        let first = section
+            .findings
+            .first()
+            .map_or(String::new(), |finding| format!(": {}", inline(finding)));
         let _ = writeln!(
             out,
-            "<li><a href=\"#{}\">{}</a></li>",
+            "<li><a href=\"#{}\">{}</a>{first}</li>",
             description.name,
             escape(&description.title)
         );

@@ -6,6 +6,13 @@ use super::Chapter;
 use super::block::{Block, Table};
 use crate::stats;
 
+/// What stands before all studies.
+pub const PREFACE: &str = "\
+How many builds does a patch to a low-level package cost, what would have saved them, and what does it cost to find out? \
+Each study below asks a part of that of real builds, real graphs and real build systems. Every figure is made of raw data \
+by a program, and each study says at its end which commands make the data and the page. Intervals are of the median, \
+with 95 %, where six or more runs give one, else all that was seen.";
+
 /// The file of a study's figure, below `figures/`.
 pub fn figure_file(study: &str, at: usize) -> String {
     format!("{study}-{}.svg", at + 1)
@@ -13,7 +20,7 @@ pub fn figure_file(study: &str, at: usize) -> String {
 
 /// The whole report.
 pub fn page(chapters: &[Chapter]) -> String {
-    let mut out = String::from("# What a change really costs\n");
+    let mut out = format!("# What a change really costs\n\n{PREFACE}\n");
     for chapter in chapters {
         let name = &chapter.description.name;
         let _ = write!(
