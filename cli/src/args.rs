@@ -445,9 +445,10 @@ pub struct Explain {
     #[arg(value_name = "WHAT")]
     pub what: Option<String>,
     /// Compare with how things stood after this request: a number of --list, -3 for three requests
-    /// ago, or a time such as 2026-11-27T10:00 [default: before the last time that anything happened]
+    /// ago, a time such as 2026-11-27T10:00, or a Git revision of the sources, such as HEAD~1, that a
+    /// request saw [default: before the last time that anything happened]
     #[arg(long, value_name = "REQUEST", allow_hyphen_values = true, value_parser = crate::time::since)]
-    pub since: Option<floe_engine::explain::Since>,
+    pub since: Option<crate::time::Named>,
     /// The rebuilder whose records to read
     #[arg(long, default_value = "content-addressed", value_name = "NAME")]
     pub rebuilder: floe_engine::rebuilder::Strategy,

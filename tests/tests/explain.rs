@@ -2,6 +2,7 @@
 //! output, what would have stopped it, and what is said where nobody can tell any more.
 
 use std::fs;
+use std::process::Command;
 
 use floe_tests::oracle::busybox;
 use floe_tests::scene::{Scene, fails_saying};
@@ -345,12 +346,45 @@ fn wrong_questions_are_answered_with_what_would_be_right() {
     wrong(&["something"], &["name an attribute, a derivation or a store path"]);
     wrong(&["top", "--since", "7"], &["there is no request 7 yet; the newest is 1"]);
     wrong(&["top", "--since", "-9"], &["no longer kept"]);
-    wrong(&["top", "--since", "HEAD~1"], &["names no request"]);
+    wrong(&["top", "--since", "HEAD~1"], &["is no request", "no revision of a Git repository"]);
     wrong(&["--rebuilder", "verifying"], &["nothing was built with the rebuilder verifying"]);
     wrong(&["top", "--svg", "no/such/folder/x.svg"], &["cannot write no/such/folder/x.svg"]);
 }
 
 /// What a server found out is told as if the command had done it alone.
+#[test]
+fn a_git_revision_names_the_request_that_saw_it() {
+    let story = Story::begun();
+    let git = |words: &[&str]| {
+        let who = ["-c", "user.name=n", "-c", "user.email=e@example.org"];
+        let status = Command::new("git")
+            .args(who)
+            .args(words)
+            .current_dir(story.scene.world.work())
+            .status();
+        assert!(status.expect("git runs").success(), "git {words:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["add", "src", "case.nix"]);
+    git(&["commit", "-q", "-m", "one"]);
+    story.write("src/code", "second\n");
+    story.build(&[]);
+    git(&["commit", "-q", "-a", "-m", "two"]);
+    story.edit("-O2", "-O3");
+    story.build(&[]);
+
+    let since = |revision: &str| story.json(&["--since", revision])["since"].clone();
+    assert_eq!([since("HEAD~1"), since("HEAD")], [1, 2]);
+    story.write("src/code", "third\n");
+    git(&["commit", "-q", "-a", "-m", "three"]);
+    let told = story.scene.world.floe(["explain", "--since", "HEAD"]).stderr;
+    insta::assert_snapshot!(shown(&story.scene.world, &told), @"error: no request that is kept saw the files as they are in 'HEAD'; the nearest, request 3, found WORK/src otherwise: name it with --since 3, or build the revision once");
+    fails_saying(
+        &story.scene.world.floe(["explain", "--since", "no-where"]),
+        &["'no-where' is no request"],
+    );
+}
+
 #[test]
 fn a_server_leaves_the_same_traces() {
     let told: Vec<String> = [&["--no-server"][..], &["--server"]]

@@ -5,12 +5,14 @@
 mod cause;
 mod chain;
 mod names;
+mod revision;
 mod since;
 mod span;
 
 pub use cause::{Cause, Comparison, Effect, Found, Stop};
 pub use chain::{Explained, Explanation, explain};
 pub use names::{find, similar};
+pub use revision::{Content, Nearest, nearest};
 pub use since::{Since, SinceError, before};
 pub use span::{Asked, Seen, Span};
 

@@ -3,6 +3,7 @@
 
 mod json;
 mod requests;
+mod revision;
 mod text;
 pub mod words;
 
@@ -17,6 +18,7 @@ use floe_store::Store;
 
 use crate::args::{Explain, Global};
 use crate::picture;
+use crate::time::Named;
 
 /// Prints or draws the causes, or lists the requests.
 pub fn explain(global: &Global, args: &Explain) -> Result<()> {
@@ -55,7 +57,11 @@ fn write(file: &Path, text: &str) -> Result<()> {
 fn span(history: &History<'_>, store: &Store, args: &Explain) -> Result<(Span, Option<String>)> {
     let (head, rebuilder) = (history.head()?, args.rebuilder.name());
     let span = history.now()?;
-    let given = args.since.map(|since| since.resolve(head, &span.journal)).transpose()?;
+    let given = match &args.since {
+        None => None,
+        Some(Named::Request(since)) => Some(since.resolve(head, &span.journal)?),
+        Some(Named::Revision(revision)) => Some(revision::request(revision, head, &span.journal)?),
+    };
     let task = args.what.as_deref().map(|what| task(&span, store, what, rebuilder)).transpose()?;
     let of_this = |(_, logged): &&(u64, Logged)| logged.rebuilder == rebuilder;
     let last = match &task {
