@@ -9,11 +9,12 @@ buildC {
     sha256 = "7f0dc668bf9bf888c88e2fb1ab16a406d2c380f1d082b20d51dd540ab2aa70c1";
   };
   sourceRoot = "vendor";
+  # Before anything is patched, so that the licence can be.
+  postUnpack = "cp ../LICENSE LICENSE";
   prepare = ''
     cp ${./jconfig.h} jconfig.h
     cp ${./jconfigint.h} jconfigint.h
     cp ${./jversion.h} jversion.h
-    cp ../LICENSE LICENSE
   '';
 
   library = "jpeg";

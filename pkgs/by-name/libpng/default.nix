@@ -8,12 +8,11 @@ buildC {
     sha256 = "2e8d56e0541e2b1d73868e7b877624e1f9ce8787a91acdb867c30c579349d38b";
   };
   sourceRoot = "vendor";
+  # Before anything is patched, so that the licence can be.
+  postUnpack = "sed -n '/COPYRIGHT NOTICE/,/END OF COPYRIGHT/p' png.h >LICENSE";
   propagatedBuildInputs = [ zlib ];
   # The options that upstream ships ready; one file of assembly less than it would choose on some machines.
-  prepare = ''
-    cp scripts/pnglibconf.h.prebuilt pnglibconf.h
-    sed -n '/COPYRIGHT NOTICE/,/END OF COPYRIGHT/p' png.h >LICENSE
-  '';
+  prepare = "cp scripts/pnglibconf.h.prebuilt pnglibconf.h";
 
   library = "png16";
   abi = "16";

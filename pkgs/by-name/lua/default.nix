@@ -8,11 +8,10 @@ buildC {
     sha256 = "41d22b201501a536c0f5a96c7589b268b559172b20fb029064434e38ddcecb1f";
   };
   sourceRoot = "lua-5.4.9";
+  # Before anything is patched, so that the licence can be.
+  postUnpack = "cp ../LICENSE LICENSE";
   # The crate has the library only; the interpreter is ours.
-  prepare = ''
-    cp ${./lua.c} lua.c
-    cp ../LICENSE LICENSE
-  '';
+  prepare = "cp ${./lua.c} lua.c";
 
   library = "lua";
   abi = "5.4";

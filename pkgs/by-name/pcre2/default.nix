@@ -8,7 +8,8 @@ buildC {
     sha256 = "18b9073c1a2549bd409bf4a32c94d903bb1a09bf845bc306ae148897fa0760a4";
   };
   sourceRoot = "upstream";
-  prepare = "cp ../COPYING COPYING";
+  # Before anything is patched, so that the licence can be.
+  postUnpack = "cp ../COPYING COPYING";
 
   library = "pcre2-8";
   abi = "0";

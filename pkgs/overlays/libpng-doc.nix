@@ -1,0 +1,4 @@
+# A sentence in the licence.
+final: prev: {
+  libpng = prev.libpng.overrideAttrs (old: { patches = (old.patches or [ ]) ++ [ ../patches/libpng/doc.patch ]; });
+}
