@@ -8,6 +8,7 @@
 //! | how its trials run, resume and are told | [`runner`] |
 //! | what a raw result holds | [`record`] |
 //! | how processes are measured | [`process`], and floe itself [`floe`] |
+//! | how two outputs are compared | [`objects`] |
 //! | the studies | [`studies`] |
 //! | how results become a page | [`report`] |
 
@@ -15,6 +16,7 @@ pub mod compare;
 pub mod description;
 pub mod floe;
 pub mod machine;
+pub mod objects;
 pub mod process;
 pub mod record;
 pub mod report;
