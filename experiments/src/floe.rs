@@ -24,6 +24,8 @@ pub struct Floe {
 /// What was decided for a derivation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Decision {
+    /// Which derivation it is, the same before and after an edit.
+    pub task: String,
     /// The derivation's name.
     pub name: String,
     /// `built`, `cutoff`, `reused`, `retargeted`, `substituted`, `failed` or `skipped`.
@@ -136,6 +138,24 @@ impl Floe {
     }
 }
 
+/// The names of all rebuilders that a floe has.
+///
+/// # Errors
+/// floe cannot be run, or says something else than which there are.
+pub fn rebuilders(program: &Path) -> Result<Vec<String>> {
+    // Asked for one that there is not, it says which there are.
+    let said = process::measure(Command::new(program).args(["build", "--rebuilder", "?"]))?.err;
+    listed(&said).with_context(|| {
+        format!("{} does not say which rebuilders it has: {said}", program.display())
+    })
+}
+
+fn listed(said: &str) -> Option<Vec<String>> {
+    let (_, names) = said.split_once("'?'; choose ")?;
+    let names = names.lines().next()?.replace(" or ", ", ");
+    Some(names.split(", ").map(str::to_owned).collect())
+}
+
 /// What `floe --version` says, and the commit of the sources if it is known.
 ///
 /// # Errors
@@ -188,6 +208,13 @@ fn disk_bytes(folder: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rebuilders_are_those_that_a_refusal_names() {
+        let said = "error: invalid value '?' for '--rebuilder <NAME>': there is no rebuilder '?'; choose a-b, c or d\n\nFor more";
+        assert_eq!(listed(said).expect("a list"), ["a-b", "c", "d"]);
+        assert_eq!(listed("error: no"), None);
+    }
 
     #[test]
     fn a_report_is_head_decisions_counters() {

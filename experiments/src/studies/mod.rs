@@ -1,5 +1,7 @@
 //! The studies: a module each, which makes trials of a description and a section of rows.
 
+pub mod patches;
+
 use anyhow::{Result, bail};
 
 use crate::description::{Description, Scale};
@@ -8,7 +10,7 @@ use crate::study::Study;
 type Open = fn(&Description, Scale) -> Result<Box<dyn Study>>;
 
 /// What `kind` in a `study.toml` may say. A study joins by a line here.
-const KINDS: &[(&str, Open)] = &[];
+const KINDS: &[(&str, Open)] = &[("patches", patches::open)];
 
 /// The study that a description names, at a scale.
 ///
