@@ -2,6 +2,7 @@
 //! `floe build --report` writes; knows no strategy by name.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
@@ -110,11 +111,26 @@ impl Floe {
         &self,
         words: impl IntoIterator<Item = S>,
     ) -> Result<Built> {
-        let report = tempfile::NamedTempFile::new()?;
+        self.build_as(words, |command| command)
+    }
+
+    /// The same by another command that is made of floe's.
+    ///
+    /// # Errors
+    /// The build fails, or the report cannot be read.
+    pub fn build_as<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        words: impl IntoIterator<Item = S>,
+        wrap: impl FnOnce(Command) -> Command,
+    ) -> Result<Built> {
+        let folder = tempfile::tempdir()?;
+        // Whoever the wrapped command runs as.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
+        let report = folder.path().join("report");
         let mut command = self.command(["build", "--no-link"]);
-        command.args(words).arg("--report").arg(report.path());
-        let measured = process::succeed(&mut command)?;
-        let text = fs::read_to_string(report.path()).context("cannot read floe's report")?;
+        command.args(words).arg("--report").arg(&report);
+        let measured = process::succeed(&mut wrap(command))?;
+        let text = fs::read_to_string(&report).context("cannot read floe's report")?;
         let (decisions, counters) = parse(&text)?;
         Ok(Built { measured, decisions, counters })
     }

@@ -9,6 +9,7 @@
 //! | what a raw result holds | [`record`] |
 //! | how processes are measured | [`process`], and floe itself [`floe`] |
 //! | how two outputs are compared | [`objects`] |
+//! | how store roots are copied and deleted | [`roots`] |
 //! | the studies | [`studies`] |
 //! | how results become a page | [`report`] |
 
@@ -20,6 +21,7 @@ pub mod objects;
 pub mod process;
 pub mod record;
 pub mod report;
+pub mod roots;
 pub mod runner;
 pub mod stats;
 pub mod studies;

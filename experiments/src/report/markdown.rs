@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Chapter;
-use super::block::{Block, Table};
+use super::block::{Block, Section, Table};
 use crate::stats;
 
 /// What stands before all studies.
@@ -28,32 +28,37 @@ pub fn page(chapters: &[Chapter]) -> String {
             "\n## {}\n\n*{}*\n\n",
             chapter.description.title, chapter.description.question
         );
-        for finding in &chapter.section.findings {
-            let _ = writeln!(out, "- {finding}");
-        }
+        out.push_str(&findings(&chapter.section));
         let _ = write!(out, "\n{}\n", origin(chapter));
-        let mut figure = 0;
-        for block in &chapter.section.blocks {
-            match block {
-                Block::Heading(text) => {
-                    let _ = write!(out, "\n### {text}\n");
-                }
-                Block::Text(text) => {
-                    let _ = write!(out, "\n{text}\n");
-                }
-                Block::Table(of) => {
-                    let _ = write!(out, "\n{}\n", table(of));
-                }
-                Block::Figure(of) => {
-                    let _ = write!(
-                        out,
-                        "\n![{}](figures/{})\n\n{}\n",
-                        of.alt,
-                        figure_file(name, figure),
-                        of.caption
-                    );
-                    figure += 1;
-                }
+        out.push_str(&blocks(&chapter.section, name));
+    }
+    out
+}
+
+/// What a reader should take away, as a list.
+pub fn findings(section: &Section) -> String {
+    section.findings.iter().map(|finding| format!("- {finding}\n")).collect()
+}
+
+/// All else in a study's section, with its figures in files beside the page.
+pub fn blocks(section: &Section, study: &str) -> String {
+    let mut out = String::new();
+    let mut figure = 0;
+    for block in &section.blocks {
+        match block {
+            Block::Heading(text) => {
+                let _ = write!(out, "\n### {text}\n");
+            }
+            Block::Text(text) => {
+                let _ = write!(out, "\n{text}\n");
+            }
+            Block::Table(of) => {
+                let _ = write!(out, "\n{}\n", table(of));
+            }
+            Block::Figure(of) => {
+                let file = figure_file(study, figure);
+                let _ = write!(out, "\n![{}](figures/{file})\n\n{}\n", of.alt, of.caption);
+                figure += 1;
             }
         }
     }
