@@ -1,6 +1,7 @@
 //! The studies: a module each, which makes trials of a description and a section of rows.
 
 pub mod patches;
+mod reproducibility;
 
 use anyhow::{Result, bail};
 
@@ -10,7 +11,8 @@ use crate::study::Study;
 type Open = fn(&Description, Scale) -> Result<Box<dyn Study>>;
 
 /// What `kind` in a `study.toml` may say. A study joins by a line here.
-const KINDS: &[(&str, Open)] = &[("patches", patches::open)];
+const KINDS: &[(&str, Open)] =
+    &[("patches", patches::open), ("reproducibility", reproducibility::open)];
 
 /// The study that a description names, at a scale.
 ///
