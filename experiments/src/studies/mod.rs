@@ -1,5 +1,6 @@
 //! The studies: a module each, which makes trials of a description and a section of rows.
 
+mod history;
 pub mod patches;
 mod reproducibility;
 
@@ -11,8 +12,11 @@ use crate::study::Study;
 type Open = fn(&Description, Scale) -> Result<Box<dyn Study>>;
 
 /// What `kind` in a `study.toml` may say. A study joins by a line here.
-const KINDS: &[(&str, Open)] =
-    &[("patches", patches::open), ("reproducibility", reproducibility::open)];
+const KINDS: &[(&str, Open)] = &[
+    ("history", history::open),
+    ("patches", patches::open),
+    ("reproducibility", reproducibility::open),
+];
 
 /// The study that a description names, at a scale.
 ///
