@@ -1,5 +1,6 @@
 //! The studies: a module each, which makes trials of a description and a section of rows.
 
+mod graphs;
 mod history;
 pub mod patches;
 mod reproducibility;
@@ -13,6 +14,7 @@ type Open = fn(&Description, Scale) -> Result<Box<dyn Study>>;
 
 /// What `kind` in a `study.toml` may say. A study joins by a line here.
 const KINDS: &[(&str, Open)] = &[
+    ("graphs", graphs::open),
     ("history", history::open),
     ("patches", patches::open),
     ("reproducibility", reproducibility::open),
