@@ -36,6 +36,7 @@ pub fn draw(x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
     }
     let xs = bounds(x, points().map(|point| point.0))?;
     let ys = bounds(y, points().map(|point| point.1))?;
+    let ys = (ys.0, above_legend(x, xs, y, ys, series));
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
@@ -70,6 +71,26 @@ fn bounds(axis: &Axis, values: impl Iterator<Item = f64>) -> Result<(f64, f64)> 
     })
 }
 
+/// Where the axis at the left must end, so that the legend in the upper left covers no point.
+fn above_legend(x: &Axis, xs: (f64, f64), y: &Axis, ys: (f64, f64), series: &[Series]) -> f64 {
+    let legend = (18.0 * series.len() as f64 + 14.0) / 290.0;
+    let place = |axis: &Axis, (low, high): (f64, f64), value: f64| match axis.logarithmic {
+        true => (value / low).ln() / (high / low).ln(),
+        false => (value - low) / (high - low),
+    };
+    let left = |point: &&(f64, f64)| place(x, xs, point.0) < 0.45;
+    let points = series.iter().flat_map(|line| &line.points).filter(left);
+    let highest = points.map(|point| place(y, ys, point.1)).fold(0.0, f64::max);
+    if series.len() < 2 || legend > 0.6 || highest < 1.0 - legend {
+        return ys.1;
+    }
+    let stretch = highest / (1.0 - legend);
+    match y.logarithmic {
+        true => ys.0 * (ys.1 / ys.0).powf(stretch),
+        false => ys.0 + (ys.1 - ys.0) * stretch,
+    }
+}
+
 fn chart<X, Y, XS, YS>(
     area: &DrawingArea<SVGBackend<'_>, Shift>,
     xs: XS,
@@ -87,7 +108,7 @@ where
         .margin(8)
         .margin_right(20)
         .x_label_area_size(40)
-        .y_label_area_size(58)
+        .y_label_area_size(66)
         .build_cartesian_2d(xs, ys)?;
     let format = |value: &f64| number(*value);
     chart
@@ -140,6 +161,23 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_legend_covers_no_point() {
+        let line = |name: &str, points: &[(f64, f64)]| Series {
+            name: name.to_owned(),
+            points: points.to_vec(),
+        };
+        let (x, ends) = (Axis::logarithmic("n"), (1.0, 100.0));
+        let falling = [line("a", &[(1.0, 90.0), (100.0, 1.0)]), line("b", &[(1.0, 2.0)])];
+        let rising = [line("a", &[(1.0, 1.0), (100.0, 90.0)]), line("b", &[(1.0, 2.0)])];
+        for y in [Axis::logarithmic("ms"), Axis::linear("ms")] {
+            let top = |series: &[Series]| above_legend(&x, ends, &y, (1.0, 100.0), series);
+            assert!(top(&falling) > 105.0, "{}", top(&falling));
+            assert_eq!(top(&rising), 100.0);
+            assert_eq!(top(&falling[..1]), 100.0);
+        }
+    }
 
     #[test]
     fn what_an_axis_cannot_show_is_told() {
