@@ -3,6 +3,7 @@
 mod graphs;
 mod history;
 pub mod patches;
+mod peers;
 mod reproducibility;
 
 use anyhow::{Result, bail};
@@ -17,6 +18,7 @@ const KINDS: &[(&str, Open)] = &[
     ("graphs", graphs::open),
     ("history", history::open),
     ("patches", patches::open),
+    ("peers", peers::open),
     ("reproducibility", reproducibility::open),
 ];
 
