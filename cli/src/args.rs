@@ -523,6 +523,9 @@ pub struct Report {
     /// Report files, a row each, in this order
     #[arg(required = true, value_name = "[LABEL=]FILE")]
     pub files: Vec<String>,
+    /// Show also what evaluation took, and what floe itself did after it
+    #[arg(long)]
+    pub stages: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

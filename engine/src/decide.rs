@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use floe_core::hash::Digest;
 use floe_core::path::StorePath;
+use rustc_hash::FxHashMap;
 
 use crate::graph::{Graph, NodeIx};
 use crate::ledger::{Cause, Cutoff, Entry, Short};
@@ -73,7 +74,8 @@ pub struct Decisions {
 
 /// Decides about every node of a request.
 pub fn decide(request: &Request<'_>, past: &dyn Past, now: When) -> Decisions {
-    let mut view = View { request: *request, past, news: Vec::with_capacity(request.graph.len()) };
+    let news = vec![false; request.graph.len()];
+    let mut view = View { request: *request, deep: Deep::All(request.deep), past, news };
     let mut decisions = Decisions::default();
     for (ix, _) in request.graph.nodes() {
         let (entry, decision, decided) = view.decide(ix, now);
@@ -84,11 +86,44 @@ pub fn decide(request: &Request<'_>, past: &dyn Past, now: When) -> Decisions {
     decisions
 }
 
+/// Decides about nodes that were edited, in a request whose former one was complete and in which no
+/// output is another one; `deep` holds their deep digests and `news` is true of them and of all above.
+pub(crate) fn decide_edited(
+    request: &Request<'_>,
+    deep: &FxHashMap<NodeIx, Digest>,
+    news: Vec<bool>,
+    past: &dyn Past,
+    now: When,
+) -> Vec<(NodeIx, Entry, Decision, Option<Decided>)> {
+    let mut view = View { request: *request, deep: Deep::Of(deep), past, news };
+    let mut edited: Vec<NodeIx> = deep.keys().copied().collect();
+    edited.sort_unstable();
+    let decide = |ix| {
+        let facts = view.facts(ix);
+        let former = past.record(&request.tasks[NodeIx::index(ix)]);
+        let changed = former.is_some();
+        let (entry, decision, decided) =
+            view.decide_by_record(ix, former.clone(), former, None, changed, facts, now);
+        (ix, entry, decision, decided)
+    };
+    edited.into_iter().map(decide).collect()
+}
+
+/// The deep digests.
+#[derive(Clone, Copy)]
+enum Deep<'a> {
+    /// Of all nodes.
+    All(&'a [Digest]),
+    /// Of those that are decided about.
+    Of(&'a FxHashMap<NodeIx, Digest>),
+}
+
 /// What the ledger is to say, the decision, and all about it if somebody wants to know.
 type Verdict = (Entry, Decision, Option<Decided>);
 
 struct View<'a> {
     request: Request<'a>,
+    deep: Deep<'a>,
     past: &'a dyn Past,
     /// Whether the unresolved key is not what it was, of the nodes so far.
     news: Vec<bool>,
@@ -99,7 +134,25 @@ impl View<'_> {
         let facts = self.facts(ix);
         match self.request.entries[ix.index()] {
             Some(entry) if self.stands(ix, &entry, facts) => self.decide_by_ledger(ix, entry, now),
-            entry => self.decide_by_record(ix, entry, facts, now),
+            entry => {
+                let replaced = self.past.record(&self.request.tasks[ix.index()]);
+                let mut former = replaced.clone();
+                let changed = former.as_mut().is_some_and(|former| match entry {
+                    Some(entry) => {
+                        entry.complete(former);
+                        entry.unresolved != self.deep(ix).into()
+                    }
+                    None => former.unresolved != self.deep(ix),
+                });
+                self.decide_by_record(ix, replaced, former, entry, changed, facts, now)
+            }
+        }
+    }
+
+    fn deep(&self, ix: NodeIx) -> Digest {
+        match self.deep {
+            Deep::All(deep) => deep[ix.index()],
+            Deep::Of(deep) => deep[&ix],
         }
     }
 
@@ -145,9 +198,9 @@ impl View<'_> {
     /// Decides about a node about which at most its unresolved key is new.
     fn decide_by_ledger(&mut self, ix: NodeIx, former: Entry, now: When) -> Verdict {
         let at = ix.index();
-        let unresolved = self.request.deep[at].into();
+        let unresolved = self.deep(ix).into();
         let changed = former.unresolved != unresolved;
-        self.news.push(changed);
+        self.news[at] = changed;
         let cause = match self.request.outcome.states[at] {
             State::Present | State::Known => self.cause(ix),
             _ => Cause::Unneeded,
@@ -173,28 +226,24 @@ impl View<'_> {
         (entry, decision, decided)
     }
 
-    /// Decides about a node by comparing it with its former record.
+    /// Decides about a node by comparing it with its former record, which is also given as it was
+    /// written.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of one node")]
     fn decide_by_record(
         &mut self,
         ix: NodeIx,
+        replaced: Option<Record>,
+        former: Option<Record>,
         entry: Option<Entry>,
+        changed: bool,
         facts: Short,
         now: When,
     ) -> Verdict {
         let at = ix.index();
-        let Request { tasks, deep, outcome, .. } = self.request;
-        let unresolved = deep[at].into();
-        let replaced = self.past.record(&tasks[at]);
-        let mut former = replaced.clone();
-        let changed = former.as_mut().is_some_and(|former| match entry {
-            Some(entry) => {
-                entry.complete(former);
-                entry.unresolved != unresolved
-            }
-            None => former.unresolved != deep[at],
-        });
+        let Request { tasks, outcome, .. } = self.request;
+        let unresolved = self.deep(ix).into();
         let former = former.as_ref();
-        self.news.push(changed || former.is_none());
+        self.news[at] = changed || former.is_none();
         let (decision, kind, reason, decided_by) = self.explain(ix, former, changed);
         let now = self.record(ix, former, now);
         let unchanged = outcome.outputs[at].is_some()
@@ -239,7 +288,7 @@ impl View<'_> {
     /// The facts about a node as they are now; the decision is still open.
     fn record(&self, ix: NodeIx, former: Option<&Record>, now: When) -> Record {
         let at = ix.index();
-        let Request { graph, tasks, recipes, deep, outcome, .. } = self.request;
+        let Request { graph, tasks, recipes, outcome, .. } = self.request;
         let node = graph.node(ix);
         let cost = match &outcome.states[at] {
             State::Built(cost) => (cost.wall_ms, cost.cpu_ms),
@@ -251,7 +300,7 @@ impl View<'_> {
             .enumerate()
             .map(|(nth, dep)| (tasks[dep.index()].to_string(), self.input_paths(ix, nth)));
         Record {
-            unresolved: deep[at],
+            unresolved: self.deep(ix),
             recipe: recipes[at],
             resolved: outcome.keys[at],
             outputs: outcome.outputs[at].as_deref().cloned().unwrap_or_default(),

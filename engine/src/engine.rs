@@ -3,13 +3,15 @@
 
 mod memory;
 
+use memory::Kept;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use floe_core::hash::Digest;
 use floe_core::path::StorePath;
-use floe_lang::graph::DrvGraph;
+use floe_lang::graph::{DrvGraph, DrvId};
 use floe_sandbox::Spawner;
 use floe_store::{Moment, Store, StoreError};
 
@@ -20,20 +22,22 @@ use crate::decide::Decided;
 use crate::digests::Digests;
 use crate::dynamic::{Discover, NoReader, Reader};
 use crate::event::{Events, Stage};
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeIx};
 use crate::history::{History, Over};
 use crate::host::StoreHost;
-use crate::import::{ImportError, Imported, Imports, Seen, Wanted};
+use crate::import::{ImportError, Imported, Imports, Revised, Seen, Wanted};
 use crate::job::Executor;
 use crate::local::{Local, LocalSettings, Profiles, find_shell};
 use crate::materials::Materials;
 use crate::memo::{EmptyMemo, StoreMemo};
 use crate::predict::Prediction;
 use crate::rebuilder::{Memo, Strategy};
+use crate::recipe::Recipe;
 use crate::schedule::{Options, Outcome, Scheduler};
 use crate::scheduling::{Restarts, Scheduling};
 use crate::share::{Jobs, Shared};
 use crate::slot::Slot;
+use crate::spent::{Meter, Spent, Stages};
 use crate::tasks::{Entered, Tasks};
 
 /// Why a request could not be carried out at all. What fails in single builds is in the outcome.
@@ -98,7 +102,9 @@ pub struct Built {
     /// The decisions; empty when nothing had to be done and nobody asked.
     pub decided: Vec<Decided>,
     /// Each node's derivation as evaluated; empty for a generated graph.
-    pub drvs: Vec<floe_lang::graph::DrvId>,
+    pub drvs: Arc<[DrvId]>,
+    /// What its stages took.
+    pub stages: Stages,
     /// How much work the queries did for this request.
     pub queries: QueryCounts,
     /// What is foreseen, in a dry run of not too much.
@@ -321,15 +327,32 @@ impl Engine {
     ) -> Result<Built, EngineError> {
         let aliases = self.host.aliases();
         let importing = self.events.stage(Stage::Importing);
-        let Imported { graph, drvs: ids, materials } =
-            self.imports.import(drvs, wanted, seen, aliases)?;
+        let meter = Meter::of_thread();
+        // What must be known before anything runs is looked at as a whole.
+        let is_planned = options.schedule.scheduling == Scheduling::Topological;
+        let former = self.tasks.former_drvs().filter(|_| !is_planned).cloned();
+        let revised = match &former {
+            Some(former) => self.imports.revise(former, drvs, wanted, seen, aliases)?,
+            None => None,
+        };
+        let (made, ids, materials) = match (revised, former) {
+            (Some(Revised { recipes, materials }), Some(ids)) => {
+                (Made::Revised(recipes), ids, materials)
+            }
+            _ => {
+                let Imported { graph, drvs, materials } =
+                    self.imports.import(drvs, wanted, seen, aliases)?;
+                Self::refuse_dynamic(&graph, options)?;
+                (Made::Anew(graph), drvs, materials)
+            }
+        };
+        let import = meter.read();
         drop(importing);
         let materials = Materials::new(Arc::clone(drvs), self.host(), materials);
-        Self::refuse_dynamic(&graph, options)?;
         let lifts = options.strategy.rebuilder().lifts();
-        let reader = Reader::new(Arc::clone(&self.slot), Arc::clone(drvs), &ids, lifts);
-        let mut built = self.build_reading(graph, materials, &reader, options, cancel)?;
-        built.drvs = ids;
+        let reader = Reader::new(Arc::clone(&self.slot), Arc::clone(drvs), Arc::clone(&ids), lifts);
+        let mut built = self.build_reading(made, Some(ids), materials, &reader, options, cancel)?;
+        built.stages.import = import;
         Ok(built)
     }
 
@@ -344,7 +367,7 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
-        self.build_reading(graph, materials, &NoReader, options, cancel)
+        self.build_reading(Made::Anew(graph), None, materials, &NoReader, options, cancel)
     }
 
     /// Refuses what the scheduler cannot know before anything runs.
@@ -361,21 +384,41 @@ impl Engine {
     /// The same, derivations that builders make being read by `reader`.
     fn build_reading(
         &mut self,
-        graph: Graph,
+        made: Made,
+        drvs: Option<Arc<[DrvId]>>,
         materials: Materials,
         reader: &dyn Discover,
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
+        let meter = Meter::of_thread();
         let before = self.db.counts();
+        if let Made::Revised(recipes) = &made
+            && !recipes.is_empty()
+            && !options.schedule.dry_run
+            && let Err(error) = self.slot.writable()
+        {
+            // It is opened now, since something will be written: opened later, everything would be looked
+            // up again. What was imported is entered nowhere.
+            self.tasks.forget_former();
+            return Err(error.into());
+        }
         self.read_store();
         self.db.set_strategy(options.strategy);
-        let mut entered = self.tasks.enter(&mut self.db, graph);
+        let mut entered = match made {
+            Made::Anew(graph) => self.tasks.enter(&mut self.db, graph),
+            Made::Revised(recipes) => {
+                let entered = self.tasks.revise(&mut self.db, recipes);
+                entered.expect("it was revised against a former request")
+            }
+        };
+        entered.drvs.clone_from(&drvs);
         let outcome = self.carry_out(&mut entered, materials.clone(), reader, options, cancel)?;
         let outcome = Arc::new(outcome);
         let deciding = self.events.stage(Stage::Deciding);
         let over = Over::new(&entered, &outcome);
-        let decided = self.keep_decisions(&over, &materials, options)?;
+        let Kept { decided, number, reporting } =
+            self.keep_decisions(&over, &materials, options)?;
         let prediction = match options.schedule.dry_run {
             true => self.predict(&over, &materials, options)?,
             false => None,
@@ -384,20 +427,35 @@ impl Engine {
         self.keep_choices(&outcome)?;
         self.keep_memories(&outcome)?;
         drop(deciding);
+        let syncing = Meter::of_thread();
         if let Some(store) = self.store() {
             let _syncing = self.events.stage(Stage::Syncing);
             self.digests.keep(&store)?;
             // What is about to be reported as built stays so.
             store.sync()?;
         }
+        let syncing = syncing.read();
         let graph = Arc::clone(&entered.graph);
+        entered.entered_as = number;
         self.tasks.keep(&self.db, entered, &outcome);
         let after = self.db.counts();
+        let (waiting, (setting_up, registering)) = (outcome.waited, outcome.upkeep);
+        let others = Spent { wall: waiting, cpu: Duration::ZERO } + syncing + reporting;
+        let engine = meter.read().without(others);
         Ok(Built {
             graph,
             outcome,
             decided,
-            drvs: Vec::new(),
+            drvs: drvs.unwrap_or_default(),
+            stages: Stages {
+                import: Spent::default(),
+                engine,
+                waiting,
+                syncing,
+                reporting,
+                setting_up,
+                registering,
+            },
             queries: QueryCounts {
                 executed: after.executed - before.executed,
                 validated: after.validated - before.validated,
@@ -418,6 +476,7 @@ impl Engine {
     ) -> Result<Outcome, EngineError> {
         let began = Instant::now();
         let events = self.events.clone();
+        let (walls, first_len) = (entered.walls.clone(), entered.graph.first_len());
         let order = Order { events: &events, materials: &materials, reader, options, cancel };
         let mut scheduler = scheduler(&mut self.db, &mut self.tasks, entered, order);
         if scheduler.is_finished() || options.schedule.dry_run {
@@ -449,7 +508,12 @@ impl Engine {
         }
         if self.events.are_heard() {
             let strategy = options.strategy;
-            scheduler.expect(Box::new(move |task| History::new(&store, strategy).wall_ms(task)));
+            let find = move |task: &str| History::new(&store, strategy).wall_ms(task);
+            // What is found on the way has other numbers the next time.
+            scheduler.expect(Box::new(move |ix, task| match ix.index() < first_len {
+                true => walls.of(ix, || find(task)),
+                false => find(task),
+            }));
         }
         let _building = self.events.stage(Stage::Building);
         Ok(scheduler.run(&*executor))
@@ -459,6 +523,14 @@ impl Engine {
     pub fn physical(&self, path: &StorePath) -> Option<PathBuf> {
         self.store().map(|store| store.physical(path))
     }
+}
+
+/// The graph of a request.
+enum Made {
+    /// All of it.
+    Anew(Graph),
+    /// The former request's, in which these recipes are others now.
+    Revised(Vec<(NodeIx, Arc<Recipe>)>),
 }
 
 /// What a scheduler goes by beside the graph.

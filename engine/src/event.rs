@@ -268,8 +268,10 @@ pub enum Event {
     },
     /// These need not be built after all: what they are made from came out as it is known already.
     CutOff {
-        /// What would have been their jobs.
+        /// What would have been their jobs; none if they are thousands.
         jobs: Vec<u32>,
+        /// How many they are.
+        count: usize,
         /// After whose end this was seen.
         by: u32,
     },

@@ -162,16 +162,41 @@ impl Graph {
     /// their recipes say, but not in names, edges and targets.
     pub fn is_shaped_like(&self, other: &Graph) -> bool {
         let alike = |(one, other): (&Arc<Recipe>, &Arc<Recipe>)| {
-            Arc::ptr_eq(one, other)
-                || (one.name == other.name
-                    && one.outputs == other.outputs
-                    && one.deps == other.deps)
+            Arc::ptr_eq(one, other) || one.is_shaped_like(other)
         };
         self.first_len() == other.first_len()
             && self.ends == other.ends
             && self.deps == other.deps
             && self.targets == other.targets
             && self.recipes.iter().zip(&other.recipes).all(alike)
+    }
+
+    /// What stands for the edges that the request began with.
+    fn edges(&self) -> Digest {
+        let numbers = self.ends.iter().copied().chain(self.deps.iter().map(|dep| dep.0));
+        let bytes: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
+        Digest::of(&bytes)
+    }
+
+    /// The digest of a node's recipe and of all below it, as in [`Graph::deep_digests`].
+    pub(crate) fn deep_digest(&self, recipes: &[Digest], top: NodeIx) -> Digest {
+        let mut digests: FxHashMap<NodeIx, Digest> = FxHashMap::default();
+        let mut stack = vec![top];
+        while let Some(&ix) = stack.last() {
+            if digests.contains_key(&ix) {
+                stack.pop();
+                continue;
+            }
+            let deps = self.node(ix).deps;
+            let before = stack.len();
+            stack.extend(deps.iter().filter(|dep| !digests.contains_key(dep)));
+            if stack.len() == before {
+                let below = deps.iter().map(|dep| &digests[dep]);
+                let digest = deep(&recipes[ix.index()], below, &mut Vec::new());
+                digests.insert(ix, digest);
+            }
+        }
+        digests[&top]
     }
 
     /// Who uses whom.
@@ -201,11 +226,9 @@ impl Graph {
         let mut digests: Vec<Digest> = Vec::with_capacity(self.len());
         let mut text = Vec::new();
         for ((_, node), recipe) in self.nodes().zip(recipes) {
-            // Digests have one width and the recipe says how many there are: nothing to frame.
-            text.clear();
-            text.extend_from_slice(&recipe.0);
-            node.deps.iter().for_each(|dep| text.extend_from_slice(&digests[dep.index()].0));
-            digests.push(Digest::of(&text));
+            let below = node.deps.iter().map(|dep| &digests[dep.index()]);
+            let digest = deep(recipe, below, &mut text);
+            digests.push(digest);
         }
         digests
     }
@@ -264,6 +287,19 @@ impl Graph {
     }
 }
 
+/// The digest of a recipe and of all below it, whose deep digests are given.
+pub(crate) fn deep<'d>(
+    recipe: &Digest,
+    below: impl Iterator<Item = &'d Digest>,
+    text: &mut Vec<u8>,
+) -> Digest {
+    // Digests have one width and the recipe says how many there are: nothing to frame.
+    text.clear();
+    text.extend_from_slice(&recipe.0);
+    below.for_each(|digest| text.extend_from_slice(&digest.0));
+    Digest::of(text)
+}
+
 /// What follows from a graph's names, edges and targets: an edit of what recipes say leaves it as
 /// it is, so it is kept from one request to the next.
 #[derive(Debug)]
@@ -276,6 +312,10 @@ pub struct Shape {
     pub dependants: Dependants,
     /// Length of the longest way from each node to a target.
     pub heights: Vec<u32>,
+    /// The nodes that stand for outputs of derivations which builders make.
+    pub dynamic: Vec<NodeIx>,
+    /// What stands for the edges.
+    pub edges: Digest,
 }
 
 impl Shape {
@@ -283,16 +323,42 @@ impl Shape {
     pub fn of(graph: &Graph) -> Shape {
         let tasks = graph.task_ids();
         let short_tasks = tasks.iter().map(|task| Short::of_task(task)).collect();
-        let (dependants, heights) = (graph.dependants(), graph.heights());
-        Shape { tasks, short_tasks, dependants, heights }
+        Shape::with(graph, tasks, short_tasks)
+    }
+
+    fn with(graph: &Graph, tasks: Vec<Arc<str>>, short_tasks: Vec<Short>) -> Shape {
+        let dynamic = graph.nodes().filter(|(_, node)| node.recipe.is_dynamic());
+        Shape {
+            tasks,
+            short_tasks,
+            dependants: graph.dependants(),
+            heights: graph.heights(),
+            dynamic: dynamic.map(|(ix, _)| ix).collect(),
+            edges: graph.edges(),
+        }
     }
 
     /// The shape of a graph that has grown by these tasks since it had this one.
     pub fn grown(&self, graph: &Graph, found: &[Arc<str>]) -> Shape {
         let short = found.iter().map(|task| Short::of_task(task));
         let short_tasks = self.short_tasks.iter().copied().chain(short).collect();
-        let tasks = [&self.tasks, found].concat();
-        Shape { tasks, short_tasks, dependants: graph.dependants(), heights: graph.heights() }
+        Shape::with(graph, [&self.tasks, found].concat(), short_tasks)
+    }
+
+    /// All nodes that use one of these, however far, inputs first; what `passes` is false for is not
+    /// looked through, and left out.
+    pub fn above(&self, below: &[NodeIx], passes: impl Fn(NodeIx) -> bool) -> Vec<NodeIx> {
+        let mut seen = vec![false; self.tasks.len()];
+        let mut stack = below.to_vec();
+        while let Some(ix) = stack.pop() {
+            for &user in self.dependants.of(ix) {
+                if !seen[user.index()] && passes(user) {
+                    seen[user.index()] = true;
+                    stack.push(user);
+                }
+            }
+        }
+        (0u32..).zip(seen).filter(|(_, seen)| *seen).map(|(at, _)| NodeIx(at)).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! what is decided is `decide`'s affair.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,18 +12,19 @@ use floe_core::path::StorePath;
 use floe_store::{Batch, Store, StoreError};
 use rustc_hash::FxHashMap;
 
-use crate::decide::{Decided, Decisions, Past, Request, decide};
+use crate::amendments::{self, Amended, Amendment, Amendments, Edited, Frame};
+use crate::decide::{Decided, Decisions, Past, Request, decide, decide_edited};
 use crate::diff;
 use crate::differences::{Differences, Names, differences};
 use crate::explain::{Seen, Span, World};
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeIx};
 use crate::instructions::Instructions;
 use crate::journal::{Head, Journal, JournalError, Logged, Replaced};
-use crate::ledger::{Entry, Ledger, Short};
+use crate::ledger::{self, Ledger, Short};
 use crate::materials::Materials;
 use crate::reads::Reads;
 use crate::rebuilder::Strategy;
-use crate::record::{Record, When};
+use crate::record::{Decision, Record, When};
 use crate::schedule::Outcome;
 use crate::tasks::Entered;
 
@@ -39,7 +41,8 @@ pub(crate) struct Over<'a> {
     tasks: Cow<'a, [Arc<str>]>,
     short_tasks: Cow<'a, [Short]>,
     pub(crate) recipes: Cow<'a, [Digest]>,
-    deep: Vec<Digest>,
+    /// Computed when something is decided about.
+    deep: OnceCell<Vec<Digest>>,
     /// What stands for all of it.
     summary: Digest,
 }
@@ -59,12 +62,17 @@ impl<'a> Over<'a> {
         let tasks = together(&shape.tasks, &finds.tasks);
         let short_tasks = together(&shape.short_tasks, &found);
         let recipes = together(recipes, &finds.recipes);
-        let deep = graph.deep_digests(&recipes);
         // What builders make of derivations follows from what the request began with.
-        let first = deep[..graph.first_len()].iter();
-        let digests: Vec<u8> = first.flat_map(|digest| digest.0).collect();
+        let first = recipes[..graph.first_len()].iter();
+        let digests: Vec<u8> =
+            std::iter::once(&shape.edges).chain(first).flat_map(|digest| digest.0).collect();
         let summary = Digest::of(&digests);
+        let deep = OnceCell::new();
         Over { entered, outcome, tasks, short_tasks, recipes, deep, summary }
+    }
+
+    fn deep(&self) -> &[Digest] {
+        self.deep.get_or_init(|| self.entered.graph.deep_digests(&self.recipes))
     }
 }
 
@@ -74,14 +82,17 @@ impl<'a> History<'a> {
         History { store, strategy }
     }
 
-    /// Whether the last request for the same was this one, and everything stands.
-    pub(crate) fn knows(&self, over: &Over<'_>) -> Result<bool, StoreError> {
+    /// The number of the last request for the same, if it was this one and everything stands.
+    pub(crate) fn knows(&self, over: &Over<'_>) -> Result<Option<u64>, StoreError> {
         let Over { entered, outcome, summary, .. } = over;
         if outcome.builders_run > 0 || !outcome.is_complete(&entered.graph) {
-            return Ok(false);
+            return Ok(None);
         }
         let known = self.store.record(&self.request_key(&entered.graph))?;
-        Ok(known.as_deref() == Some(&row(summary)[..]))
+        Ok(known.and_then(|known| {
+            let (known, number) = known.split_last_chunk()?;
+            (known == summary_row(summary)).then(|| u64::from_be_bytes(*number))
+        }))
     }
 
     /// The decisions about a request that adds nothing to the past: those that tell of something
@@ -98,7 +109,8 @@ impl<'a> History<'a> {
         full: bool,
         now: When,
     ) -> Result<(Ledgers<'t>, Decisions), StoreError> {
-        let Over { entered, outcome, tasks, short_tasks, recipes, deep, .. } = over;
+        let Over { entered, outcome, tasks, short_tasks, recipes, .. } = over;
+        let deep = over.deep();
         let mut ledgers = Ledgers::of(self, tasks)?;
         let entries = ledgers.entries(short_tasks);
         let request = Request {
@@ -121,20 +133,128 @@ impl<'a> History<'a> {
         over: &Over<'_>,
         around: &Around<'_>,
         full: bool,
-    ) -> Result<(Vec<Decided>, Batch), StoreError> {
-        let journal = Journal(self.store);
-        let head = journal.head()?;
+    ) -> Result<Addition, StoreError> {
+        let head = Journal(self.store).head()?;
         let now = When::now(head.newest + 1);
         let (ledgers, Decisions { decided, entries, tally }) = self.decide(over, full, now)?;
-        let Over { entered, summary, .. } = over;
+        let graph = &over.entered.graph;
+        let records = ledgers.updated(self, now.request, &over.short_tasks, &entries);
+        let mut dropped = Vec::new();
+        for key in [self.amendments_key(graph), self.frame_key(graph)] {
+            if self.store.record(&key)?.is_some() {
+                dropped.push(key);
+            }
+        }
+        self.enter(over, around, head, now, Found { decided, tally, records, dropped })
+    }
+
+    /// The same for a request in which nothing but these nodes differs from the former one, which
+    /// was the store's last, and in which nothing came out otherwise; none where that cannot be told
+    /// in few words.
+    pub(crate) fn amend(
+        &self,
+        over: &Over<'_>,
+        around: &Around<'_>,
+        former: u64,
+        edited: &[NodeIx],
+    ) -> Result<Option<Addition>, StoreError> {
+        let head = Journal(self.store).head()?;
+        if head.newest != former {
+            return Ok(None);
+        }
+        let Over { entered, outcome, tasks, short_tasks, recipes, .. } = over;
         let graph = &entered.graph;
-        let mut records = ledgers.updated(self, &over.short_tasks, &entries);
+        let (frame_key, key) = (self.frame_key(graph), self.amendments_key(graph));
+        let mut records = Vec::new();
+        let known = self.store.record(&key)?;
+        let amendments = match &known {
+            None => {
+                let frame = Frame::of(graph, short_tasks, recipes);
+                records.push((frame_key, frame.encode()));
+                Some(Amendments::default())
+            }
+            Some(row) => Amendments::decode(row),
+        };
+        let has_room = |amendments: &Amendments| amendments.0.len() < amendments::MOST;
+        let amendments = amendments.filter(has_room);
+        let Some(mut amendments) = amendments else { return Ok(None) };
+        let now = When::now(head.newest + 1);
+        let mut news = vec![false; graph.len()];
+        let above = entered.shape.above(edited, |_| true);
+        edited.iter().chain(&above).for_each(|ix| news[ix.index()] = true);
+        let news_count = news.iter().filter(|news| **news).count() as u64;
+        let digest = |ix: &NodeIx| (*ix, graph.deep_digest(recipes, *ix));
+        let deep = edited.iter().map(digest).collect();
+        let request = Request {
+            graph,
+            tasks,
+            short_tasks,
+            recipes,
+            deep: &[],
+            entries: &[],
+            outcome,
+            full: false,
+        };
+        let mut tally = BTreeMap::new();
+        let mut count = |decision, count: u64| *tally.entry(decision).or_default() += count;
+        let (mut decided, mut amended) = (Vec::new(), Vec::new());
+        for (ix, entry, decision, found) in decide_edited(&request, &deep, news, self, now) {
+            count(decision, 1);
+            amended.push(Edited::of(ix, recipes[ix.index()], &entry));
+            decided.extend(found);
+        }
+        count(Decision::Cutoff, news_count - edited.len() as u64);
+        count(Decision::Reused, graph.len() as u64 - news_count);
+        tally.retain(|_, count| *count > 0);
+        amendments.0.push(Amendment { request: now.request, at: now.at, edited: amended });
+        records.push((key, amendments.encode()));
+        let found = Found { decided, tally, records, dropped: Vec::new() };
+        self.enter(over, around, head, now, found).map(Some)
+    }
+
+    /// What younger requests found that did not write the ledgers.
+    fn amended(&self) -> Result<FxHashMap<Short, Amended>, StoreError> {
+        let prefix = format!("amended\0{}\0", self.strategy).into_bytes();
+        let mut rows = Vec::new();
+        self.store.records(&prefix, |key, row| {
+            rows.push((key[prefix.len()..].to_vec(), Amendments::decode(row)));
+            true
+        })?;
+        let mut all: FxHashMap<Short, Amended> = FxHashMap::default();
+        for (request, amendments) in rows {
+            let key = [format!("frame\0{}\0", self.strategy).as_bytes(), &request].concat();
+            let frame = self.store.record(&key)?.and_then(|row| Frame::decode(&row));
+            let (Some(frame), Some(amendments)) = (frame, amendments) else { continue };
+            for (task, amended) in frame.amended(&amendments) {
+                let known = all.entry(task).or_insert(amended);
+                if known.request < amended.request {
+                    *known = amended;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is to be written of a request about which this was found.
+    fn enter(
+        &self,
+        over: &Over<'_>,
+        around: &Around<'_>,
+        head: Head,
+        now: When,
+        found: Found,
+    ) -> Result<Addition, StoreError> {
+        let journal = Journal(self.store);
+        let graph = &over.entered.graph;
+        let Found { decided, tally, mut records, mut dropped } = found;
         let (mut replaced, mut sources) = (Vec::new(), BTreeMap::new());
         for decided in decided.iter().filter(|decided| !decided.recorded) {
             sources.extend(new_sources(decided, around.materials));
             replaced.extend(self.replace(graph, decided, &mut records)?);
         }
-        records.push((self.request_key(graph), row(summary)));
+        let number = now.request.to_be_bytes();
+        let row = [&summary_row(&over.summary)[..], &number].concat();
+        records.push((self.request_key(graph), row));
         let mut news = around.reads.news(self.store, head.read_rows)?;
         let logged = Logged {
             at: now.at,
@@ -151,9 +271,10 @@ impl<'a> History<'a> {
         };
         records.append(&mut news.rows);
         let head = Head { read_rows: news.known_rows, ..head };
-        let mut dropped_records = journal.enter(head, logged.cut(), replaced, &mut records)?;
-        dropped_records.append(&mut news.dropped);
-        Ok((decided, Batch { records, dropped_records, ..Batch::default() }))
+        dropped.append(&mut journal.enter(head, logged.cut(), replaced, &mut records)?);
+        dropped.append(&mut news.dropped);
+        let batch = Batch { records, dropped_records: dropped, ..Batch::default() };
+        Ok(Addition { number: now.request, decided, batch })
     }
 
     /// Which requests there are, of all rebuilders.
@@ -251,10 +372,13 @@ impl<'a> History<'a> {
     }
 
     /// All that ledgers say.
-    fn entries(&self) -> Result<FxHashMap<Short, Entry>, StoreError> {
+    fn entries(&self) -> Result<FxHashMap<Short, ledger::Entry>, StoreError> {
+        let amended = self.amended()?;
         let mut entries = FxHashMap::default();
         self.store.records(&self.ledger_key(""), |_, bytes| {
-            entries.extend(Ledger::decode(bytes).entries().iter().copied());
+            let mut ledger = Ledger::decode(bytes);
+            ledger.amend(&amended);
+            entries.extend(ledger.entries().iter().copied());
             true
         })?;
         Ok(entries)
@@ -311,9 +435,21 @@ impl<'a> History<'a> {
     }
 
     fn request_key(&self, graph: &Graph) -> Vec<u8> {
+        self.key_of_targets("request", graph)
+    }
+
+    fn frame_key(&self, graph: &Graph) -> Vec<u8> {
+        self.key_of_targets("frame", graph)
+    }
+
+    fn amendments_key(&self, graph: &Graph) -> Vec<u8> {
+        self.key_of_targets("amended", graph)
+    }
+
+    fn key_of_targets(&self, kind: &str, graph: &Graph) -> Vec<u8> {
         let targets: String =
             graph.targets.iter().map(|target| format!("{}\0", target.attr)).collect();
-        format!("request\0{}\0{targets}", self.strategy).into_bytes()
+        format!("{kind}\0{}\0{targets}", self.strategy).into_bytes()
     }
 }
 
@@ -338,8 +474,25 @@ fn new_sources(decided: &Decided, materials: &Materials) -> Vec<(StorePath, Stri
 }
 
 /// What is kept of a request: with records of another version beside it, it is as good as none.
-fn row(summary: &Digest) -> Vec<u8> {
+fn summary_row(summary: &Digest) -> Vec<u8> {
     [&[Record::VERSION][..], &summary.0].concat()
+}
+
+/// What a request adds to the past.
+pub(crate) struct Addition {
+    /// Its number.
+    pub(crate) number: u64,
+    pub(crate) decided: Vec<Decided>,
+    pub(crate) batch: Batch,
+}
+
+/// What was found about a request.
+struct Found {
+    decided: Vec<Decided>,
+    tally: BTreeMap<Decision, u64>,
+    /// Rows to be written beside those of every request.
+    records: Vec<(Vec<u8>, Vec<u8>)>,
+    dropped: Vec<Vec<u8>>,
 }
 
 impl Past for History<'_> {
@@ -386,11 +539,13 @@ impl<'t> Ledgers<'t> {
                 *ledger = Ledger::decode(&bytes);
             }
         }
+        let amended = history.amended()?;
+        by_target.values_mut().for_each(|(ledger, _)| ledger.amend(&amended));
         Ok(Ledgers { by_target })
     }
 
     /// What they say of each task.
-    fn entries(&mut self, tasks: &[Short]) -> Vec<Option<Entry>> {
+    fn entries(&mut self, tasks: &[Short]) -> Vec<Option<ledger::Entry>> {
         let mut entries = vec![None; tasks.len()];
         for (ledger, places) in self.by_target.values_mut() {
             for (nth, &at) in places.iter().enumerate() {
@@ -404,35 +559,17 @@ impl<'t> Ledgers<'t> {
     fn updated(
         self,
         history: &History<'_>,
+        request: u64,
         tasks: &[Short],
-        entries: &[Entry],
+        entries: &[ledger::Entry],
     ) -> Vec<(Vec<u8>, Vec<u8>)> {
         let row = |(target, (ledger, places)): (&str, (Ledger, Vec<usize>))| {
             let own = places.iter().map(|&at| (tasks[at], entries[at])).collect();
-            (history.ledger_key(target), ledger.with(own).encode())
+            (history.ledger_key(target), ledger.with(request, own).encode())
         };
         self.by_target.into_iter().map(row).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use floe_store::Open;
-
-    use super::*;
-
-    #[test]
-    fn a_damaged_record_is_told_and_one_of_another_version_is_none() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let store = Store::open(dir.path(), Open::READ_WRITE).expect("opens");
-        let history = History::new(&store, Strategy::ContentAddressed);
-        let keys = ["damaged", "older"].map(|task| history.record_key(task));
-        let rows: [&[u8]; 2] = [&[2, 7, 7], &[1, 7, 7]];
-        store.put_records(keys.iter().map(Vec::as_slice).zip(rows)).expect("writes");
-        let span = history.now().expect("reads");
-        assert_eq!(span.tasks.len(), 0);
-        assert_eq!(span.damaged.keys().collect::<Vec<_>>(), ["damaged"]);
-        assert_eq!(history.records().expect("reads"), []);
-        assert!(history.record("damaged").is_none(), "a request decides as if there were none");
-    }
-}
+mod tests;

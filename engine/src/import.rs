@@ -15,6 +15,7 @@ use floe_lang::graph::{
     DrvGraph, DrvId, DrvNode, GraphError, InputSrc, OutputKind, Segment, SourceId, SymStr,
 };
 use floe_lang::host::{HostError, Origin};
+use rustc_hash::FxHashMap;
 
 use observed::Observed;
 pub use observed::Seen;
@@ -24,7 +25,7 @@ use crate::graph::{Graph, NodeIx, Target};
 use crate::recipe::{Dep, Kind, Piece, Recipe, Template};
 
 /// What evaluation was asked for: an attribute path, a derivation, and some of its outputs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The attribute path; empty for a whole expression.
     pub attr: String,
@@ -48,8 +49,17 @@ pub struct Imported {
     /// The engine's graph.
     pub graph: Graph,
     /// Each node's derivation as evaluated.
-    pub drvs: Vec<DrvId>,
+    pub drvs: Arc<[DrvId]>,
     /// Inputs to be put into the store before a builder may read them.
+    pub materials: HashMap<StorePath, Material>,
+}
+
+/// What differs from a graph that was imported before, where that is nothing but what some recipes
+/// say.
+pub struct Revised {
+    /// Those recipes, and where they stand.
+    pub recipes: Vec<(NodeIx, Arc<Recipe>)>,
+    /// Inputs of theirs to be put into the store before a builder may read them.
     pub materials: HashMap<StorePath, Material>,
 }
 
@@ -115,7 +125,21 @@ pub struct Imports {
     graph: Weak<DrvGraph>,
     /// By id, those of the last import.
     recipes: Vec<Option<Known>>,
+    last: Option<Last>,
 }
+
+/// The last import.
+struct Last {
+    wanted: Vec<Wanted>,
+    drvs: Arc<[DrvId]>,
+    /// How many redefinitions there had been.
+    redefinitions: u32,
+    /// Whether any recipe holds the path of a derivation's file, which every edit below changes.
+    holds_paths: bool,
+}
+
+/// After more redefinitions than this everything is looked at.
+const FEW: usize = 1000;
 
 /// A derivation that was imported, and what it depends on in the recipe's order.
 struct Known {
@@ -133,6 +157,14 @@ impl Known {
         self.place == drvs.now(id)
             && self.holds_paths.is_none_or(|then| then == drvs.redefinitions())
     }
+
+    /// Whether it can take the other one's place in a graph whose names and edges stay as they are.
+    fn is_shaped_like(&self, other: &Known) -> bool {
+        self.deps == other.deps
+            && self.holds_paths.is_none()
+            && !self.recipe.is_dynamic()
+            && self.recipe.is_shaped_like(&other.recipe)
+    }
 }
 
 impl Imports {
@@ -149,8 +181,10 @@ impl Imports {
         aliases: &Aliases,
     ) -> Result<Imported, ImportError> {
         let observed = Observed::collect(drvs, seen)?;
+        let redefinitions = drvs.redefinitions();
         // What was observed since may be a hole in what was imported before.
         let stands = observed.is_empty() && aliases.is_empty();
+        self.last = None;
         if !stands || !std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(drvs)) {
             self.recipes.clear();
             self.graph = Arc::downgrade(drvs);
@@ -161,32 +195,29 @@ impl Imports {
         }
         former.resize_with(drvs.len(), || None);
         let order = order(drvs, wanted, &former);
-        let mut importer = Importer {
-            drvs,
-            aliases,
-            observed,
-            nodes: vec![NodeIx(u32::MAX); drvs.len()],
-            imported: Imported {
-                graph: Graph::default(),
-                drvs: Vec::with_capacity(order.len()),
-                materials: HashMap::new(),
-            },
-        };
+        let mut importer = Importer { drvs, aliases, observed, materials: HashMap::new() };
+        let mut graph = Graph::default();
+        let mut nodes = vec![NodeIx(u32::MAX); drvs.len()];
         let mut recipes: Vec<Option<Known>> = Vec::new();
         recipes.resize_with(drvs.len(), || None);
-        for id in order {
+        let mut holds_paths = false;
+        for &id in &order {
             let known = match former[id.0 as usize].take() {
                 Some(known) => known,
                 None => importer.recipe(id)?,
             };
-            importer.add(id, &known);
+            let deps: Vec<NodeIx> = known.deps.iter().map(|dep| nodes[dep.0 as usize]).collect();
+            nodes[id.0 as usize] = graph.add(Arc::clone(&known.recipe), &deps);
+            holds_paths |= known.holds_paths.is_some();
             recipes[id.0 as usize] = Some(known);
         }
+        let ids: Arc<[DrvId]> = order.into();
         if stands {
             self.recipes = recipes;
+            let (wanted, drvs) = (wanted.to_vec(), Arc::clone(&ids));
+            self.last = Some(Last { wanted, drvs, redefinitions, holds_paths });
         }
-        let Importer { nodes, mut imported, .. } = importer;
-        imported.graph.targets = wanted
+        graph.targets = wanted
             .iter()
             .map(|wanted| Target {
                 attr: wanted.attr.clone(),
@@ -194,8 +225,72 @@ impl Imports {
                 outputs: wanted.outputs.clone(),
             })
             .collect();
-        Ok(imported)
+        Ok(Imported { graph, drvs: ids, materials: importer.materials })
     }
+
+    /// What differs from the last import, which gave these nodes, if the same is asked for again and
+    /// nothing differs but what a few recipes say. It costs what was redefined, however much was
+    /// imported.
+    ///
+    /// # Errors
+    /// As [`import`].
+    pub fn revise(
+        &mut self,
+        nodes: &Arc<[DrvId]>,
+        drvs: &Arc<DrvGraph>,
+        wanted: &[Wanted],
+        seen: &Seen,
+        aliases: &Aliases,
+    ) -> Result<Option<Revised>, ImportError> {
+        let is_same = |last: &&mut Last| {
+            Arc::ptr_eq(&last.drvs, nodes)
+                && std::ptr::eq(self.graph.as_ptr(), Arc::as_ptr(drvs))
+                && last.wanted == wanted
+                && aliases.is_empty()
+        };
+        let Some(last) = self.last.as_mut().filter(is_same) else { return Ok(None) };
+        let observed = Observed::collect(drvs, seen)?;
+        let redefinitions = drvs.redefinitions();
+        let changed: BTreeSet<DrvId> = drvs.redefined_since(last.redefinitions).collect();
+        let holds_paths = last.holds_paths && !changed.is_empty();
+        if !observed.is_empty() || holds_paths || changed.len() > FEW {
+            return Ok(None);
+        }
+        let places = places(&last.drvs, &changed);
+        let mut importer = Importer { drvs, aliases, observed, materials: HashMap::new() };
+        let mut new = Vec::new();
+        for id in changed {
+            // What nothing wanted reaches is no part of the graph.
+            let Some(place) = places.get(&id) else { continue };
+            let Some(former) = &self.recipes[id.0 as usize] else { return Ok(None) };
+            let known = importer.recipe(id)?;
+            if !known.is_shaped_like(former) {
+                return Ok(None);
+            }
+            new.push((id, *place, known));
+        }
+        last.redefinitions = redefinitions;
+        let mut recipes = Vec::new();
+        for (id, place, known) in new {
+            let recipe = Arc::clone(&known.recipe);
+            let former = self.recipes[id.0 as usize].replace(known);
+            if former.is_none_or(|former| former.recipe != recipe) {
+                recipes.push((place, recipe));
+            }
+        }
+        recipes.sort_unstable_by_key(|(place, _)| *place);
+        Ok(Some(Revised { recipes, materials: importer.materials }))
+    }
+}
+
+/// Where these derivations stand among the nodes, as far as they do.
+fn places(nodes: &[DrvId], of: &BTreeSet<DrvId>) -> FxHashMap<DrvId, NodeIx> {
+    let mut places = FxHashMap::default();
+    if !of.is_empty() {
+        let all = nodes.iter().zip(0u32..);
+        places.extend(all.filter(|(id, _)| of.contains(id)).map(|(id, at)| (*id, NodeIx(at))));
+    }
+    places
 }
 
 /// All derivations reachable from the wanted ones, each after what it depends on.
@@ -272,19 +367,10 @@ struct Importer<'a> {
     drvs: &'a DrvGraph,
     aliases: &'a Aliases,
     observed: Observed,
-    /// By id.
-    nodes: Vec<NodeIx>,
-    imported: Imported,
+    materials: HashMap<StorePath, Material>,
 }
 
 impl Importer<'_> {
-    /// Adds a derivation to the graph, what it depends on being there.
-    fn add(&mut self, id: DrvId, known: &Known) {
-        let deps: Vec<NodeIx> = known.deps.iter().map(|dep| self.nodes[dep.0 as usize]).collect();
-        self.nodes[id.0 as usize] = self.imported.graph.add(Arc::clone(&known.recipe), &deps);
-        self.imported.drvs.push(id);
-    }
-
     fn recipe(&mut self, id: DrvId) -> Result<Known, ImportError> {
         let node = self.drvs.node(id);
         if let Some(made) = node.made_by {
@@ -309,13 +395,13 @@ impl Importer<'_> {
                 InputSrc::Source(source) => {
                     self.source(*source)?;
                     let path = self.drvs.source_path(*source)?.clone();
-                    self.imported.materials.insert(path.clone(), Material::Source(*source));
+                    self.materials.insert(path.clone(), Material::Source(*source));
                     path
                 }
                 InputSrc::Path(path) => self.aliases.real(path).unwrap_or_else(|| path.clone()),
                 InputSrc::DrvFile(drv) => {
                     let path = self.drvs.drv_path(*drv)?;
-                    self.imported.materials.insert(path.clone(), Material::DrvFile(*drv));
+                    self.materials.insert(path.clone(), Material::DrvFile(*drv));
                     path
                 }
             };

@@ -38,6 +38,10 @@ pub struct Cost {
     pub wall_ms: u64,
     /// Milliseconds of processor time of the builder and its children.
     pub cpu_ms: u64,
+    /// Microseconds of processor time that floe itself took before it ended.
+    pub setup_us: u32,
+    /// The same after that.
+    pub registering_us: u32,
 }
 
 /// A job that ended well. Its outputs and its trace are registered.

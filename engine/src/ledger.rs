@@ -10,6 +10,7 @@ use floe_store::versioned;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::amendments::Amended;
 use crate::record::{CutoffKind, DecidedBy, Decision, Record};
 
 /// Half a digest: enough to tell two things apart that nobody made to look alike.
@@ -111,11 +112,13 @@ impl Entry {
 }
 
 /// The version byte of a stored ledger.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The tasks of one target, in the order of the last request.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    /// The request that wrote it.
+    request: u64,
     entries: Vec<(Short, Entry)>,
     places: FxHashMap<Short, usize>,
 }
@@ -124,13 +127,13 @@ impl Ledger {
     /// The inverse of [`Ledger::encode`]; a ledger of another version is as good as none, since
     /// all it costs is reading the records.
     pub fn decode(bytes: &[u8]) -> Ledger {
-        let entries = versioned::decode(VERSION, bytes).unwrap_or_default();
-        Ledger { entries, places: FxHashMap::default() }
+        let (request, entries) = versioned::decode(VERSION, bytes).unwrap_or_default();
+        Ledger { request, entries, places: FxHashMap::default() }
     }
 
     /// As it is stored.
     pub fn encode(&self) -> Vec<u8> {
-        versioned::encode(VERSION, &self.entries)
+        versioned::encode(VERSION, &(self.request, &self.entries))
     }
 
     /// What it says of a task, which is likely the `nth`.
@@ -152,8 +155,16 @@ impl Ledger {
         &self.entries
     }
 
+    /// Lets it say what younger requests found that did not write it.
+    pub fn amend(&mut self, amended: &FxHashMap<Short, Amended>) {
+        for (task, entry) in self.entries.iter_mut().filter(|_| !amended.is_empty()) {
+            let amended = amended.get(task).filter(|amended| amended.request > self.request);
+            amended.into_iter().for_each(|amended| amended.apply(entry));
+        }
+    }
+
     /// The ledger after a request that had these tasks; others stay as they are.
-    pub fn with(&self, mut entries: Vec<(Short, Entry)>) -> Ledger {
+    pub fn with(&self, request: u64, mut entries: Vec<(Short, Entry)>) -> Ledger {
         let same = entries.len() >= self.entries.len()
             && self.entries.iter().zip(&entries).all(|((old, _), (new, _))| old == new);
         if !same {
@@ -161,6 +172,6 @@ impl Ledger {
                 entries.iter().map(|(task, _)| *task).collect();
             entries.extend(self.entries.iter().filter(|(task, _)| !tasks.contains(task)));
         }
-        Ledger { entries, places: FxHashMap::default() }
+        Ledger { request, entries, places: FxHashMap::default() }
     }
 }

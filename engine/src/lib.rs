@@ -9,6 +9,7 @@
 //! The door is [`engine::Engine`].
 
 pub mod alias;
+pub mod amendments;
 pub mod builds;
 pub mod cancel;
 pub mod db;
@@ -48,5 +49,6 @@ pub mod scheduling;
 pub mod seed;
 pub mod share;
 pub mod slot;
+pub mod spent;
 pub mod tasks;
 pub mod trees;

@@ -126,6 +126,15 @@ impl Recipe {
         self.kind == Kind::Dynamic
     }
 
+    /// Whether it has the name, outputs and inputs of another one, so that it can stand in its place
+    /// in a graph.
+    pub fn is_shaped_like(&self, other: &Recipe) -> bool {
+        self.name == other.name
+            && self.outputs == other.outputs
+            && self.deps == other.deps
+            && self.is_dynamic() == other.is_dynamic()
+    }
+
     /// The value of an attribute.
     pub fn attribute(&self, name: &[u8]) -> Option<&Template> {
         let at = self.env.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;

@@ -11,6 +11,7 @@ use crate::db::QueryCounts;
 use crate::decide::Decided;
 use crate::record::{CutoffKind, DecidedBy, Decision};
 use crate::schedule::Outcome;
+use crate::spent::{Spent, Stages, Told};
 
 /// The format's version, in the head's `floe_report`.
 pub const VERSION: u32 = 1;
@@ -81,6 +82,9 @@ pub struct Counters {
     pub restarts: u64,
     /// Wall time of the request, evaluation included.
     pub wall_ms: u64,
+    /// What its stages took.
+    #[serde(flatten)]
+    pub stages: Told,
     /// How many derivations were decided how.
     #[serde(flatten)]
     pub decisions: BTreeMap<Decision, u64>,
@@ -95,6 +99,10 @@ pub struct Cost {
     pub builders_for_evaluation: u64,
     /// Wall time in milliseconds, evaluation included.
     pub wall_ms: u64,
+    /// What evaluation took, with the processor time of all threads.
+    pub evaluation: Spent,
+    /// What the other stages took.
+    pub stages: Stages,
 }
 
 /// How many derivations were decided how.
@@ -158,6 +166,7 @@ pub fn counters(
         divergences: outcome.divergences.len() as u64,
         restarts: cost.restarts + outcome.restarts,
         wall_ms: cost.wall_ms,
+        stages: Told::of(cost.evaluation, &cost.stages),
         decisions: tally(decided),
     }
 }

@@ -2,9 +2,10 @@
 //! what the former request left known, so that a request looks only at what differs. Nothing is
 //! looked up here and nothing runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use floe_core::hash::Digest;
+use floe_lang::graph::DrvId;
 use rustc_hash::FxHashMap;
 
 use crate::db::{Database, Node};
@@ -31,8 +32,40 @@ pub struct Entered {
     pub nodes: Vec<Node>,
     /// The recipes' digests.
     pub recipes: Vec<Digest>,
+    /// Each node's derivation as evaluated, where there was an evaluation.
+    pub(crate) drvs: Option<Arc<[DrvId]>>,
+    /// How long builders took the last time, of those about which somebody asked.
+    pub(crate) walls: Walls,
     /// What the former request left known; the scheduler takes it.
     pub(crate) known: Option<Known>,
+    /// The nodes that were edited, if of all others everything is known; the scheduler takes it.
+    pub(crate) edited: Option<Vec<NodeIx>>,
+    /// The number that the store's last request had when it was this task's last one.
+    pub(crate) entered_as: Option<u64>,
+}
+
+/// How long builders took the last time, in milliseconds.
+#[derive(Clone, Default)]
+pub(crate) struct Walls(Arc<Mutex<FxHashMap<NodeIx, Option<u64>>>>);
+
+impl Walls {
+    /// Of a node; `find` is asked once.
+    pub(crate) fn of(&self, ix: NodeIx, find: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(ix).or_insert_with(find)
+    }
+
+    /// What ran took so long this time.
+    fn keep(&self, outcome: &Outcome) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (ix, state) in (0u32..).map(NodeIx).zip(&outcome.states) {
+            if let State::Built(cost) = state
+                && let Some(wall_ms) = known.get_mut(&ix)
+            {
+                *wall_ms = Some(cost.wall_ms).filter(|wall_ms| *wall_ms > 0);
+            }
+        }
+    }
 }
 
 /// A request that is over.
@@ -44,6 +77,9 @@ struct Former {
     outcome: Arc<Outcome>,
     strategy: Strategy,
     epoch: u64,
+    drvs: Option<Arc<[DrvId]>>,
+    walls: Walls,
+    entered_as: Option<u64>,
 }
 
 /// What is known of each node as a request begins, by index.
@@ -97,10 +133,50 @@ impl Tasks {
 
     /// Remembers what a request left known. The epoch must be the one it ran in.
     pub fn keep(&mut self, db: &Database, entered: Entered, outcome: &Arc<Outcome>) {
-        let Entered { graph, shape, nodes, recipes, .. } = entered;
+        let Entered { graph, shape, nodes, recipes, drvs, walls, entered_as, .. } = entered;
+        walls.keep(outcome);
         let outcome = Arc::clone(outcome);
         let (strategy, epoch) = (db.strategy(), db.epoch());
-        self.former = Some(Former { graph, shape, nodes, recipes, outcome, strategy, epoch });
+        self.former = Some(Former {
+            graph,
+            shape,
+            nodes,
+            recipes,
+            outcome,
+            strategy,
+            epoch,
+            drvs,
+            walls,
+            entered_as,
+        });
+    }
+
+    /// The derivations of the former request, where there was an evaluation.
+    pub(crate) fn former_drvs(&self) -> Option<&Arc<[DrvId]>> {
+        self.former.as_ref()?.drvs.as_ref()
+    }
+
+    /// Forgets the former request.
+    pub(crate) fn forget_former(&mut self) {
+        self.former = None;
+    }
+
+    /// Enters the former request's graph again, in which these recipes are others now; none if there
+    /// was no such request.
+    pub(crate) fn revise(
+        &mut self,
+        db: &mut Database,
+        recipes: Vec<(NodeIx, Arc<Recipe>)>,
+    ) -> Option<Entered> {
+        let mut former = self.former.take()?;
+        let mut graph = Arc::unwrap_or_clone(std::mem::take(&mut former.graph));
+        graph.shrink();
+        let mut edited = Vec::with_capacity(recipes.len());
+        for (ix, recipe) in recipes {
+            graph.share(ix, &recipe);
+            edited.push(ix);
+        }
+        Some(self.edit(db, graph, former, edited))
     }
 
     /// Enters a graph that differs from the former in nothing but what its recipes say.
@@ -118,14 +194,26 @@ impl Tasks {
                 edited.push(ix);
             }
         }
+        self.edit(db, graph, former, edited)
+    }
+
+    /// Enters a graph of the former one's shape, whose recipes differ at these nodes.
+    fn edit(
+        &mut self,
+        db: &mut Database,
+        graph: Graph,
+        former: Former,
+        edited: Vec<NodeIx>,
+    ) -> Entered {
         let holds = former.holds(db, !edited.is_empty());
-        let Former { shape, nodes, mut recipes, outcome, .. } = former;
+        let Former { shape, nodes, mut recipes, outcome, drvs, walls, entered_as, .. } = former;
         let mut known = holds.then(|| Known::of(Arc::unwrap_or_clone(outcome)));
+        let walls = if holds { walls } else { Walls::default() };
         if let Some(known) = &mut known {
             known.truncate(graph.len());
-            known.forget_dynamic(&graph);
+            shape.dynamic.iter().for_each(|&ix| known.forget(ix));
         }
-        for ix in edited {
+        for &ix in &edited {
             let recipe = graph.node(ix).recipe;
             recipes[ix.index()] = recipe.digest();
             db.edit(nodes[ix.index()], Arc::clone(recipe));
@@ -135,7 +223,10 @@ impl Tasks {
                 known.forget(ix);
             }
         }
-        Entered { graph: Arc::new(graph), shape, nodes, recipes, known }
+        let stale = known.as_ref().map(|known| known.stale.iter().filter(|stale| **stale).count());
+        let edited = Some(edited).filter(|edited| stale == Some(edited.len()));
+        let graph = Arc::new(graph);
+        Entered { graph, shape, nodes, recipes, drvs, walls, known, edited, entered_as }
     }
 
     /// Enters a graph of any shape.
@@ -184,10 +275,20 @@ impl Tasks {
             let place = |at: usize| places.get(&nodes[at]).copied().filter(|_| !edited[at]);
             let known = Known::of(Arc::unwrap_or_clone(former.outcome));
             let mut known = known.rearranged((0..nodes.len()).map(place));
-            known.forget_dynamic(&graph);
+            shape.dynamic.iter().for_each(|&ix| known.forget(ix));
             known
         });
-        Entered { graph: Arc::new(graph), shape, nodes, recipes, known }
+        Entered {
+            graph: Arc::new(graph),
+            shape,
+            nodes,
+            recipes,
+            drvs: None,
+            walls: Walls::default(),
+            known,
+            edited: None,
+            entered_as: None,
+        }
     }
 }
 
@@ -235,12 +336,6 @@ impl Known {
         self.outputs.truncate(count);
         self.keys.truncate(count);
         self.addressed.truncate(count);
-    }
-
-    /// What derivations that builders make turn out to be is read in each request.
-    fn forget_dynamic(&mut self, graph: &Graph) {
-        let dynamic = graph.nodes().filter(|(_, node)| node.recipe.is_dynamic());
-        dynamic.for_each(|(ix, _)| self.forget(ix));
     }
 
     /// Nothing is known of this node.

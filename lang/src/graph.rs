@@ -250,8 +250,8 @@ pub struct DrvGraph {
     drvs: AppendVec<DrvEntry>,
     sources: AppendVec<SourceEntry>,
     index: Mutex<Index>,
-    /// How often a derivation became another one.
-    redefinitions: AtomicU32,
+    /// The derivations that became other ones, in the order in which they did.
+    redefined: AppendVec<DrvId>,
 }
 
 #[derive(Default)]
@@ -287,7 +287,7 @@ impl DrvGraph {
             drvs: AppendVec::new(),
             sources: AppendVec::new(),
             index: Mutex::default(),
-            redefinitions: AtomicU32::new(0),
+            redefined: AppendVec::new(),
         }
     }
 
@@ -330,7 +330,13 @@ impl DrvGraph {
 
     /// How often a derivation became another one.
     pub fn redefinitions(&self) -> u32 {
-        self.redefinitions.load(Ordering::Acquire)
+        self.redefined.len()
+    }
+
+    /// The derivations that became other ones since there had been so many redefinitions; one that
+    /// did so twice is there twice. Everything else is as it was.
+    pub fn redefined_since(&self, then: u32) -> impl Iterator<Item = DrvId> {
+        (then..self.redefined.len()).filter_map(|at| self.redefined.get(at).copied())
     }
 
     /// Whether one derivation can stand where another does: nobody who holds it by handle could
@@ -353,7 +359,7 @@ impl DrvGraph {
             return false;
         }
         self.entry(id).now.store(new.0 + 1, Ordering::Release);
-        self.redefinitions.fetch_add(1, Ordering::AcqRel);
+        self.redefined.push(id);
         true
     }
 

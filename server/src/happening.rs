@@ -39,8 +39,8 @@ pub enum Happening {
     Log(u32, String, Bytes),
     /// [`Event::Finished`], with its outputs and its milliseconds.
     Finished(u32, String, Vec<StorePath>, u64),
-    /// [`Event::CutOff`].
-    CutOff(Vec<u32>, u32),
+    /// [`Event::CutOff`], with how many they are.
+    CutOff(Vec<u32>, u64, u32),
     /// [`Event::Failed`].
     Failed(u32, String),
     /// [`Event::Stopped`].
@@ -143,7 +143,7 @@ impl Happening {
             Event::Finished { job, name, outputs, wall_ms } => {
                 Happening::Finished(job, name.to_string(), outputs, wall_ms)
             }
-            Event::CutOff { jobs, by } => Happening::CutOff(jobs, by),
+            Event::CutOff { jobs, count, by } => Happening::CutOff(jobs, count as u64, by),
             Event::Failed { job, name } => Happening::Failed(job, name.to_string()),
             Event::Stopped { job, name } => Happening::Stopped(job, name.to_string()),
             Event::Note(text) => Happening::Note(text),
@@ -178,7 +178,7 @@ impl Happening {
             Happening::Finished(job, text, outputs, wall_ms) => {
                 Event::Finished { job, name: name(text), outputs, wall_ms }
             }
-            Happening::CutOff(jobs, by) => Event::CutOff { jobs, by },
+            Happening::CutOff(jobs, count, by) => Event::CutOff { jobs, count: count as usize, by },
             Happening::Failed(job, text) => Event::Failed { job, name: name(text) },
             Happening::Stopped(job, text) => Event::Stopped { job, name: name(text) },
             Happening::Note(text) => Event::Note(text),
@@ -216,7 +216,7 @@ mod tests {
             Event::Started { job: 3, name: "zlib".into(), worker: 2 },
             Event::Log { job: 3, name: "zlib".into(), line: b"\xff line".to_vec() },
             Event::Finished { job: 3, name: "zlib".into(), outputs: vec![path], wall_ms: 7 },
-            Event::CutOff { jobs: vec![4, 5], by: 3 },
+            Event::CutOff { jobs: vec![4, 5], count: 2, by: 3 },
             Event::Failed { job: 4, name: "png".into() },
             Event::Stopped { job: 5, name: "app".into() },
             Event::Note("note".to_owned()),

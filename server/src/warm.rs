@@ -15,6 +15,7 @@ use floe_engine::instantiate::{Asked, InstantiateError, Instantiator, Target, To
 use floe_engine::report::Cost;
 use floe_engine::share::Jobs;
 use floe_engine::slot::Slot;
+use floe_engine::spent::{Meter, Spent};
 use floe_lang::graph::DrvGraph;
 use floe_lang::{ErrorKind, EvalError, SearchEntry, Settings};
 
@@ -219,7 +220,9 @@ impl Warm {
         let stop = cancel.clone();
         self.engine.restarts().take_builders();
         self.engine.build_for_evaluation(options.clone(), move || (stop.clone(), Box::new(())));
+        let meter = Meter::of_process();
         let targets = self.evaluate(build, show)?;
+        let evaluation = meter.read();
         self.first_size.get_or_insert(self.instantiator.size());
         if cancel.is_cancelled() {
             return Err(Fault::Interrupted);
@@ -231,7 +234,7 @@ impl Warm {
         if cancel.is_cancelled() {
             return Ok(Answer { interrupted: true, ..Answer::default() });
         }
-        self.report(build, &built, &targets.graph, options, started)?;
+        self.report(build, &built, &targets.graph, options, (started, evaluation))?;
         let named =
             targets.found.iter().map(|(target, wanted)| (wanted, target.main_program.as_ref()));
         let mut answer = answer::answer(&built, named, build.how.dry_run);
@@ -346,13 +349,19 @@ impl Warm {
         built: &Built,
         drvs: &DrvGraph,
         options: &BuildOptions,
-        started: Instant,
+        (started, evaluation): (Instant, Spent),
     ) -> Result<(), Fault> {
         let Some(report) = build.report else { return Ok(()) };
         let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let restarts = self.engine.restarts();
         let builders_for_evaluation = restarts.take_builders();
-        let cost = Cost { restarts: restarts.count(), builders_for_evaluation, wall_ms };
+        let cost = Cost {
+            restarts: restarts.count(),
+            builders_for_evaluation,
+            wall_ms,
+            evaluation,
+            stages: built.stages,
+        };
         let text = answer::report(built, drvs, options.strategy.name(), report, cost)
             .map_err(|error| Fault::Words(sentence(&error)))?;
         if let Some(outlet) = lock(&self.line.outlet).clone() {

@@ -15,6 +15,7 @@ use floe_engine::event::{Events, Stage};
 use floe_engine::import::Wanted;
 use floe_engine::job::Difference;
 use floe_engine::report::Cost;
+use floe_engine::spent::Meter;
 use floe_lang::graph::DrvGraph;
 use floe_server::answer;
 use floe_server::protocol::{Answer, Bytes, Failed, How, Outputs, Report};
@@ -87,7 +88,9 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     options.asked = answer::asked(&super::remote::source(&args.source)?);
     let source = profiling.as_ref().map_or(&args.source, |(_, source)| source);
     let evaluating = events.stage(Stage::Evaluating);
+    let meter = Meter::of_process();
     let (drvs, targets) = evaluate(&engine, source, &args.attrs, &options)?;
+    let evaluation = meter.read();
     drop(evaluating);
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     drop(profiling);
@@ -95,7 +98,13 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
         let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let restarts = engine.restarts();
         let builders_for_evaluation = restarts.take_builders();
-        let cost = Cost { restarts: restarts.count(), builders_for_evaluation, wall_ms };
+        let cost = Cost {
+            restarts: restarts.count(),
+            builders_for_evaluation,
+            wall_ms,
+            evaluation,
+            stages: built.stages,
+        };
         let text = answer::report(&built, &drvs, options.strategy.name(), wanted, cost)?;
         write_report(file, &text)?;
     }

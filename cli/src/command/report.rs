@@ -26,6 +26,10 @@ struct Row {
     unchanged: u64,
     /// Processor time of the builders.
     cpu_ms: u64,
+    /// Wall time of evaluation, and of what floe does after it, waiting for builders apart; what is in
+    /// no older report.
+    evaluation_ms: Option<f64>,
+    engine_ms: Option<f64>,
     /// Wall time of the request.
     wall_ms: u64,
 }
@@ -38,7 +42,7 @@ pub fn report(args: &Report) -> Result<()> {
         let list: Vec<Value> = rows.iter().map(Row::to_json).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
     } else {
-        out.write_all(table(&rows).as_bytes())?;
+        out.write_all(table(&rows, args.stages).as_bytes())?;
     }
     Ok(())
 }
@@ -73,6 +77,9 @@ fn parse(text: &str) -> Result<Row> {
         let line: Value = serde_json::from_str(line)?;
         let Some(decision) = line["decision"].as_str() else {
             row.wall_ms = line["wall_ms"].as_u64().unwrap_or_default();
+            row.evaluation_ms = line["evaluation_ms"].as_f64();
+            let stages = ["import_ms", "engine_ms", "sync_ms"].map(|stage| line[stage].as_f64());
+            row.engine_ms = stages.into_iter().sum();
             // What `--report-changed` left out is in the counters all the same.
             for word in USUAL.iter().chain(&OTHERS) {
                 if let Some(count) = line[*word].as_u64() {
@@ -105,13 +112,15 @@ impl Row {
             "decisions": self.decisions,
             "built_unchanged": self.unchanged,
             "cpu_ms": self.cpu_ms,
+            "evaluation_ms": self.evaluation_ms,
+            "engine_ms": self.engine_ms,
             "wall_ms": self.wall_ms,
         })
     }
 }
 
 /// The rows under their headings: words to the left, figures to the right.
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[Row], stages: bool) -> String {
     let others: Vec<&str> =
         OTHERS.into_iter().filter(|word| rows.iter().any(|row| row.count(word) > 0)).collect();
     let decisions: Vec<&str> = USUAL.into_iter().chain(others).collect();
@@ -120,12 +129,18 @@ fn table(rows: &[Row]) -> String {
     for word in &decisions {
         heading.push(if *word == "cutoff" { "cut off" } else { word }.to_owned());
     }
-    heading.extend(["builders' CPU", "wall"].map(str::to_owned));
+    let stages_named = if stages { &["evaluation", "engine"][..] } else { &[] };
+    let timed = ["builders' CPU"].iter().chain(stages_named).chain(&["wall"]);
+    heading.extend(timed.map(|word| (*word).to_owned()));
     let mut cells = vec![heading];
     cells.extend(rows.iter().map(|row| {
         let mut line = vec![row.label.clone(), row.rebuilder.clone()];
         line.extend(decisions.iter().map(|word| row.count(word).to_string()));
-        line.extend([seconds(row.cpu_ms), seconds(row.wall_ms)]);
+        line.push(seconds(row.cpu_ms));
+        if stages {
+            line.extend([row.evaluation_ms, row.engine_ms].map(milliseconds));
+        }
+        line.push(seconds(row.wall_ms));
         line
     }));
 
@@ -148,6 +163,10 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
+fn milliseconds(ms: Option<f64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"))
+}
+
 fn seconds(ms: u64) -> String {
     format!("{:.2} s", ms as f64 / 1e3)
 }
@@ -159,7 +178,7 @@ mod tests {
     const REPORT: &str = r#"{"floe_report":1,"floe":"0.1.0","rebuilder":"content-addressed"}
 {"task":"a","decision":"built","unchanged":true,"cpu_ms":1500}
 {"task":"b","decision":"cutoff","kind":"byte","unchanged":true,"cpu_ms":null}
-{"builders_run":1,"wall_ms":2040,"built":1,"cutoff":1,"reused":3}
+{"builders_run":1,"wall_ms":2040,"evaluation_ms":3.25,"import_ms":1,"engine_ms":2.5,"sync_ms":1,"built":1,"cutoff":1,"reused":3}
 "#;
 
     #[test]
@@ -171,10 +190,17 @@ mod tests {
         );
         let rows = [Row { label: "comment".to_owned(), ..row }];
         assert_eq!(
-            table(&rows),
+            table(&rows, false),
             "request  rebuilder          built  cut off  reused  builders' CPU    wall\n\
              comment  content-addressed      1        1       3         1.50 s  2.04 s\n"
         );
+        assert_eq!(
+            table(&rows, true),
+            "request  rebuilder          built  cut off  reused  builders' CPU  evaluation  engine    wall\n\
+             comment  content-addressed      1        1       3         1.50 s      3.2 ms  4.5 ms  2.04 s\n"
+        );
+        let older = REPORT.replace("\"engine_ms\"", "\"other_ms\"");
+        assert_eq!(parse(&older).unwrap().engine_ms, None);
     }
 
     #[test]

@@ -104,7 +104,9 @@ fn object(event: &Event, logs: bool) -> Option<Value> {
             "outputs": outputs.iter().map(|path| path.as_str()).collect::<Vec<_>>(),
             "wall_ms": wall_ms,
         }),
-        Event::CutOff { jobs, by } => json!({ "event": "cutoff", "jobs": jobs, "by": by }),
+        Event::CutOff { jobs, count, by } => {
+            json!({ "event": "cutoff", "jobs": jobs, "count": count, "by": by })
+        }
         Event::Failed { job, name } => json!({ "event": "failed", "job": job, "name": &**name }),
         Event::Stopped { job, name } => json!({ "event": "stopped", "job": job, "name": &**name }),
         Event::Note(text) => {

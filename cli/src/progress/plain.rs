@@ -80,11 +80,11 @@ pub fn lasting(event: &Event, scene: &Scene, logs: bool) -> Option<String> {
         Event::Finished { name, wall_ms, .. } => {
             format!("built {name} in {}", words::seconds(Duration::from_millis(*wall_ms)))
         }
-        Event::CutOff { jobs, by } => {
-            let known = jobs.iter().all(|job| scene.knows(*job));
+        Event::CutOff { jobs, count, by } => {
+            let known = jobs.len() == *count && jobs.iter().all(|job| scene.knows(*job));
             let names = match known {
                 true => words::some(jobs.iter().map(|job| scene.name(*job))),
-                false => format!("{} derivations", jobs.len()),
+                false => format!("{count} derivations"),
             };
             format!("cut off {names}: {} changed nothing for them", scene.name(*by))
         }

@@ -145,9 +145,9 @@ impl Scene {
                 self.running.remove(job);
                 self.stand(*job, Standing::Ended);
             }
-            Event::CutOff { jobs, .. } => {
+            Event::CutOff { jobs, count, .. } => {
                 jobs.iter().for_each(|job| self.stand(*job, Standing::CutOff));
-                self.counts.cut_off += jobs.len();
+                self.counts.cut_off += count;
             }
             Event::Discovered { .. }
             | Event::Ready { .. }
@@ -303,7 +303,7 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(scene.left(later), Some(Duration::from_millis(3000 + 2000 + 2333)));
         scene.take(&finished(1), later);
-        scene.take(&Event::CutOff { jobs: vec![3], by: 1 }, later);
+        scene.take(&Event::CutOff { jobs: vec![3], count: 1, by: 1 }, later);
         assert_eq!(scene.counts, Counts { built: 1, failed: 0, cut_off: 1, reused: 5 });
         assert_eq!(scene.to_go(), (2, false));
         // Somebody wants its objects, and they are gone.

@@ -61,7 +61,7 @@ fn play() -> Play {
         "\x1b[31m\u{8b66}\u{544a}\x1b[0m: \u{5909}\u{6570} 'x' \x1b[2J\x07 is not used\r"
             .as_bytes(),
     );
-    play.happens(Event::CutOff { jobs: vec![7], by: 6 });
+    play.happens(Event::CutOff { jobs: vec![7], count: 1, by: 6 });
     play.passes(60);
     play
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use floe_core::drv::{Derivation, Dynamic, Modulo, ModuloError, ModuloMemo, Output};
 use floe_core::path::{OutputName, StorePath};
@@ -24,8 +24,10 @@ use crate::slot::Slot;
 pub struct Reader {
     slot: Arc<Slot>,
     drvs: Arc<DrvGraph>,
-    /// Where derivations that were evaluated stand in the graph.
-    nodes: HashMap<DrvId, NodeIx>,
+    /// The derivations of the graph's nodes.
+    ids: Arc<[DrvId]>,
+    /// Where they stand in the graph; made when one is asked for.
+    nodes: OnceLock<HashMap<DrvId, NodeIx>>,
     /// Whether outputs that are named by instructions get other paths when they are built.
     lifts: bool,
     seen: Mutex<Seen>,
@@ -42,14 +44,18 @@ struct Seen {
 
 impl Reader {
     /// A reader for the graph whose nodes are these derivations.
-    pub fn new(slot: Arc<Slot>, drvs: Arc<DrvGraph>, nodes: &[DrvId], lifts: bool) -> Reader {
-        let nodes = nodes.iter().enumerate().map(|(at, id)| (*id, NodeIx(at as u32))).collect();
-        Reader { slot, drvs, nodes, lifts, seen: Mutex::default() }
+    pub fn new(slot: Arc<Slot>, drvs: Arc<DrvGraph>, ids: Arc<[DrvId]>, lifts: bool) -> Reader {
+        Reader { slot, drvs, ids, nodes: OnceLock::new(), lifts, seen: Mutex::default() }
+    }
+
+    fn nodes(&self) -> &HashMap<DrvId, NodeIx> {
+        let nodes = || (0u32..).zip(&*self.ids).map(|(at, id)| (*id, NodeIx(at))).collect();
+        self.nodes.get_or_init(nodes)
     }
 
     /// Computes the paths of all derivations in the graph, so that they are found by these.
     fn name_all(&self) -> Result<(), DynamicError> {
-        for &id in self.nodes.keys().filter(|id| self.drvs.node(**id).made_by.is_none()) {
+        for &id in self.ids.iter().filter(|id| self.drvs.node(**id).made_by.is_none()) {
             self.drvs.drv_path(id)?;
         }
         Ok(())
@@ -163,7 +169,7 @@ impl Reading<'_> {
         if let Some(place) = self.places.get(path) {
             return Some(*place);
         }
-        let evaluated = || self.reader.nodes.get(&self.reader.drvs.by_path(path)?).copied();
+        let evaluated = || self.reader.nodes().get(&self.reader.drvs.by_path(path)?).copied();
         (self.known)(path).or_else(evaluated).map(Place::Old)
     }
 

@@ -5,13 +5,35 @@ use floe_store::{Batch, TraceKey};
 
 use super::{BuildOptions, Engine, EngineError};
 use crate::decide::Decided;
-use crate::history::{Around, History, Over};
+use crate::history::{Addition, Around, History, Over};
 use crate::materials::Materials;
 use crate::predict::score::Scores;
 use crate::predict::{Prediction, foresee};
 use crate::rebuilder::Strategy;
 use crate::record::{Decision, Record};
 use crate::schedule::Outcome;
+use crate::spent::{Meter, Spent};
+
+/// What was decided about a request, and what became of it in the store's history.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// The decisions.
+    pub(super) decided: Vec<Decided>,
+    /// The number of the last request that found anything new about the same.
+    pub(super) number: Option<u64>,
+    /// What it took to decide about what only a report asks for.
+    pub(super) reporting: Spent,
+}
+
+impl Kept {
+    /// Decides about everything, as seen from what the store knows.
+    fn decide_all(&mut self, history: &History<'_>, over: &Over<'_>) -> Result<(), EngineError> {
+        let meter = Meter::of_thread();
+        self.decided = history.decided(over, true)?;
+        self.reporting = meter.read();
+        Ok(())
+    }
+}
 
 impl Engine {
     /// Lets the next request begin with the realisations that this one chose.
@@ -43,25 +65,30 @@ impl Engine {
         over: &Over<'_>,
         materials: &Materials,
         options: &BuildOptions,
-    ) -> Result<Vec<Decided>, EngineError> {
+    ) -> Result<Kept, EngineError> {
+        let mut kept = Kept::default();
         // A check is no part of a task's history.
         if options.schedule.dry_run || options.check {
-            return Ok(Vec::new());
+            return Ok(kept);
         }
-        let Some(store) = self.store() else { return Ok(Vec::new()) };
+        let Some(store) = self.store() else { return Ok(kept) };
         let history = History::new(&store, options.strategy);
-        let mut decided = match (history.knows(over)?, options.decide_all) {
-            (true, true) => history.decided(over, true)?,
-            (true, false) => Vec::new(),
-            (false, _) => self.enter(over, materials, options)?,
-        };
+        match history.knows(over)? {
+            Some(number) => {
+                kept.number = Some(number);
+                if options.decide_all {
+                    kept.decide_all(&history, over)?;
+                }
+            }
+            None => self.enter(over, materials, options, &mut kept)?,
+        }
         // What stands for another one's output is no derivation; it matters where it cannot be read.
         let graph = &over.entered.graph;
-        decided.retain(|decided| {
+        kept.decided.retain(|decided| {
             !graph.node(decided.node).recipe.is_dynamic()
                 || decided.record.decision == Decision::Failed
         });
-        Ok(decided)
+        Ok(kept)
     }
 
     /// Enters a request into the store's history, and learns from it.
@@ -70,14 +97,23 @@ impl Engine {
         over: &Over<'_>,
         materials: &Materials,
         options: &BuildOptions,
-    ) -> Result<Vec<Decided>, EngineError> {
+        kept: &mut Kept,
+    ) -> Result<(), EngineError> {
         let store = self.writable_store()?;
         let (strategy, jobs) = (options.strategy, options.schedule.jobs);
         let _turn = self.slot.turn();
         let reads = self.host.reads();
         let around = Around { asked: &options.asked, materials, reads };
         let history = History::new(&store, strategy);
-        let (decided, mut batch) = history.compare(over, &around, options.decide_all)?;
+        let amended = match (over.entered.entered_as, &over.outcome.settled) {
+            (Some(former), Some(edited)) => history.amend(over, &around, former, edited)?,
+            _ => None,
+        };
+        let is_amended = amended.is_some();
+        let Addition { number, decided, mut batch } = match amended {
+            Some(amended) => amended,
+            None => history.compare(over, &around, options.decide_all)?,
+        };
         let case = foresee::Case {
             store: Some(&store),
             strategy,
@@ -87,9 +123,15 @@ impl Engine {
             jobs,
         };
         batch.records.extend(case.learn());
+        if is_amended && options.decide_all {
+            kept.decide_all(&history, over)?;
+        } else {
+            kept.decided = decided;
+        }
         store.register(&batch)?;
         reads.forget();
-        Ok(decided)
+        kept.number = Some(number);
+        Ok(())
     }
 
     /// What is foreseen for a request that was looked up, of which nothing has run.

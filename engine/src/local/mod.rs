@@ -42,6 +42,7 @@ use crate::job::{Context, Cost, Done, Executor, Failure, Job};
 use crate::materials::Materials;
 use crate::recipe::{ROOTFS, RootKind};
 use crate::resolve::Outputs;
+use crate::spent::Meter;
 use checks::Candidate;
 use environment::{ClosureEntry, prepare};
 use log::BuildLog;
@@ -133,8 +134,12 @@ impl Local {
 
     fn build(&self, job: &Job, context: &Context<'_>) -> Result<Done, Failure> {
         context.enter(job, Phase::SettingUp);
+        let meter = Meter::of_thread();
         let mut site = self.open(job, context)?;
-        let result = self.run_and_register(job, context, &mut site);
+        let mut result = self.run_and_register(job, context, &mut site, meter);
+        if let Ok(Done { cost, .. }) = &mut result {
+            cost.registering_us = micros(meter.read().cpu).saturating_sub(cost.setup_us);
+        }
         let failed = match &result {
             Ok(done) => done.differences.iter().any(|difference| difference.now.is_none()),
             Err(failure) => matches!(failure, Failure::Builder { .. }),
@@ -184,6 +189,7 @@ impl Local {
         job: &Job,
         context: &Context<'_>,
         site: &mut Site,
+        meter: Meter,
     ) -> Result<Done, Failure> {
         let started = Instant::now();
         let cpu = if job.recipe.root_kind() == RootKind::None {
@@ -192,7 +198,12 @@ impl Local {
             let outcome = self.run(job, context, site)?;
             outcome.cpu_user + outcome.cpu_system
         };
-        let cost = Cost { wall_ms: millis(started.elapsed()), cpu_ms: millis(cpu) };
+        let cost = Cost {
+            wall_ms: millis(started.elapsed()),
+            cpu_ms: millis(cpu),
+            setup_us: micros(meter.read().cpu),
+            registering_us: 0,
+        };
         (context.builder_ended)();
         context.enter(job, Phase::Hashing);
         let prepared = self.stage(job, site)?;
@@ -546,6 +557,10 @@ fn scratch_paths(
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 fn builder_failure(name: &str, error: impl std::fmt::Display) -> Failure {

@@ -57,7 +57,7 @@ impl Sources<'_> {
 const MOST: usize = 200_000;
 
 /// So many derivations are always learnt from, and so many more for each builder that ran.
-const FEW: u64 = 4_000;
+const FEW: u64 = 500;
 const WORTH: u64 = 100;
 
 /// Everything that a forecast is made of. Without a store there is no experience.

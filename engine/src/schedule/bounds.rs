@@ -67,6 +67,7 @@ impl Scheduler<'_> {
                 }
             }
         }
+        possible.extend(self.standing.iter().flat_map(|standing| &standing.above));
         possible.sort_unstable();
         unknown.sort_unstable();
         wanted.sort_unstable();

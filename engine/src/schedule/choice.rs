@@ -73,6 +73,7 @@ impl Scheduler<'_> {
         self.ready.clear();
         self.fresh.clear();
         self.rechosen = false;
+        self.standing = None;
         self.forget_watchers();
         self.growth.forget_targets();
         self.news.clear();

@@ -169,7 +169,15 @@ impl Scheduler<'_> {
     /// Tells the users of a node what has become of it: that its outputs are known
     /// (`newly_known`), and whether they are in the store. What they conclude travels on.
     pub(super) fn tell_users(&mut self, ix: NodeIx, newly_known: bool) {
-        self.news.push((ix, newly_known));
+        if self.standing.is_some() && self.moved[ix.index()] {
+            // First those who wait for its objects already: all others will find them there.
+            self.news.push((ix, false));
+            self.tell_news();
+            self.unfold();
+        } else {
+            self.news.push((ix, newly_known));
+            self.settle_above();
+        }
         self.spread();
         self.tell_cut_off(ix);
     }

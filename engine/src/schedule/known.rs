@@ -5,7 +5,6 @@ use std::sync::Arc;
 use floe_core::drv::Derivation;
 use floe_core::hash::Digest;
 
-use super::names::Names;
 use super::{Scheduler, State};
 use crate::db::{address, resolved};
 use crate::graph::NodeIx;
@@ -15,12 +14,12 @@ impl Scheduler<'_> {
     /// Looks up what is not known from the former request and asks for the targets, without
     /// running anything.
     pub fn look_up(&mut self) {
+        if self.look_up_edited() {
+            return;
+        }
         loop {
             self.learn_doubted();
-            for target in &self.graph.targets {
-                let names = Names::of(self.graph.node(target.node).recipe, &target.outputs);
-                self.demand(target.node, Some(names));
-            }
+            self.demand_targets();
             self.spread();
             self.demand_checks();
             self.spread();

@@ -6,7 +6,8 @@
 //! A request goes by rounds, of which there is nearly always one. Within a round every key denotes
 //! one and the same outputs; when a builder gives something else than it gave before and the
 //! former objects are not to be had, the round ends, and what rests on them is resolved again.
-//! [`known`] finds out what is known, [`demand`] asks for what is wanted, [`plan`] tells what may
+//! [`standing`] leaves alone what no edit can have reached yet; otherwise [`known`] finds out what is
+//! known, [`demand`] asks for what is wanted, [`plan`] tells what may
 //! run, [`run`] runs it, [`choice`] chooses among realisations; [`growth`] adds the derivations that
 //! builders make.
 
@@ -19,12 +20,14 @@ mod known;
 mod names;
 mod plan;
 mod run;
+mod standing;
 mod state;
 mod worker;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use floe_core::hash::Digest;
 
@@ -47,6 +50,7 @@ use bounds::Bounds;
 use growth::Growth;
 use judging::Judging;
 use names::Names;
+use standing::Standing;
 
 /// Carries out a request.
 pub struct Scheduler<'a> {
@@ -69,7 +73,11 @@ pub struct Scheduler<'a> {
     events: &'a Events,
     cancel: &'a Cancel,
     options: Options,
-    started: std::time::Instant,
+    started: Instant,
+    waited: Duration,
+    /// The nodes that were edited, if everything is known of all others and nobody looked yet.
+    edited: Option<Vec<NodeIx>>,
+    standing: Option<Standing>,
     /// Whether nothing was known of each node, or it was edited, as the round began.
     stale: Vec<bool>,
     states: Vec<State>,
@@ -134,7 +142,7 @@ impl<'a> Scheduler<'a> {
         cancel: &'a Cancel,
         options: Options,
     ) -> Self {
-        let known = entered.known.take();
+        let (known, edited) = (entered.known.take(), entered.edited.take());
         if entered.graph.len() > entered.graph.first_len() {
             Arc::make_mut(&mut entered.graph).shrink();
         }
@@ -159,7 +167,10 @@ impl<'a> Scheduler<'a> {
             events,
             cancel,
             options,
-            started: std::time::Instant::now(),
+            started: Instant::now(),
+            waited: Duration::ZERO,
+            edited,
+            standing: None,
             stale,
             states,
             outputs,
@@ -270,10 +281,11 @@ impl<'a> Scheduler<'a> {
         let is_to_run =
             |ix: NodeIx| matches!(self.states[ix.index()], State::Blocked(_) | State::Ready);
         let mut targets = self.graph.targets.iter().map(|target| target.node);
-        targets.all(|ix| {
-            self.states[ix.index()].is_present()
-                && !(self.checking && is_to_run(self.stood_for(ix)))
-        })
+        self.is_settled()
+            && targets.all(|ix| {
+                self.states[ix.index()].is_present()
+                    && !(self.checking && is_to_run(self.stood_for(ix)))
+            })
     }
 
     /// Runs what must run.
@@ -290,6 +302,11 @@ impl<'a> Scheduler<'a> {
         }
         self.say_what_ran();
         let memories = self.memories();
+        let settled = self.settled();
+        let upkeep =
+            self.ran.iter().map(|(.., cost)| cost).fold((0, 0), |(before, after), cost| {
+                (before + u64::from(cost.setup_us), after + u64::from(cost.registering_us))
+            });
         let choices = self.choices.into_iter().map(|(key, (root, outputs))| (key, root, outputs));
         Outcome {
             states: self.states,
@@ -307,6 +324,9 @@ impl<'a> Scheduler<'a> {
             divergences: self.divergences,
             differences: self.differences,
             choices: choices.collect(),
+            settled,
+            waited: self.waited,
+            upkeep: (Duration::from_micros(upkeep.0), Duration::from_micros(upkeep.1)),
             memories,
         }
     }

@@ -11,10 +11,10 @@ use crate::event::{Event, Task};
 use crate::graph::NodeIx;
 
 /// How long the builder of a task took the last time, in milliseconds.
-pub type Expected<'a> = Box<dyn Fn(&str) -> Option<u64> + 'a>;
+pub type Expected<'a> = Box<dyn Fn(NodeIx, &str) -> Option<u64> + 'a>;
 
 /// Where more may follow, only those are told that will run.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 
 /// So many tasks are told at a time.
 const PART: usize = 4096;
@@ -29,12 +29,7 @@ impl Scheduler<'_> {
             return;
         }
         let Bounds { certain, possible, unknown, .. } = bounds;
-        let derivations = self.graph.nodes().filter(|(_, node)| !node.recipe.is_dynamic());
-        let (mut total, mut done) = (0, 0);
-        for (ix, _) in derivations {
-            total += 1;
-            done += usize::from(self.states[ix.index()].outputs_known());
-        }
+        let (total, done) = self.count(bounds);
         self.events.send(Event::Planned {
             total,
             done,
@@ -50,6 +45,21 @@ impl Scheduler<'_> {
         let possible = if possible.len() > MOST { &[][..] } else { possible };
         let tasks = self.tasks(certain, possible);
         tasks.chunks(PART).for_each(|part| self.events.send(Event::Tasks(part.to_vec())));
+    }
+
+    /// How many derivations there are, and of how many the outputs are known.
+    fn count(&self, bounds: &Bounds) -> (usize, usize) {
+        if self.standing.is_some() {
+            let total = self.graph.len();
+            return (total, total - bounds.certain.len() - bounds.possible.len());
+        }
+        let derivations = self.graph.nodes().filter(|(_, node)| !node.recipe.is_dynamic());
+        let (mut total, mut done) = (0, 0);
+        for (ix, _) in derivations {
+            total += 1;
+            done += usize::from(self.states[ix.index()].outputs_known());
+        }
+        (total, done)
     }
 
     /// The tasks of a plan, inputs first. Users come after their inputs, so that one pass from the
@@ -107,14 +117,17 @@ impl Scheduler<'_> {
     }
 
     fn expected_ms(&self, ix: NodeIx) -> Option<u64> {
-        self.expected_ms.as_ref()?(&self.task(ix))
+        self.expected_ms.as_ref()?(ix, &self.task(ix))
     }
 
     /// Tells what turned out not to have to be built when `by` ended.
     pub(super) fn tell_cut_off(&mut self, by: NodeIx) {
         if !self.cut_off.is_empty() {
             let jobs = std::mem::take(&mut self.cut_off);
-            self.events.send(Event::CutOff { jobs, by: by.0 });
+            let count = jobs.len();
+            // As in a plan.
+            let jobs = if count > MOST { Vec::new() } else { jobs };
+            self.events.send(Event::CutOff { jobs, count, by: by.0 });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -30,18 +31,27 @@ impl Scheduler<'_> {
         // A worker whose builder has ended may still be hashing; the next builder need not wait.
         let threads = self.options.jobs * 2 + 2;
         std::thread::scope(|scope| {
-            for worker in 0..threads as u32 {
-                let (jobs, messages) = (jobs.clone(), messages.clone());
-                scope.spawn(move || work(executor, events, cancel, worker, &jobs, &messages));
-            }
-            drop((jobs, messages));
+            let mut hired = 0;
+            // Few requests need all of them.
+            let mut hire = |unfinished: usize, dead: usize| {
+                if hired < unfinished.min(threads) + dead {
+                    let worker = hired as u32;
+                    let (jobs, messages) = (jobs.clone(), messages.clone());
+                    scope.spawn(move || work(executor, events, cancel, worker, &jobs, &messages));
+                    hired += 1;
+                }
+            };
             self.driving = true;
-            self.feed(&to_workers, &from_workers);
+            self.feed(&to_workers, &from_workers, &mut hire);
             self.driving = false;
             drop(to_workers);
         });
         if self.rechosen {
             return;
+        }
+        if !self.is_settled() {
+            self.unfold();
+            self.spread();
         }
         for (at, state) in self.states.iter_mut().enumerate() {
             if matches!(state, State::Ready | State::Blocked(_))
@@ -57,9 +67,13 @@ impl Scheduler<'_> {
         self.stopping || self.rechosen || self.cancel.is_cancelled()
     }
 
-    fn feed(&mut self, to_workers: &Sender<(NodeIx, Job)>, from_workers: &Receiver<Message>) {
-        let mut builders = 0;
-        let mut unfinished = 0;
+    fn feed(
+        &mut self,
+        to_workers: &Sender<(NodeIx, Job)>,
+        from_workers: &Receiver<Message>,
+        hire: &mut dyn FnMut(usize, usize),
+    ) {
+        let (mut builders, mut unfinished, mut dead) = (0, 0, 0);
         loop {
             while builders < self.options.jobs && !self.is_over() {
                 let Some((_, Reverse(ix))) = self.ready.pop() else { break };
@@ -69,15 +83,20 @@ impl Scheduler<'_> {
                 if let Start::Job(job) = self.start(ix) {
                     builders += 1;
                     unfinished += 1;
+                    hire(unfinished, dead);
                     to_workers.send((ix, *job)).expect("workers outlive the feeder");
                 }
             }
             if unfinished == 0 {
                 return;
             }
-            match from_workers.recv().expect("workers outlive their jobs") {
+            let idle = Instant::now();
+            let message = from_workers.recv().expect("workers outlive their jobs");
+            self.waited += idle.elapsed();
+            match message {
                 Message::BuilderEnded => builders -= 1,
-                Message::Ended(ix, result, told) => {
+                Message::Ended { ix, result, told, dies } => {
+                    dead += usize::from(dies);
                     // A failure frees its place only now, when it is known to be one.
                     builders -= usize::from(!told);
                     unfinished -= 1;
@@ -190,6 +209,10 @@ impl Scheduler<'_> {
                 self.tell_users(ix, newly_known);
             }
             Err(failure) => {
+                if self.standing.is_some() {
+                    self.unfold();
+                    self.spread();
+                }
                 let cancelled = matches!(failure, Failure::Cancelled);
                 self.states[at] =
                     if cancelled { State::Cancelled } else { State::Failed(Box::new(failure)) };

@@ -1,6 +1,7 @@
 //! The words of the scheduler: where a derivation stands, and what became of a request. Plain data.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use floe_core::hash::Digest;
 
@@ -133,6 +134,15 @@ pub struct Outcome {
     /// Keys that denote other outputs than those that the trace prefers, for the next request to
     /// begin with.
     pub choices: Vec<(Digest, RootKind, Arc<Outputs>)>,
+    /// The nodes that were edited, inputs first, where everything else stands as the former request
+    /// left it and their outputs are what they were: nothing above them was looked at, nothing else
+    /// ran.
+    pub settled: Option<Vec<NodeIx>>,
+    /// How long nothing was left to do but to wait for builders.
+    pub waited: Duration,
+    /// Processor time of floe's own for what builders needed before they ran: setting up, and what
+    /// came after they had ended.
+    pub upkeep: (Duration, Duration),
     /// What the rebuilder is to remember, by its own keys.
     pub memories: Vec<(Vec<u8>, Vec<u8>)>,
 }

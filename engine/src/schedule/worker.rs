@@ -15,8 +15,16 @@ use crate::job::{Context, Done, Executor, Failure, Job};
 /// A message from a worker.
 pub(super) enum Message {
     BuilderEnded,
-    /// The last says whether `BuilderEnded` was sent before.
-    Ended(NodeIx, Result<Done, Failure>, bool),
+    Ended {
+        /// Whose job it was.
+        ix: NodeIx,
+        /// What came of it.
+        result: Result<Done, Failure>,
+        /// Whether `BuilderEnded` was sent before.
+        told: bool,
+        /// Whether the worker takes no other job.
+        dies: bool,
+    },
 }
 
 /// Runs jobs until there are no more.
@@ -46,7 +54,8 @@ pub(super) fn work(
                 let message = format!("'{name}': floe itself failed while building it");
                 let failure = Failure::Transient { message, log_tail: Vec::new() };
                 events.send(Event::Failed { job: job.id, name });
-                let _ = messages.send(Message::Ended(ix, Err(failure), told.get()));
+                let (result, told) = (Err(failure), told.get());
+                let _ = messages.send(Message::Ended { ix, result, told, dies: true });
                 resume_unwind(panic)
             }
         };
@@ -60,6 +69,7 @@ pub(super) fn work(
             Err(Failure::Cancelled) => Event::Stopped { job: job.id, name },
             Err(_) => Event::Failed { job: job.id, name },
         });
-        let _ = messages.send(Message::Ended(ix, result, told.get()));
+        let told = told.get();
+        let _ = messages.send(Message::Ended { ix, result, told, dies: false });
     }
 }

@@ -118,7 +118,7 @@ impl History {
             }
             self.kept.records.insert(task, record.clone());
         }
-        self.ledger = ledger.with(short_tasks.into_iter().zip(entries).collect());
+        self.ledger = ledger.with(self.at, short_tasks.into_iter().zip(entries).collect());
         (request, decided)
     }
 

@@ -229,7 +229,7 @@ impl History {
         let news = book.news(scored);
         drop(book);
         self.kept.rows.extend(news);
-        self.kept.ledger = ledger.with(short_tasks.into_iter().zip(entries).collect());
+        self.kept.ledger = ledger.with(self.at, short_tasks.into_iter().zip(entries).collect());
         for decided in decided.into_iter().filter(|decided| !decided.recorded) {
             self.kept.records.insert(decided.task.to_string(), decided.record);
         }

@@ -5,6 +5,7 @@ mod edits;
 mod faults;
 mod requests;
 mod same;
+mod steps;
 
 use std::ffi::OsStr;
 use std::process::{Child, Command};
@@ -79,15 +80,20 @@ impl Served {
         pid
     }
 
-    /// How many builders a request needed, by its report.
+    /// The counters of a request's report.
     #[track_caller]
-    fn builders(&self, attribute: &str, flags: &[&str]) -> u64 {
+    fn report(&self, attribute: &str, flags: &[&str]) -> Value {
         let file = self.scene.world.work().join("builders.jsonl");
         let name = file.to_string_lossy().into_owned();
         self.built(attribute, &[&["--report", &name], flags].concat());
         let text = std::fs::read_to_string(&file).expect("the report");
-        let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
-        last["builders_run"].as_u64().expect("a number")
+        serde_json::from_str(text.lines().last().expect("a line")).expect("JSON")
+    }
+
+    /// How many builders a request needed, by its report.
+    #[track_caller]
+    fn builders(&self, attribute: &str, flags: &[&str]) -> u64 {
+        self.report(attribute, flags)["builders_run"].as_u64().expect("a number")
     }
 }
 
