@@ -10,7 +10,7 @@ use floe_core::path::{OutputName, StorePath};
 use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
 use floe_engine::rebuilder::Memo;
-use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
+use floe_engine::recipe::{Dep, Head, Kind, Piece, Recipe, RootKind, Template, Text};
 use floe_engine::resolve::Outputs;
 
 use crate::Random;
@@ -118,17 +118,21 @@ fn recipe(name: &str, deps: usize, comment: u64) -> Recipe {
         env.push((Box::from(empty.as_bytes()), Template::default()));
     }
     env.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Recipe {
+    let out: Arc<[OutputName]> = Arc::new([OutputName::out()]);
+    let head = Head {
         name: Arc::from(name),
-        outputs: vec![OutputName::out()],
+        outputs: Arc::clone(&out),
         kind: Kind::InputAddressed,
+        deps: (0..deps).map(|_| Dep { outputs: Arc::clone(&out) }).collect(),
+    };
+    let text = Text {
         system: floe_engine::local::current_system().as_str().into(),
         builder: "/bin/sh".into(),
         args: vec!["-c".into(), "echo $name > $out".into()],
         env,
-        deps: (0..deps).map(|_| Dep { outputs: vec![OutputName::out()] }).collect(),
-        sources: BTreeSet::new(),
-    }
+        ..Text::default()
+    };
+    Recipe::new(head, text)
 }
 
 /// A store and a machine in memory.

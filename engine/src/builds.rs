@@ -131,8 +131,7 @@ fn failure(built: &Built, wanted: &[Wanted], graph: &DrvGraph) -> Option<String>
         State::Failed(failure) => Some(&**failure),
         _ => None,
     });
-    let names: Vec<&str> =
-        wanted.iter().map(|wanted| graph.node(wanted.drv).name.as_str()).collect();
+    let names: Vec<&str> = wanted.iter().map(|wanted| &*graph.node(wanted.drv).name).collect();
     let names = names.join("', '");
     let Some(failure) = failure else {
         let complete = built.outcome.is_complete(&built.graph);

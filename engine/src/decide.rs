@@ -305,7 +305,7 @@ impl View<'_> {
             resolved: outcome.keys[at],
             outputs: outcome.outputs[at].as_deref().cloned().unwrap_or_default(),
             inputs: inputs.collect(),
-            sources: node.recipe.sources.iter().cloned().collect(),
+            sources: node.recipe.text().sources.iter().cloned().collect(),
             decision: Decision::Reused,
             kind: None,
             reason: String::new(),
@@ -421,12 +421,13 @@ impl View<'_> {
                 return (reason, Some(DecidedBy { input: task.to_owned(), file }));
             }
         }
-        let sources: Vec<&StorePath> = node.recipe.sources.iter().collect();
+        let text = node.recipe.text();
+        let sources = &text.sources;
         if let Some(new) = sources.iter().find(|new| !former.sources.contains(new)) {
             let old = former
                 .sources
                 .iter()
-                .find(|old| old.name() == new.name() && !node.recipe.sources.contains(*old));
+                .find(|old| old.name() == new.name() && !sources.contains(*old));
             let file = old.and_then(|old| self.past.first_difference(old, new));
             let reason = match (&file, old) {
                 (Some(file), _) if !file.is_empty() => {

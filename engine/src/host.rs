@@ -280,7 +280,7 @@ impl StoreHost {
     }
 
     fn check_expected(&self, source: &Source, found: &StorePath) -> Result<(), HostError> {
-        let Some(hash) = source.expected else { return Ok(()) };
+        let Some(hash) = source.expected.as_deref().copied() else { return Ok(()) };
         let ca = floe_core::ca::ContentAddress { method: source.method, hash };
         let expected = floe_core::ca::fixed_path(&source.name, &ca, &Default::default())
             .map_err(|error| HostError::Failed(error.to_string()))?;
@@ -448,7 +448,7 @@ fn tree_source<'a>(path: &'a Path, source: &'a Source) -> TreeSource<'a> {
 
 /// Which hash names it in the store.
 fn source_algo(source: &Source) -> HashAlgo {
-    source.expected.map_or(HashAlgo::Sha256, |hash| hash.algo())
+    source.expected.as_ref().map_or(HashAlgo::Sha256, |hash| hash.algo())
 }
 
 /// Lets through what evaluation's filter kept.

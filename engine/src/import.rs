@@ -4,25 +4,28 @@
 //! attributed, the derivation is refused by name.
 
 mod observed;
+mod text;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use floe_core::ca::ContentAddress;
 use floe_core::path::{OutputName, StorePath};
 use floe_lang::graph::{
-    DrvGraph, DrvId, DrvNode, GraphError, InputSrc, OutputKind, Segment, SourceId, SymStr,
+    DrvGraph, DrvId, DrvNode, GraphError, InputSrc, OutputKind, Segment, SourceId,
 };
-use floe_lang::host::{HostError, Origin};
-use rustc_hash::FxHashMap;
+use floe_lang::host::HostError;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use observed::Observed;
 pub use observed::Seen;
+use text::{Making, Writer, deps_in_order, input_index, output_names};
 
 use crate::alias::Aliases;
 use crate::graph::{Graph, NodeIx, Target};
-use crate::recipe::{Dep, Kind, Piece, Recipe, Template};
+use crate::recipe::{Dep, Head, Kind, Recipe, Teller, Text};
 
 /// What evaluation was asked for: an attribute path, a derivation, and some of its outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +129,7 @@ pub struct Imports {
     /// By id, those of the last import.
     recipes: Vec<Option<Known>>,
     last: Option<Last>,
+    shared: Shared,
 }
 
 /// The last import.
@@ -195,7 +199,13 @@ impl Imports {
         }
         former.resize_with(drvs.len(), || None);
         let order = order(drvs, wanted, &former);
-        let mut importer = Importer { drvs, aliases, observed, materials: HashMap::new() };
+        let mut importer = Importer {
+            drvs,
+            writer: Writer { drvs, aliases, observed },
+            again: stands.then(|| Arc::new(Again(Arc::clone(drvs)))),
+            shared: &mut self.shared,
+            materials: HashMap::new(),
+        };
         let mut graph = Graph::default();
         let mut nodes = vec![NodeIx(u32::MAX); drvs.len()];
         let mut recipes: Vec<Option<Known>> = Vec::new();
@@ -257,7 +267,13 @@ impl Imports {
             return Ok(None);
         }
         let places = places(&last.drvs, &changed);
-        let mut importer = Importer { drvs, aliases, observed, materials: HashMap::new() };
+        let mut importer = Importer {
+            drvs,
+            writer: Writer { drvs, aliases, observed },
+            again: Some(Arc::new(Again(Arc::clone(drvs)))),
+            shared: &mut self.shared,
+            materials: HashMap::new(),
+        };
         let mut new = Vec::new();
         for id in changed {
             // What nothing wanted reaches is no part of the graph.
@@ -325,49 +341,30 @@ fn order(drvs: &DrvGraph, wanted: &[Wanted], known: &[Option<Known>]) -> Vec<Drv
     order
 }
 
-/// What a derivation depends on, in the order in which its texts name it; then what only their
-/// contexts do, by name. Ids would give another order after each edit.
-fn deps_in_order(drvs: &DrvGraph, node: &DrvNode) -> Vec<DrvId> {
-    let mut deps = Vec::with_capacity(node.input_drvs.len());
-    let mut named = vec![false; node.input_drvs.len()];
-    for segment in node.strings().flat_map(|string| &*string.0) {
-        if let Segment::Output(drv, _) = segment
-            && let Some(at) = input_index(node, *drv)
-            && !std::mem::replace(&mut named[at], true)
-        {
-            deps.push(*drv);
-        }
-    }
-    let rest = node.input_drvs.iter().zip(named).filter(|(_, named)| !named);
-    let mut rest: Vec<DrvId> = rest.map(|(input, _)| input.drv).collect();
-    rest.sort_by(|one, two| drvs.node(*one).name.cmp(&drvs.node(*two).name));
-    deps.extend(rest);
-    deps
-}
-
-fn input_index(node: &DrvNode, drv: DrvId) -> Option<usize> {
-    node.input_drvs.binary_search_by_key(&drv, |input| input.drv).ok()
-}
-
-/// A derivation whose recipe is being made.
-struct Making<'a> {
-    id: DrvId,
-    node: &'a DrvNode,
-    /// For each of its inputs, where it stands among the recipe's.
-    places: Vec<u32>,
-}
-
-impl Making<'_> {
-    fn dep(&self, drv: DrvId) -> Option<u32> {
-        input_index(self.node, drv).map(|at| self.places[at])
-    }
-}
-
 struct Importer<'a> {
     drvs: &'a DrvGraph,
-    aliases: &'a Aliases,
-    observed: Observed,
+    writer: Writer<'a>,
+    /// Who tells texts again that hold nothing of what evaluation observed.
+    again: Option<Arc<Again>>,
+    shared: &'a mut Shared,
     materials: HashMap<StorePath, Material>,
+}
+
+/// Lists that most recipes have in common.
+#[derive(Default)]
+struct Shared {
+    names: FxHashSet<Arc<[OutputName]>>,
+    deps: FxHashSet<Arc<[Dep]>>,
+}
+
+/// The one that is kept of lists that are equal to this one.
+fn shared<T: Clone + Eq + Hash>(known: &mut FxHashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
+    if let Some(known) = known.get(&*list) {
+        return Arc::clone(known);
+    }
+    let list: Arc<[T]> = list.into();
+    known.insert(Arc::clone(&list));
+    list
 }
 
 impl Importer<'_> {
@@ -383,182 +380,72 @@ impl Importer<'_> {
                 holds_paths: None,
             });
         }
-        let deps = deps_in_order(self.drvs, node);
-        let mut places = vec![0; deps.len()];
-        for (place, dep) in (0u32..).zip(&deps) {
-            places[input_index(node, *dep).expect("it is an input")] = place;
-        }
-        let making = Making { id, node, places };
-        let mut sources = BTreeSet::new();
+        let making = Making::new(self.drvs, id, node);
+        let text = self.writer.text(&making)?;
+        let mut holds_paths = false;
         for src in &node.input_srcs {
-            let path = match src {
+            match src {
                 InputSrc::Source(source) => {
-                    self.source(*source)?;
                     let path = self.drvs.source_path(*source)?.clone();
-                    self.materials.insert(path.clone(), Material::Source(*source));
-                    path
+                    self.materials.insert(path, Material::Source(*source));
                 }
-                InputSrc::Path(path) => self.aliases.real(path).unwrap_or_else(|| path.clone()),
+                InputSrc::Path(_) => {}
                 InputSrc::DrvFile(drv) => {
                     let path = self.drvs.drv_path(*drv)?;
-                    self.materials.insert(path.clone(), Material::DrvFile(*drv));
-                    path
+                    self.materials.insert(path, Material::DrvFile(*drv));
+                    holds_paths = true;
                 }
-            };
-            sources.insert(path);
+            }
         }
-        let mut env: Vec<(Box<[u8]>, Template)> = Vec::with_capacity(node.env.len());
-        for (name, value) in &node.env {
-            let own = node
-                .outputs
-                .iter()
-                .find(|output| output.name.as_str().as_bytes() == name.as_bytes());
-            let value = match own {
-                Some(output) => Template(vec![Piece::Own(output.name.clone())]),
-                None => self.template(&making, value)?,
-            };
-            env.push((name.as_bytes().into(), value));
+        let mut names_itself = false;
+        for segment in node.strings().flat_map(|string| &*string.0) {
+            holds_paths |= matches!(segment, Segment::DrvPath(_));
+            names_itself |= matches!(segment, Segment::Output(drv, _) if *drv == id);
         }
-        let used = |dep: &DrvId| {
+        let outputs = node.outputs.iter().map(|output| output.name.clone()).collect();
+        let deps = making.deps.iter().map(|dep| {
             let input = &node.input_drvs[input_index(node, *dep).expect("it is an input")];
-            Dep { outputs: self.output_names(input.drv, &input.outputs) }
-        };
-        let recipe = Recipe {
-            name: Arc::from(node.name.as_str()),
-            outputs: node.outputs.iter().map(|output| output.name.clone()).collect(),
+            let names = output_names(self.drvs, input.drv, &input.outputs);
+            Dep { outputs: shared(&mut self.shared.names, names) }
+        });
+        let deps = deps.collect();
+        let head = Head {
+            name: Arc::clone(&node.name),
+            outputs: shared(&mut self.shared.names, outputs),
             kind: kind(node),
-            system: self.template(&making, &node.system)?,
-            builder: self.template(&making, &node.builder)?,
-            args: node
-                .args
-                .iter()
-                .map(|arg| self.template(&making, arg))
-                .collect::<Result<_, _>>()?,
-            env,
-            deps: deps.iter().map(used).collect(),
-            sources,
+            deps: shared(&mut self.shared.deps, deps),
         };
-        let is_path = |piece: &Segment| matches!(piece, Segment::DrvPath(_));
-        let holds_paths = node.input_srcs.iter().any(|src| matches!(src, InputSrc::DrvFile(_)))
-            || node.strings().any(|string| string.0.iter().any(is_path));
+        let mut recipe = Recipe::new(head, text);
+        let place = self.drvs.now(id);
+        if let Some(again) = self.again.as_ref().filter(|_| !holds_paths && !names_itself) {
+            recipe = recipe.told_by(Arc::clone(again) as Arc<dyn Teller>, place.0);
+        }
         Ok(Known {
             recipe: Arc::new(recipe),
-            deps: deps.into(),
-            place: self.drvs.now(id),
+            deps: making.deps.into(),
+            place,
             holds_paths: holds_paths.then(|| self.drvs.redefinitions()),
         })
     }
+}
 
-    /// A text that evaluation wrote cannot have holes.
-    fn source(&self, source: SourceId) -> Result<(), ImportError> {
-        let source = self.drvs.source(source);
-        let Origin::Text(text, _) = &source.origin else { return Ok(()) };
-        let user = || source.name.to_string();
-        if let Some((_, _, drv, _)) = self.observed.find(text) {
-            let observed = self.drvs.node(drv).name.clone();
-            return Err(ImportError::Discarded { user: user(), observed });
-        }
-        self.refuse_cut(text, user)
-    }
+/// Tells the texts of derivations that hold no path which may change.
+struct Again(Arc<DrvGraph>);
 
-    /// What is left when whole paths are holes must hold no piece of one.
-    fn refuse_cut(&self, text: &[u8], user: impl Fn() -> String) -> Result<(), ImportError> {
-        match self.observed.find_piece(text) {
-            Some(drv) => {
-                let observed = self.drvs.node(drv).name.clone();
-                Err(ImportError::Cut { user: user(), observed })
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn output_names(&self, drv: DrvId, outputs: &[u32]) -> Vec<OutputName> {
-        let node = self.drvs.node(drv);
-        outputs.iter().map(|&at| node.outputs[at as usize].name.clone()).collect()
-    }
-
-    fn template(&self, making: &Making<'_>, string: &SymStr) -> Result<Template, ImportError> {
-        let (id, node) = (making.id, making.node);
-        let mut pieces = Vec::with_capacity(string.0.len());
-        for segment in &*string.0 {
-            match segment {
-                Segment::Text(text) => self.text(making, text, &mut pieces)?,
-                Segment::Output(drv, at) if *drv == id => {
-                    pieces.push(Piece::Own(node.outputs[*at as usize].name.clone()));
-                }
-                Segment::Output(drv, at) => {
-                    let output = self.drvs.node(*drv).outputs[*at as usize].name.clone();
-                    match making.dep(*drv) {
-                        Some(dep) => pieces.push(Piece::Input { dep, output }),
-                        None => {
-                            return Err(ImportError::Discarded {
-                                user: node.name.clone(),
-                                observed: self.drvs.node(*drv).name.clone(),
-                            });
-                        }
-                    }
-                }
-                Segment::DrvPath(drv) => pieces.push(Piece::Path(self.drvs.drv_path(*drv)?)),
-                Segment::Source(source) => {
-                    pieces.push(Piece::Path(self.drvs.source_path(*source)?.clone()));
-                }
-            }
-        }
-        Ok(Template(pieces))
-    }
-
-    /// The object behind a path that evaluation read in an output: the derivation has it as a
-    /// source.
-    fn read_path(&self, node: &DrvNode, text: &[u8]) -> Option<StorePath> {
-        let path = StorePath::parse(std::str::from_utf8(text).ok()?).ok()?;
-        let is_source = node
-            .input_srcs
-            .iter()
-            .any(|src| matches!(src, InputSrc::Path(source) if *source == path));
-        is_source.then(|| self.aliases.real(&path).unwrap_or(path))
-    }
-
-    /// Literal text, in which paths of observed derivations are holes again.
-    fn text(
-        &self,
-        making: &Making<'_>,
-        text: &[u8],
-        pieces: &mut Vec<Piece>,
-    ) -> Result<(), ImportError> {
-        let node = making.node;
-        let mut rest = text;
-        while let Some((at, len, drv, output)) = self.observed.find(rest) {
-            let found = match making.dep(drv) {
-                Some(dep) => Piece::Input { dep, output: output.clone() },
-                None => match self.read_path(node, &rest[at..at + len]) {
-                    Some(real) => Piece::Path(real),
-                    None => {
-                        return Err(ImportError::Discarded {
-                            user: node.name.clone(),
-                            observed: self.drvs.node(drv).name.clone(),
-                        });
-                    }
-                },
-            };
-            if at > 0 {
-                self.refuse_cut(&rest[..at], || node.name.clone())?;
-                pieces.push(Piece::Text(rest[..at].into()));
-            }
-            pieces.push(found);
-            rest = &rest[at + len..];
-        }
-        if !rest.is_empty() {
-            self.refuse_cut(rest, || node.name.clone())?;
-            pieces.push(Piece::Text(rest.into()));
-        }
-        Ok(())
+impl Teller for Again {
+    fn text(&self, number: u32) -> Text {
+        let place = DrvId(number);
+        let (aliases, observed) = (Aliases::default(), Observed::default());
+        let writer = Writer { drvs: &self.0, aliases: &aliases, observed };
+        let making = Making::new(&self.0, place, self.0.node_at(place));
+        writer.text(&making).expect("it was made once")
     }
 }
 
 fn kind(node: &DrvNode) -> Kind {
     match node.outputs.first().map(|output| &output.kind) {
         Some(OutputKind::Fixed(method, hash)) => {
-            Kind::Fixed(ContentAddress { method: *method, hash: *hash })
+            Kind::Fixed(Box::new(ContentAddress { method: *method, hash: **hash }))
         }
         Some(OutputKind::Floating(method, algo)) => Kind::Floating(*method, *algo),
         Some(OutputKind::InputAddressed) | None => Kind::InputAddressed,

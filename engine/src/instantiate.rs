@@ -1,9 +1,9 @@
 //! Instantiation as a query, in a process that outlives an edit. One evaluation is kept, with a log
-//! of what each of its values rests on. What it read of the world are the inputs of the query graph:
-//! `refresh` looks at all of them and sets those that changed, before anything is asked; a request is
-//! then answered from its memo if nothing that its own evaluation read has changed, and otherwise
-//! by evaluating again just the values that rested on the change. Derivations that come out equal
-//! stop the change there. Nothing is built here.
+//! of what each of its values rests on. `refresh` looks at all that it read of the world, before
+//! anything is asked, and touches the requests that rest on what changed: these are the inputs of the
+//! query graph. A request is then answered from its memo if nothing that its own evaluation read has
+//! changed, and otherwise by evaluating again just the values that rested on the change. Derivations
+//! that come out equal stop the change there. Nothing is built here.
 
 mod evaluation;
 mod stamp;
@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
 use floe_lang::graph::{DrvGraph, GraphError};
 use floe_lang::host::{Host, Source};
@@ -24,6 +23,7 @@ use salsa::Setter;
 
 use crate::alias::Aliases;
 use crate::import::{Imported, Seen, Wanted, import};
+use crate::ledger::Short;
 
 use evaluation::Evaluation;
 use stamp::Stamp;
@@ -107,23 +107,20 @@ pub type Answer = Result<Arc<Instantiated>, InstantiateError>;
 /// The inputs of the queries.
 mod input {
     #![expect(missing_docs, reason = "salsa generates constructors and setters without any")]
-    use super::{Asked, Digest};
-
-    /// One read of the world and what it answers now.
-    #[salsa::input]
-    pub struct Fact {
-        #[returns(copy)]
-        pub answer: Option<Digest>,
-    }
+    use super::Asked;
 
     /// A request.
     #[salsa::input]
     pub struct Request {
         #[returns(ref)]
         pub asked: Asked,
+        /// How often something changed that its answer rests on. An input for each read would take
+        /// more room than all else that is known of it.
+        #[returns(copy)]
+        pub changes: u64,
     }
 }
-pub use input::{Fact, Request};
+pub use input::Request;
 
 /// How much work was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -152,8 +149,10 @@ struct Counters {
 #[derive(Default)]
 struct Watched {
     reads: Vec<Read>,
-    facts: Vec<Fact>,
+    answers: Vec<Option<Short>>,
     stamps: Vec<Stamp>,
+    /// What the last answer of each request rests on, sorted.
+    rests: FxHashMap<Request, Box<[ReadId]>>,
 }
 
 /// A graph, and the derivations that were asked for.
@@ -162,8 +161,8 @@ type Made = (Vec<String>, Arc<Imported>);
 /// What the queries may ask for.
 #[salsa::db]
 pub trait Db: salsa::Database {
-    /// Evaluates, and gives the facts that the answer rests on.
-    fn evaluate(&self, asked: &Asked) -> (Answer, Vec<Fact>);
+    /// Evaluates, and notes what the answer rests on.
+    fn evaluate(&self, request: Request) -> Answer;
     /// The engine's graph, if there can be one: the former one if it is of the same derivations.
     fn import(&self, request: Request, found: &Instantiated) -> Option<Arc<Imported>>;
 }
@@ -189,21 +188,20 @@ impl salsa::Database for Instantiator {}
 
 #[salsa::db]
 impl Db for Instantiator {
-    fn evaluate(&self, asked: &Asked) -> (Answer, Vec<Fact>) {
+    fn evaluate(&self, request: Request) -> Answer {
         self.counters.evaluated.fetch_add(1, Ordering::Relaxed);
         let started = SystemTime::now();
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.evaluation.evaluate(asked.clone(), watched.reads.len());
+        let outcome = self.evaluation.evaluate(request.asked(self).clone());
         self.counters.parsed.store(outcome.parsed, Ordering::Relaxed);
         for (read, answer) in outcome.new_reads {
             let stamp = Stamp::of(&read, &*self.host, started);
-            let answer = answer.or_else(|| stamp.digest());
-            watched.facts.push(Fact::new(self, answer));
+            watched.answers.push(answer.map(Short::from).or_else(|| stamp.tree()));
             watched.stamps.push(stamp);
             watched.reads.push(read);
         }
-        let facts = outcome.rests_on.iter().map(|id| watched.facts[id.0 as usize]).collect();
-        (outcome.answer, facts)
+        watched.rests.insert(request, outcome.rests_on.into());
+        outcome.answer
     }
 
     fn import(&self, request: Request, found: &Instantiated) -> Option<Arc<Imported>> {
@@ -266,41 +264,49 @@ impl Instantiator {
 
     fn update(&mut self, ids: impl Iterator<Item = ReadId>, trusting_stats: bool) -> usize {
         let now = SystemTime::now();
-        let mut changed: Vec<(ReadId, Fact, Option<Digest>)> = Vec::new();
+        let mut changed: Vec<ReadId> = Vec::new();
+        let touched: Vec<Request>;
         {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            let Watched { reads, facts, stamps } = &mut *watched;
+            let Watched { reads, answers, stamps, rests } = &mut *watched;
             let mut looked = stamp::Looked::default();
             for id in ids {
                 let at = id.0 as usize;
-                let (read, fact, stamp) = (&reads[at], facts[at], &mut stamps[at]);
+                let (read, known, stamp) = (&reads[at], &mut answers[at], &mut stamps[at]);
                 if trusting_stats && stamp.still_holds(read, &*self.host, &mut looked) {
                     continue;
                 }
                 let new = Stamp::of(read, &*self.host, now);
                 let (answer, stands) = match read {
-                    Read::Source(source) => (new.digest(), self.is_as_hashed(source)),
+                    Read::Source(source) => (new.tree(), self.is_as_hashed(source)),
                     _ => {
-                        let answer = read.answer(&*self.host);
-                        (answer, answer == fact.answer(self))
+                        let answer = read.answer(&*self.host).map(Short::from);
+                        (answer, answer == *known)
                     }
                 };
                 *stamp = new;
                 if !stands {
-                    changed.push((id, fact, answer));
+                    *known = answer;
+                    changed.push(id);
                 }
             }
+            let is_among = |rests: &[ReadId]| {
+                changed.iter().any(|changed| rests.binary_search(changed).is_ok())
+            };
+            let resting = rests.iter().filter(|(_, rests)| is_among(rests));
+            touched = resting.map(|(request, _)| *request).collect();
         }
         if changed.is_empty() {
             return 0;
         }
-        let reads = changed.iter().map(|(id, _, answer)| (*id, *answer)).collect();
-        let forgotten = self.evaluation.forget(reads);
+        let count = changed.len();
+        let forgotten = self.evaluation.forget(changed);
         self.counters.forgotten.fetch_add(forgotten as u64, Ordering::Relaxed);
-        for (_, fact, answer) in &changed {
-            fact.set_answer(self).to(*answer);
+        for request in touched {
+            let changes = request.changes(self) + 1;
+            request.set_changes(self).to(changes);
         }
-        changed.len()
+        count
     }
 
     /// Whether a source has the store path that evaluation computed of it.
@@ -336,7 +342,7 @@ impl Instantiator {
         if let Some((_, request)) = requests.iter().find(|(known, _)| known == asked) {
             return *request;
         }
-        let request = Request::new(self, asked.clone());
+        let request = Request::new(self, asked.clone(), 0);
         requests.push((asked.clone(), request));
         request
     }
@@ -368,15 +374,12 @@ impl Instantiator {
     }
 }
 
-/// The derivations of a request. It rests on every fact that its evaluation read, and on no other.
-/// Whether they are what they were is not asked here: that takes all their paths.
+/// The derivations of a request. It rests on everything that its evaluation read, and on nothing
+/// else. Whether they are what they were is not asked here: that takes all their paths.
 #[salsa::tracked(returns(ref), no_eq)]
 pub fn instantiated(db: &dyn Db, request: Request) -> Answer {
-    let (answer, facts) = db.evaluate(request.asked(db));
-    for fact in facts {
-        let _ = fact.answer(db);
-    }
-    answer
+    let _ = request.changes(db);
+    db.evaluate(request)
 }
 
 /// An engine's graph, the same one for as long as the derivations are.

@@ -71,6 +71,7 @@ impl Instructions {
     pub fn of(graph: &Graph, ix: NodeIx) -> Instructions {
         let node = graph.node(ix);
         let recipe = node.recipe;
+        let instructions = recipe.text();
         let shown = |template: &Template| {
             let input = |dep: u32| &*graph.node(node.deps[dep as usize]).recipe.name;
             value(&text(template, input))
@@ -85,12 +86,12 @@ impl Instructions {
         let mut fields = vec![
             (Field::Outputs, value(outputs.join(" ").as_bytes())),
             (Field::Addressing, value(addressing.as_bytes())),
-            (Field::System, shown(&recipe.system)),
-            (Field::Builder, shown(&recipe.builder)),
+            (Field::System, shown(&instructions.system)),
+            (Field::Builder, shown(&instructions.builder)),
         ];
-        let args = recipe.args.iter().enumerate();
+        let args = instructions.args.iter().enumerate();
         fields.extend(args.map(|(nth, arg)| (Field::Argument(nth as u32), shown(arg))));
-        fields.extend(recipe.env.iter().map(|(name, template)| {
+        fields.extend(instructions.env.iter().map(|(name, template)| {
             (Field::Variable(String::from_utf8_lossy(name).into_owned()), shown(template))
         }));
         fields.sort_by(|(one, _), (other, _)| one.cmp(other));

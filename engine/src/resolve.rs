@@ -9,7 +9,7 @@ use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
 use floe_core::placeholder;
 
-use crate::recipe::{Kind, Piece, Recipe, Template};
+use crate::recipe::{Head, Kind, Piece, Recipe, Template, Text};
 
 /// The outputs of a derivation, by name.
 pub type Outputs = BTreeMap<OutputName, StorePath>;
@@ -29,18 +29,19 @@ pub fn resolve(
     inputs: &[&Outputs],
 ) -> Derivation {
     let fill = Fill { own, inputs };
-    let mut input_srcs: BTreeSet<StorePath> = recipe.sources.clone();
+    let text = recipe.text();
+    let mut input_srcs: BTreeSet<StorePath> = text.sources.clone();
     for (dep, outputs) in recipe.deps.iter().zip(inputs) {
         input_srcs.extend(dep.outputs.iter().filter_map(|name| outputs.get(name)).cloned());
     }
-    derivation(recipe, kind, &fill, BTreeMap::new(), input_srcs)
+    derivation(recipe, &text, kind, &fill, BTreeMap::new(), input_srcs)
 }
 
 /// The output path of a fixed-output recipe.
 pub fn fixed_outputs(recipe: &Recipe) -> Option<Outputs> {
     let Kind::Fixed(ca) = &recipe.kind else { return None };
     let mut outputs = Outputs::new();
-    for name in &recipe.outputs {
+    for name in &*recipe.outputs {
         let path = fixed_path(&name.path_name(&recipe.name), ca, &Refs::default()).ok()?;
         outputs.insert(name.clone(), path);
     }
@@ -84,9 +85,10 @@ impl Fill<'_> {
     }
 }
 
-/// The derivation a recipe describes, with these inputs.
+/// The derivation that a recipe with this head and text describes, with these inputs.
 pub fn derivation(
-    recipe: &Recipe,
+    recipe: &Head,
+    text: &Text,
     kind: &Kind,
     fill: &Fill<'_>,
     input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>>,
@@ -96,16 +98,16 @@ pub fn derivation(
         let path = fill.own.and_then(|own| own.get(name)).cloned();
         let output = match (kind, path) {
             (Kind::Floating(method, algo), _) => Output::Floating(*method, *algo),
-            (Kind::Fixed(ca), Some(path)) => Output::Fixed(path, *ca),
+            (Kind::Fixed(ca), Some(path)) => Output::Fixed(path, **ca),
             (_, Some(path)) => Output::InputAddressed(path),
             (_, None) => Output::Deferred,
         };
         (name.clone(), output)
     });
     let mut env: BTreeMap<Vec<u8>, Vec<u8>> =
-        recipe.env.iter().map(|(name, value)| (name.to_vec(), fill.template(value))).collect();
+        text.env.iter().map(|(name, value)| (name.to_vec(), fill.template(value))).collect();
     // As evaluation does: under each output's name its path, or what stands for it.
-    for name in &recipe.outputs {
+    for name in &*recipe.outputs {
         let value = match (kind, fill.own.and_then(|own| own.get(name))) {
             (_, Some(path)) => path.as_str().to_owned(),
             (Kind::InputAddressed, None) => String::new(),
@@ -119,9 +121,9 @@ pub fn derivation(
         input_drvs,
         dynamic_inputs: BTreeMap::new(),
         input_srcs,
-        system: fill.template(&recipe.system),
-        builder: fill.template(&recipe.builder),
-        args: recipe.args.iter().map(|arg| fill.template(arg)).collect(),
+        system: fill.template(&text.system),
+        builder: fill.template(&text.builder),
+        args: text.args.iter().map(|arg| fill.template(arg)).collect(),
         env,
     }
 }

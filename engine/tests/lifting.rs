@@ -35,7 +35,8 @@ fn check(text: &str, expect: &str) {
     let shown = match lift(text) {
         Ok(imported) => {
             let target = imported.graph.targets[0].node;
-            show(imported.graph.node(target).recipe.attribute(b"x").expect("it has an x"))
+            let text = imported.graph.node(target).recipe.text();
+            show(text.attribute(b"x").expect("it has an x"))
         }
         Err(ImportError::Discarded { user, observed }) => format!("{user} discarded {observed}"),
         Err(ImportError::Cut { user, observed }) => format!("{user} cut {observed}"),

@@ -4,19 +4,31 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const FIRST_BITS: u32 = 6;
-const BUCKETS: usize = 26;
+/// A block holds so many elements, in bits.
+const BLOCK_BITS: u32 = 6;
+const FIRST_BITS: u32 = 4;
+const BUCKETS: usize = 23;
 
-/// Elements live in buckets of doubling size, each allocated once.
+/// Elements side by side, allocated at once.
+type Block<T> = OnceLock<Box<[OnceLock<T>]>>;
+
+/// Elements live in blocks of one size, which are found through buckets of doubling size: what is not
+/// used yet takes little room. Each is allocated once.
 pub(crate) struct AppendVec<T> {
     reserved: AtomicU32,
-    buckets: [OnceLock<Box<[OnceLock<T>]>>; BUCKETS],
+    buckets: [OnceLock<Box<[Block<T>]>>; BUCKETS],
 }
 
-fn place(index: u32) -> (usize, usize) {
-    let shifted = index + (1 << FIRST_BITS);
+/// In which bucket and where in it the block of an element lies, and where the element in that.
+fn place(index: u32) -> (usize, usize, usize) {
+    let shifted = (index >> BLOCK_BITS) + (1 << FIRST_BITS);
     let bucket = 31 - shifted.leading_zeros() - FIRST_BITS;
-    (bucket as usize, (shifted - (1 << (bucket + FIRST_BITS))) as usize)
+    let block = shifted - (1 << (bucket + FIRST_BITS));
+    (bucket as usize, block as usize, (index % (1 << BLOCK_BITS)) as usize)
+}
+
+fn unset<T>(bits: u32) -> Box<[OnceLock<T>]> {
+    (0..1usize << bits).map(|_| OnceLock::new()).collect()
 }
 
 impl<T> AppendVec<T> {
@@ -33,18 +45,17 @@ impl<T> AppendVec<T> {
     /// Adds an element and gives its index.
     pub(crate) fn push(&self, value: T) -> u32 {
         let index = self.reserved.fetch_add(1, Ordering::AcqRel);
-        let (bucket, offset) = place(index);
-        let slots = self.buckets[bucket].get_or_init(|| {
-            (0..1usize << (bucket as u32 + FIRST_BITS)).map(|_| OnceLock::new()).collect()
-        });
+        let (bucket, block, offset) = place(index);
+        let blocks = self.buckets[bucket].get_or_init(|| unset(bucket as u32 + FIRST_BITS));
+        let slots = blocks[block].get_or_init(|| unset(BLOCK_BITS));
         assert!(slots[offset].set(value).is_ok(), "a fresh slot was taken");
         index
     }
 
     /// The element at `index`, if it was pushed.
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
-        let (bucket, offset) = place(index);
-        self.buckets.get(bucket)?.get()?.get(offset)?.get()
+        let (bucket, block, offset) = place(index);
+        self.buckets.get(bucket)?.get()?.get(block)?.get()?.get(offset)?.get()
     }
 }
 

@@ -46,7 +46,10 @@ impl Ctx {
 
 /// The table of contexts of one evaluation.
 pub(crate) struct Contexts {
-    sets: Vec<Box<[CtxElem]>>,
+    /// The elements of all sets, one after another.
+    elems: Vec<CtxElem>,
+    /// Where each set ends in them; it begins where the former one ends.
+    ends: Vec<u32>,
     /// The sets by their content.
     ids: HashTable<Ctx>,
     unions: FxHashMap<(Ctx, Ctx), Ctx>,
@@ -54,10 +57,17 @@ pub(crate) struct Contexts {
     path_ids: FxHashMap<StorePath, u32>,
 }
 
+fn elems<'a>(all: &'a [CtxElem], ends: &[u32], ctx: Ctx) -> &'a [CtxElem] {
+    let at = ctx.0 as usize;
+    let start = at.checked_sub(1).map_or(0, |former| ends[former]);
+    &all[start as usize..ends[at] as usize]
+}
+
 impl Contexts {
     pub(crate) fn new() -> Contexts {
         Contexts {
-            sets: vec![Box::default()],
+            elems: Vec::new(),
+            ends: vec![0],
             ids: HashTable::new(),
             unions: FxHashMap::default(),
             paths: Vec::new(),
@@ -66,7 +76,7 @@ impl Contexts {
     }
 
     pub(crate) fn elems(&self, ctx: Ctx) -> &[CtxElem] {
-        &self.sets[ctx.0 as usize]
+        elems(&self.elems, &self.ends, ctx)
     }
 
     pub(crate) fn intern(&mut self, mut elems: Vec<CtxElem>) -> Ctx {
@@ -76,15 +86,16 @@ impl Contexts {
             return Ctx::EMPTY;
         }
         let hash = |elems: &[CtxElem]| FxBuildHasher.hash_one(elems);
-        let sets = &self.sets;
-        let found = self.ids.find(hash(&elems), |ctx| *sets[ctx.0 as usize] == *elems);
+        let found = self.ids.find(hash(&elems), |ctx| *self.elems(*ctx) == *elems);
         if let Some(&ctx) = found {
             return ctx;
         }
-        let ctx = Ctx(self.sets.len() as u32);
-        self.sets.push(elems.into());
-        let sets = &self.sets;
-        let hash_of = |ctx: &Ctx| hash(&sets[ctx.0 as usize]);
+        let ctx = Ctx(self.ends.len() as u32);
+        self.elems.extend(elems);
+        let end = u32::try_from(self.elems.len()).expect("contexts hold fewer than 2^32 handles");
+        self.ends.push(end);
+        let (all, ends) = (&self.elems, &self.ends);
+        let hash_of = |ctx: &Ctx| hash(self::elems(all, ends, *ctx));
         self.ids.insert_unique(hash_of(&ctx), ctx, hash_of);
         ctx
     }

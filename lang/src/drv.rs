@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 
 use floe_core::ca::Method;
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::OutputName;
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::builtins::strings::nix_words;
 use crate::coerce::Coerce;
@@ -21,12 +22,25 @@ use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::value::{Attr, Attrs, Str, Value};
 
-/// Texts of derivations that are likely to come again.
+/// Texts of derivations that are likely to come again: of those that share a place the last one.
 #[derive(Default)]
 pub(crate) struct Texts {
-    short: FxHashMap<Box<[u8]>, SymStr>,
+    short: Vec<Option<(Box<[u8]>, SymStr)>>,
     /// By the address of the string's bytes in the heap, which frees no string.
-    long: FxHashMap<usize, SymStr>,
+    long: Vec<Option<(usize, SymStr)>>,
+}
+
+/// So many of each kind are kept.
+const PLACES: usize = 1 << 12;
+
+/// The place of a key among texts.
+fn text_place<T>(texts: &mut Vec<Option<T>>, key: impl std::hash::Hash) -> &mut Option<T> {
+    if texts.is_empty() {
+        texts.resize_with(PLACES, || None);
+    }
+    // The upper bits are the better ones.
+    let at = FxBuildHasher.hash_one(key) >> 52;
+    &mut texts[at as usize % PLACES]
 }
 
 /// Up to this length, finding an equal text costs less than keeping another one.
@@ -70,7 +84,7 @@ impl Machine {
                 .frame(name_attr.loc, "while evaluating the derivation attribute 'name'")
             })?;
         let name = String::from_utf8_lossy(name).into_owned();
-        self.derivation_of(&name, attrs, name_attr.loc, loc).map_err(|error| {
+        self.derivation_of(&name, attrs, loc).map_err(|error| {
             let at = self.show_loc(name_attr.loc);
             error.frame(
                 Loc::NONE,
@@ -94,13 +108,7 @@ impl Machine {
         })
     }
 
-    fn derivation_of(
-        &mut self,
-        name: &str,
-        attrs: Gc<Attrs>,
-        name_loc: Loc,
-        loc: Loc,
-    ) -> Res<Value> {
+    fn derivation_of(&mut self, name: &str, attrs: Gc<Attrs>, loc: Loc) -> Res<Value> {
         floe_core::path::check_name(name).map_err(|error| {
             Error::eval(
                 loc,
@@ -111,7 +119,7 @@ impl Machine {
             )
         })?;
         let (draft, contexts) = self.draft(name, attrs, loc)?;
-        self.derivation_made(draft, &contexts, name_loc, loc)
+        self.derivation_made(draft, &contexts, loc)
     }
 
     /// Reads the attributes. Evaluating them evaluates other derivations, so what else happens
@@ -149,13 +157,7 @@ impl Machine {
     }
 
     #[inline(never)]
-    fn derivation_made(
-        &mut self,
-        draft: Box<Draft>,
-        contexts: &[Ctx],
-        name_loc: Loc,
-        loc: Loc,
-    ) -> Res<Value> {
+    fn derivation_made(&mut self, draft: Box<Draft>, contexts: &[Ctx], loc: Loc) -> Res<Value> {
         if draft.builder.is_empty() {
             return Err(Error::eval(loc, "required attribute 'builder' missing"));
         }
@@ -163,7 +165,7 @@ impl Machine {
             return Err(Error::eval(loc, "required attribute 'system' missing"));
         }
         let outputs = self.outputs(&draft, loc)?;
-        let id = self.add_derivation(*draft, outputs, contexts, name_loc)?;
+        let id = self.add_derivation(*draft, outputs, contexts)?;
         let made = self.derivation_result(id);
         self.note_made(made, id);
         Ok(made)
@@ -250,22 +252,33 @@ impl Machine {
                 (Cow::Owned(text), None)
             }
         };
-        let short = text.len() <= SHORT_BYTES;
-        let known = match held {
-            _ if short => self.texts.short.get(&*text),
-            Some(at) => self.texts.long.get(&at),
-            None => None,
-        };
-        if let Some(known) = known {
-            return Ok((text, known.clone()));
+        if text.len() <= SHORT_BYTES {
+            let symbolic = self.short_text(&text);
+            return Ok((text, symbolic));
+        }
+        let known = held.and_then(|at| text_place(&mut self.texts.long, at).as_ref());
+        if let Some((known, symbolic)) = known
+            && held == Some(*known)
+        {
+            return Ok((text, symbolic.clone()));
         }
         let symbolic = self.segments(&text);
-        if short {
-            self.texts.short.insert((&*text).into(), symbolic.clone());
-        } else if let Some(at) = held {
-            self.texts.long.insert(at, symbolic.clone());
+        if let Some(at) = held {
+            *text_place(&mut self.texts.long, at) = Some((at, symbolic.clone()));
         }
         Ok((text, symbolic))
+    }
+
+    /// A short text as it stands in a derivation.
+    fn short_text(&mut self, text: &[u8]) -> SymStr {
+        if let Some((known, symbolic)) = text_place(&mut self.texts.short, text)
+            && **known == *text
+        {
+            return symbolic.clone();
+        }
+        let symbolic = self.segments(text);
+        *text_place(&mut self.texts.short, text) = Some((text.into(), symbolic.clone()));
+        symbolic
     }
 
     fn structured_attr(
@@ -343,7 +356,7 @@ impl Machine {
             }
             let text = String::from_utf8_lossy(hash);
             let hash = self.parse_hash_allow_empty(&text, draft.output_hash_algo, loc)?;
-            OutputKind::Fixed(draft.method.unwrap_or(Method::Flat), hash)
+            OutputKind::Fixed(draft.method.unwrap_or(Method::Flat), Box::new(hash))
         } else if draft.content_addressed {
             if draft.impure {
                 return Err(Error::eval(
@@ -397,7 +410,6 @@ impl Machine {
         draft: Draft,
         outputs: Vec<OutputSpec>,
         contexts: &[Ctx],
-        name_loc: Loc,
     ) -> Res<DrvId> {
         let mut input_drvs: BTreeMap<DrvId, BTreeSet<u32>> = BTreeMap::new();
         let mut input_srcs = BTreeSet::new();
@@ -426,6 +438,8 @@ impl Machine {
             }
         }
         let fixed = outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..)));
+        // They are nearly always attributes too.
+        let [system, builder] = [&draft.system, &draft.builder].map(|text| self.short_text(text));
         let graph = &self.graph;
         let unknown = |(id, _): (&DrvId, &BTreeSet<u32>)| {
             let id = graph.outermost(*id);
@@ -434,18 +448,20 @@ impl Machine {
         let deferred = !fixed && input_drvs.iter().any(unknown);
         let node = DrvNode {
             made_by: None,
-            system: self.segments(&draft.system),
-            builder: self.segments(&draft.builder),
+            system,
+            builder,
             args: draft.args.into(),
             env: draft.env.into(),
-            name: draft.name,
+            name: draft.name.into(),
             outputs: outputs.into(),
             input_drvs: input_drvs
                 .into_iter()
-                .map(|(drv, outputs)| InputDrv { drv, outputs: outputs.into_iter().collect() })
+                .map(|(drv, outputs)| {
+                    let outputs: Vec<u32> = outputs.into_iter().collect();
+                    InputDrv { drv, outputs: outputs.into() }
+                })
                 .collect(),
             input_srcs: input_srcs.into_iter().collect(),
-            pos: self.sources.resolve(name_loc),
             deferred,
         };
         Ok(self.graph.add(node))

@@ -415,15 +415,15 @@ impl Evaluator {
         (result, rests)
     }
 
-    /// The reads so far with what was answered, from a number on; a [`ReadId`] is an index of
-    /// this list.
-    pub fn reads(&self, from: usize) -> &[(Read, Option<Digest>)] {
-        self.machine.reads(from)
+    /// The reads since this was asked last, with what was answered; a [`ReadId`] is an index of
+    /// all that were ever told, one after another.
+    pub fn new_reads(&mut self) -> Vec<(Read, Option<Digest>)> {
+        self.machine.new_reads()
     }
 
     /// These reads have other answers now: everything that rests on them is unevaluated again,
     /// also behind handles. How many values that were.
-    pub fn forget(&mut self, changed: &[(ReadId, Option<Digest>)]) -> usize {
+    pub fn forget(&mut self, changed: &[ReadId]) -> usize {
         self.machine.forget(changed)
     }
 

@@ -3,17 +3,24 @@
 //! paths are computed when asked for, once. Nothing of the evaluator's heap lives here: the
 //! graph is `Send + Sync` and outlives it.
 
+mod node;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use floe_core::ca::{CaError, ContentAddress, Method};
 use floe_core::drv::{Derivation, Dynamic, MAX_NESTING, Modulo, ModuloError, Output};
-use floe_core::hash::{Hash, HashAlgo};
+use floe_core::hash::HashAlgo;
 use floe_core::path::{OutputName, PathError, StorePath};
 use floe_core::placeholder;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+
+pub use node::{
+    DrvNode, InputDrv, InputSrc, MadeBy, OutputKind, OutputSpec, Picked, Segment, SourcePos, SymStr,
+};
 
 use crate::append::AppendVec;
 use crate::host::{Host, HostError, Source};
@@ -27,178 +34,9 @@ pub struct DrvId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
 
-/// Where in the expressions something was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourcePos {
-    /// The file, or a name in brackets for text from elsewhere.
-    pub file: PathBuf,
-    /// From 1.
-    pub line: u32,
-    /// From 1.
-    pub column: u32,
-}
-
-/// A piece of a [`SymStr`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Segment {
-    /// Bytes as they are.
-    Text(Box<[u8]>),
-    /// The store path (or placeholder) of an output, by its index in [`DrvNode::outputs`].
-    Output(DrvId, u32),
-    /// The path of a derivation's own file.
-    DrvPath(DrvId),
-    /// The store path of a source.
-    Source(SourceId),
-}
-
-/// A string with handles in it.
-///
-/// A clone shares the segments: the same few values are in the environments of thousands of
-/// derivations.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct SymStr(pub Arc<[Segment]>);
-
-impl SymStr {
-    /// A string without handles.
-    pub fn text(bytes: &[u8]) -> SymStr {
-        if bytes.is_empty() {
-            return SymStr::default();
-        }
-        SymStr(Arc::new([Segment::Text(bytes.into())]))
-    }
-
-    /// The bytes, if there is no handle in it.
-    pub fn as_text(&self) -> Option<&[u8]> {
-        match &*self.0 {
-            [] => Some(b""),
-            [Segment::Text(bytes)] => Some(bytes),
-            _ => None,
-        }
-    }
-}
-
-/// How an output's path comes about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutputKind {
-    /// From the instructions.
-    InputAddressed,
-    /// From a hash given up front.
-    Fixed(Method, Hash),
-    /// From the content, after building.
-    Floating(Method, HashAlgo),
-}
-
-/// One output of a derivation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputSpec {
-    /// `out`, `dev`, ...
-    pub name: OutputName,
-    /// How its path comes about.
-    pub kind: OutputKind,
-}
-
-/// One use of another derivation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputDrv {
-    /// Which.
-    pub drv: DrvId,
-    /// Indices of the outputs used, sorted.
-    pub outputs: Box<[u32]>,
-}
-
-/// A source file or a store path known by its text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InputSrc {
-    /// To be hashed and added.
-    Source(SourceId),
-    /// Already in a store.
-    Path(StorePath),
-    /// A derivation's file itself (from `drvPath` with its whole closure).
-    DrvFile(DrvId),
-}
-
-/// Where a derivation comes from that is itself the output of another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MadeBy {
-    /// Whose output it is.
-    pub drv: DrvId,
-    /// Which of its outputs.
-    pub output: u32,
-    /// How many derivations lie in each other, from the one that was evaluated on.
-    pub depth: usize,
-}
-
-/// One derivation as evaluated; or what is known of one that another one makes: one output that
-/// somebody uses, which depends on the output that is its file.
-#[derive(Debug)]
-pub struct DrvNode {
-    /// What makes it, if a build does. Then it has no instructions yet, and no file.
-    pub made_by: Option<MadeBy>,
-    /// The `name` attribute.
-    pub name: String,
-    /// Sorted by name, as in the derivation's file.
-    pub outputs: Box<[OutputSpec]>,
-    /// The platform wanted.
-    pub system: SymStr,
-    /// The program to run.
-    pub builder: SymStr,
-    /// Its arguments.
-    pub args: Box<[SymStr]>,
-    /// The environment, sorted by name, with empty strings for the outputs whose paths are to
-    /// be filled in.
-    pub env: Box<[(Symbol, SymStr)]>,
-    /// The outputs of other derivations used, sorted by id.
-    pub input_drvs: Box<[InputDrv]>,
-    /// Sources used, sorted.
-    pub input_srcs: Box<[InputSrc]>,
-    /// Where `name` was written.
-    pub pos: Option<SourcePos>,
-    /// Whether any input, however far, has an output whose path is not yet known, so that
-    /// input-addressed outputs of this one are deferred.
-    pub deferred: bool,
-}
-
 impl Computed {
     fn holds_at(&self, now: u32) -> bool {
         self.done.is_some() && self.at == now
-    }
-}
-
-impl DrvNode {
-    /// The derivations that it names.
-    pub fn inputs(&self) -> impl Iterator<Item = DrvId> {
-        let files = self.input_srcs.iter().filter_map(|src| match src {
-            InputSrc::DrvFile(drv) => Some(*drv),
-            InputSrc::Source(_) | InputSrc::Path(_) => None,
-        });
-        self.input_drvs.iter().map(|input| input.drv).chain(files)
-    }
-
-    /// All its texts.
-    pub fn strings(&self) -> impl Iterator<Item = &SymStr> {
-        let env = self.env.iter().map(|(_, value)| value);
-        [&self.system, &self.builder].into_iter().chain(&self.args).chain(env)
-    }
-
-    /// Whether it is the same derivation, wherever it was written.
-    fn is_made_like(&self, other: &DrvNode) -> bool {
-        let DrvNode { name, outputs, system, builder, args, env, .. } = self;
-        *name == other.name
-            && *outputs == other.outputs
-            && *system == other.system
-            && *builder == other.builder
-            && *args == other.args
-            && *env == other.env
-            && self.input_drvs == other.input_drvs
-            && self.input_srcs == other.input_srcs
-    }
-
-    /// What its file is called; of one that is made by a build, the way to it.
-    fn file_name(&self) -> String {
-        match self.made_by {
-            Some(_) => self.name.clone(),
-            None => format!("{}.drv", self.name),
-        }
     }
 }
 
@@ -240,7 +78,7 @@ struct Computed {
 }
 
 struct SourceEntry {
-    source: Source,
+    source: Arc<Source>,
     path: OnceLock<StorePath>,
 }
 
@@ -256,10 +94,29 @@ pub struct DrvGraph {
 
 #[derive(Default)]
 struct Index {
-    sources: FxHashMap<Source, SourceId>,
+    /// By what they are.
+    sources: HashTable<SourceId>,
     drv_paths: FxHashMap<StorePath, DrvId>,
     made: FxHashMap<(DrvId, u32, OutputName), DrvId>,
-    source_paths: FxHashMap<StorePath, SourceId>,
+    /// The first of each path, by the path.
+    source_paths: HashTable<SourceId>,
+    /// Lists that many derivations have in common.
+    outputs: FxHashSet<Arc<[OutputSpec]>>,
+    args: FxHashSet<Arc<[SymStr]>>,
+}
+
+/// The one that is kept of all that are equal to this one.
+fn shared<T: ?Sized + Eq + std::hash::Hash>(known: &mut FxHashSet<Arc<T>>, one: &mut Arc<T>) {
+    match known.get(one) {
+        Some(known) => *one = Arc::clone(known),
+        None => {
+            known.insert(Arc::clone(one));
+        }
+    }
+}
+
+fn hash(of: impl std::hash::Hash) -> u64 {
+    FxBuildHasher.hash_one(of)
 }
 
 /// Why a derivation has no text or path.
@@ -306,6 +163,10 @@ impl DrvGraph {
         (0..self.drvs.len()).map(DrvId)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().expect("nothing panics while it is held")
+    }
+
     fn entry(&self, id: DrvId) -> &DrvEntry {
         self.drvs.get(id.0).expect("a DrvId comes from its own graph")
     }
@@ -317,6 +178,11 @@ impl DrvGraph {
     /// A derivation, as it is now.
     pub fn node(&self, id: DrvId) -> &DrvNode {
         &self.entry(self.now(id)).node
+    }
+
+    /// The node at a place, whatever became of the derivation that was first there.
+    pub fn node_at(&self, place: DrvId) -> &DrvNode {
+        &self.entry(place).node
     }
 
     /// Where a derivation's node lies: another place each time that the derivation becomes another
@@ -409,12 +275,22 @@ impl DrvGraph {
     }
 
     /// A source.
-    pub fn source(&self, id: SourceId) -> &Source {
+    pub fn source(&self, id: SourceId) -> &Arc<Source> {
         &self.source_entry(id).source
     }
 
     /// Adds a derivation whose inputs are in the graph.
-    pub fn add(&self, node: DrvNode) -> DrvId {
+    pub fn add(&self, mut node: DrvNode) -> DrvId {
+        let mut index = self.lock();
+        if !node.outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..))) {
+            shared(&mut index.outputs, &mut node.outputs);
+        }
+        shared(&mut index.args, &mut node.args);
+        drop(index);
+        self.push(node)
+    }
+
+    fn push(&self, node: DrvNode) -> DrvId {
         DrvId(self.drvs.push(DrvEntry {
             node,
             now: AtomicU32::new(0),
@@ -427,14 +303,14 @@ impl DrvGraph {
     /// An output of the derivation that an output of `drv` is; an equal one has one id. `None` when
     /// too many of them would lie in each other.
     pub fn made_by(&self, drv: DrvId, output: u32, name: &OutputName) -> Option<DrvId> {
-        let mut index = self.index.lock().expect("nothing panics while it is held");
+        let mut index = self.lock();
         let key = (drv, output, name.clone());
         if let Some(&id) = index.made.get(&key) {
             return Some(id);
         }
         let maker = self.node(drv);
         let depth = maker.made_by.map_or(0, |made| made.depth) + 1;
-        if depth >= MAX_NESTING {
+        if depth as usize >= MAX_NESTING {
             return None;
         }
         // What stands for it is made of what stands for the one above: from the outermost on.
@@ -442,17 +318,17 @@ impl DrvGraph {
             name: name.clone(),
             kind: OutputKind::Floating(Method::Nar, HashAlgo::Sha256),
         };
-        let id = self.add(DrvNode {
+        let name = format!("{}^{}", maker.file_name(), maker.outputs[output as usize].name);
+        let id = self.push(DrvNode {
             made_by: Some(MadeBy { drv, output, depth }),
-            name: format!("{}^{}", maker.file_name(), maker.outputs[output as usize].name),
-            outputs: Box::new([spec]),
+            name: name.into(),
+            outputs: Arc::new([spec]),
             system: SymStr::default(),
             builder: SymStr::default(),
-            args: Box::default(),
+            args: Arc::default(),
             env: Box::default(),
-            input_drvs: Box::new([InputDrv { drv, outputs: Box::new([output]) }]),
+            input_drvs: Box::new([InputDrv { drv, outputs: Picked::One(output) }]),
             input_srcs: Box::default(),
-            pos: maker.pos.clone(),
             deferred: true,
         });
         index.made.insert(key, id);
@@ -492,29 +368,35 @@ impl DrvGraph {
 
     /// Adds a source; an equal one has one id.
     pub fn add_source(&self, source: Source) -> SourceId {
-        let mut index = self.index.lock().expect("nothing panics while it is held");
-        if let Some(&id) = index.sources.get(&source) {
+        let mut index = self.lock();
+        let hash_of = |id: &SourceId| hash(&**self.source(*id));
+        if let Some(&id) = index.sources.find(hash(&source), |id| **self.source(*id) == source) {
             return id;
         }
-        let id = SourceId(
-            self.sources.push(SourceEntry { source: source.clone(), path: OnceLock::new() }),
-        );
-        index.sources.insert(source, id);
+        let source = Arc::new(source);
+        let id = SourceId(self.sources.push(SourceEntry { source, path: OnceLock::new() }));
+        index.sources.insert_unique(hash_of(&id), id, hash_of);
         id
     }
 
     /// Lets an equal source that is added from now on be another one, to be hashed anew: its files
     /// changed. What was made from the old one stays as it was.
     pub fn forget_source(&self, source: &Source) {
-        let mut index = self.index.lock().expect("nothing panics while it is held");
-        index.sources.remove(source);
+        let mut index = self.lock();
+        let is_it = |id: &SourceId| **self.source(*id) == *source;
+        if let Ok(entry) = index.sources.find_entry(hash(source), is_it) {
+            entry.remove();
+        }
     }
 
     /// The store path of the source that an equal one stands for, if it was hashed.
     pub fn known_source_path(&self, source: &Source) -> Option<StorePath> {
-        let id =
-            *self.index.lock().expect("nothing panics while it is held").sources.get(source)?;
+        let id = self.source_id(&self.lock(), source)?;
         self.source_entry(id).path.get().cloned()
+    }
+
+    fn source_id(&self, index: &Index, source: &Source) -> Option<SourceId> {
+        index.sources.find(hash(source), |id| **self.source(*id) == *source).copied()
     }
 
     /// The store path a source has or will have. Hashes it once.
@@ -531,10 +413,19 @@ impl DrvGraph {
             }
             _ => self.host.source_path(&entry.source)?,
         };
-        let mut index = self.index.lock().expect("nothing panics while it is held");
-        index.source_paths.entry(path.clone()).or_insert(id);
-        drop(index);
-        Ok(entry.path.get_or_init(|| path))
+        let mut index = self.lock();
+        let path = entry.path.get_or_init(|| path);
+        let known =
+            index.source_paths.find(hash(Some(path)), |known| self.is_source_at(*known, path));
+        if known.is_none() {
+            let hash_of = |id: &SourceId| hash(self.source_entry(*id).path.get());
+            index.source_paths.insert_unique(hash(Some(path)), id, hash_of);
+        }
+        Ok(path)
+    }
+
+    fn is_source_at(&self, id: SourceId, path: &StorePath) -> bool {
+        self.source_entry(id).path.get() == Some(path)
     }
 
     /// The sources whose paths were computed: those that evaluation may have shown.
@@ -601,7 +492,7 @@ impl DrvGraph {
             }
         };
         if let (Some(done), None) = (&done, self.node(id).made_by) {
-            let mut index = self.index.lock().expect("nothing panics while it is held");
+            let mut index = self.lock();
             index.drv_paths.entry(done.path.clone()).or_insert(id);
         }
         let mut computed = self.computed_entry(id);
@@ -674,11 +565,11 @@ impl DrvGraph {
     ) -> Result<Derivation, GraphError> {
         let node = self.node(id);
         let mut outputs = BTreeMap::new();
-        for spec in &node.outputs {
+        for spec in &*node.outputs {
             let output = match &spec.kind {
                 OutputKind::InputAddressed => Output::Deferred,
                 OutputKind::Fixed(method, hash) => {
-                    let ca = ContentAddress { method: *method, hash: *hash };
+                    let ca = ContentAddress { method: *method, hash: **hash };
                     Output::fixed(&node.name, &spec.name, ca)?
                 }
                 OutputKind::Floating(method, algo) => Output::Floating(*method, *algo),
@@ -713,7 +604,7 @@ impl DrvGraph {
         };
         let env = node.env.iter().map(variable).collect::<Result<_, _>>()?;
         Ok(Derivation {
-            name: node.name.clone(),
+            name: node.name.to_string(),
             outputs,
             input_drvs,
             dynamic_inputs,
@@ -801,7 +692,7 @@ impl DrvGraph {
             self.node(id).made_by.is_none()
                 && self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
         };
-        let index = self.index.lock().expect("nothing panics while it is held");
+        let index = self.lock();
         let found = *index.drv_paths.get(path)?;
         // It may have become another one, and another may have been the same.
         if is_at(found) { Some(found) } else { self.ids().find(|id| is_at(*id)) }
@@ -809,15 +700,16 @@ impl DrvGraph {
 
     /// The source at a path, if the path was computed here.
     pub fn source_by_path(&self, path: &StorePath) -> Option<SourceId> {
-        let index = self.index.lock().expect("nothing panics while it is held");
-        let found = *index.source_paths.get(path)?;
-        let is_now = |id: SourceId| index.sources.get(self.source(id)) == Some(&id);
+        let index = self.lock();
+        let found =
+            *index.source_paths.find(hash(Some(path)), |id| self.is_source_at(*id, path))?;
+        let is_now = |id: SourceId| self.source_id(&index, self.source(id)) == Some(id);
         if is_now(found) {
             return Some(found);
         }
         // Its files are others now; another source may have been the same.
-        let is_at = |id: &SourceId| self.source_entry(*id).path.get() == Some(path);
-        self.shown_sources().find(|id| is_at(id) && is_now(*id)).or(Some(found))
+        let mut shown = self.shown_sources();
+        shown.find(|id| self.is_source_at(*id, path) && is_now(*id)).or(Some(found))
     }
 
     /// The length of the `-name` behind a marker.

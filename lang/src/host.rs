@@ -35,7 +35,7 @@ pub struct Source {
     /// How the bytes are hashed to name the object.
     pub method: Method,
     /// The hash the expression promises (`builtins.path { sha256 = ...; }`), to be checked.
-    pub expected: Option<Hash>,
+    pub expected: Option<Box<Hash>>,
 }
 
 /// Where a [`Source`]'s bytes come from.

@@ -171,8 +171,8 @@ impl Host for OsHost {
             Origin::Tree(path) => self.address(path, None, source.method)?,
             Origin::Filtered(path, kept) => self.address(path, Some(kept), source.method)?,
         };
-        if let Some(expected) = source.expected
-            && expected != ca.hash
+        if let Some(expected) = &source.expected
+            && **expected != ca.hash
         {
             let text = format!(
                 "store path mismatch in (possibly filtered) path added as '{}': expected hash {}, got {}",
@@ -202,7 +202,7 @@ impl Host for OsHost {
         graph: &Arc<DrvGraph>,
         wanted: &[(DrvId, usize)],
     ) -> Result<Vec<StorePath>, HostError> {
-        let names: Vec<_> = wanted.iter().map(|(id, _)| graph.node(*id).name.as_str()).collect();
+        let names: Vec<_> = wanted.iter().map(|(id, _)| &*graph.node(*id).name).collect();
         Err(no_store(&format!("building '{}'", names.join("', '"))))
     }
 

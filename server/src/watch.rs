@@ -54,7 +54,7 @@ pub struct Watch {
     /// File systems by device, and whether events tell of all their changes.
     telling: FxHashMap<u64, bool>,
     /// Reads by a hash of their path; sorted when `is_sorted`.
-    index: Vec<(u64, ReadId)>,
+    index: Vec<(u32, ReadId)>,
     is_sorted: bool,
     /// Reads that are doubted always.
     always: Vec<ReadId>,
@@ -422,10 +422,11 @@ fn is_real_dir(path: &Path) -> bool {
 }
 
 /// Two paths of one hash cost a question too many, no more.
-fn hash(path: &Path) -> u64 {
+fn hash(path: &Path) -> u32 {
     let mut hasher = FxHasher::default();
     path.as_os_str().hash(&mut hasher);
-    hasher.finish()
+    // The upper half is the better one.
+    (hasher.finish() >> 32) as u32
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use floe_store::Store;
 use super::holes::{Hole, Holes, digests};
 use super::{Discover, Discovery, DynamicError, Found, MAX_TEXT_BYTES, Place};
 use crate::graph::NodeIx;
-use crate::recipe::{Dep, Kind, Piece, Recipe, Template};
+use crate::recipe::{Dep, Head, Kind, Piece, Recipe, Template, Text};
 use crate::slot::Slot;
 
 /// Reads derivations for one request.
@@ -337,7 +337,8 @@ impl Reading<'_> {
 
     /// What building gives another path must not be left in a text.
     fn refuse_lifted(&self, path: &StorePath, recipe: &Recipe) -> Result<(), DynamicError> {
-        let mut left = recipe.templates().flat_map(digests);
+        let text = recipe.text();
+        let mut left = text.templates().flat_map(digests);
         match left.find_map(|digest| self.seen.lifted.get(digest)) {
             Some(observed) => {
                 Err(DynamicError::Discarded { path: path.clone(), observed: observed.clone() })
@@ -350,7 +351,7 @@ impl Reading<'_> {
 /// The recipe of a text, and its inputs in the recipe's order.
 fn recipe(drv: Derivation, inputs: Vec<Input>, holes: &mut Holes) -> (Recipe, Vec<Place>) {
     let kind = match drv.outputs.values().next() {
-        Some(Output::Fixed(_, ca)) => Kind::Fixed(*ca),
+        Some(Output::Fixed(_, ca)) => Kind::Fixed(Box::new(*ca)),
         Some(Output::Floating(method, algo)) => Kind::Floating(*method, *algo),
         Some(Output::InputAddressed(_) | Output::Deferred) | None => Kind::InputAddressed,
     };
@@ -380,18 +381,14 @@ fn recipe(drv: Derivation, inputs: Vec<Input>, holes: &mut Holes) -> (Recipe, Ve
     ordered.sort_by_key(|(place, _)| *place);
     let (deps, places) = ordered
         .into_iter()
-        .map(|(_, Input { outputs, place, .. })| (Dep { outputs }, place))
-        .unzip();
-    let recipe = Recipe {
+        .map(|(_, Input { outputs, place, .. })| (Dep { outputs: outputs.into() }, place))
+        .unzip::<_, _, Vec<Dep>, _>();
+    let head = Head {
         name: Arc::from(drv.name.as_str()),
         outputs: drv.outputs.keys().cloned().collect(),
         kind,
-        system,
-        builder,
-        args,
-        env,
-        deps,
-        sources: drv.input_srcs,
+        deps: deps.into(),
     };
-    (recipe, places)
+    let text = Text { system, builder, args, env, sources: drv.input_srcs };
+    (Recipe::new(head, text), places)
 }

@@ -88,7 +88,7 @@ impl Observed {
                     continue;
                 }
                 if seen.hashed(drvs, id) {
-                    return Err(ImportError::Hashed { observed: node.name.clone() });
+                    return Err(ImportError::Hashed { observed: node.name.to_string() });
                 }
                 let text = drvs.output_text(id, at)?.into_bytes();
                 let digest = text.strip_prefix(STORE_PREFIX).unwrap_or(&text);

@@ -79,8 +79,8 @@ impl Evaluation {
         answered.recv().expect("evaluation does not panic")
     }
 
-    pub(super) fn evaluate(&self, asked: Asked, known_reads: usize) -> Outcome {
-        self.on_thread(move |kept| kept.evaluate(&asked, known_reads))
+    pub(super) fn evaluate(&self, asked: Asked) -> Outcome {
+        self.on_thread(move |kept| kept.evaluate(&asked))
     }
 
     /// The derivations that it makes.
@@ -97,9 +97,9 @@ impl Evaluation {
     }
 
     /// Makes everything unevaluated that rests on these; how many values that were.
-    pub(super) fn forget(&self, changed: Vec<(ReadId, Option<Digest>)>) -> usize {
+    pub(super) fn forget(&self, changed: Vec<ReadId>) -> usize {
         self.on_thread(move |kept| {
-            let is_changed = |id: &ReadId| changed.iter().any(|(changed, _)| changed == id);
+            let is_changed = |id: &ReadId| changed.contains(id);
             kept.roots.retain(|root| !root.rests.reads.iter().any(is_changed));
             kept.evaluator.forget(&changed)
         })
@@ -107,7 +107,7 @@ impl Evaluation {
 }
 
 impl Kept {
-    fn evaluate(&mut self, asked: &Asked, known_reads: usize) -> Outcome {
+    fn evaluate(&mut self, asked: &Asked) -> Outcome {
         let mut rests = Rests::default();
         let mut answer = self.answer(asked, &mut rests);
         let mut rounds = 0;
@@ -122,7 +122,7 @@ impl Kept {
         let mut rests_on = rests.reads;
         rests_on.sort_unstable();
         rests_on.dedup();
-        let new_reads = self.evaluator.reads(known_reads).to_vec();
+        let new_reads = self.evaluator.new_reads();
         let parsed = self.evaluator.files_parsed() as u64;
         Outcome { answer, rests_on, new_reads, parsed }
     }

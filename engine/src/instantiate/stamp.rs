@@ -12,6 +12,7 @@ use floe_lang::track::Read;
 use floe_store::FileStat;
 
 use crate::digests::Snapshot;
+use crate::ledger::Short;
 
 /// Time stamps are this coarse; what changed so shortly before may change again unseen.
 const COARSE: Duration = Duration::from_millis(50);
@@ -20,12 +21,12 @@ const COARSE: Duration = Duration::from_millis(50);
 pub(super) enum Stamp {
     /// Nothing short of asking again tells.
     Ask,
-    /// What is at the path.
-    Stat(FileStat),
+    /// What is at the path: a digest of its stats.
+    Stat(Short),
     /// There is nothing at the path.
     Absent,
     /// A source: a digest of the stats of all its files.
-    Tree(Digest),
+    Tree(Short),
     /// It is pinned.
     Never,
 }
@@ -54,7 +55,7 @@ impl Stamp {
             Read::Source(source) => {
                 return match snapshot(source, host) {
                     Some(snapshot) if snapshot.changed_ns() < settled(started) => {
-                        Stamp::Tree(snapshot.digest())
+                        Stamp::Tree(snapshot.digest().into())
                     }
                     _ => Stamp::Ask,
                 };
@@ -76,11 +77,11 @@ impl Stamp {
         if follows || stat.mtime_ns.max(stat.ctime_ns) >= settled(started) {
             return Stamp::Ask;
         }
-        Stamp::Stat(stat)
+        Stamp::Stat(short(&stat))
     }
 
     /// What stands for the answer of a source.
-    pub(super) fn digest(&self) -> Option<Digest> {
+    pub(super) fn tree(&self) -> Option<Short> {
         match self {
             Stamp::Tree(digest) => Some(*digest),
             _ => None,
@@ -93,9 +94,8 @@ impl Stamp {
             Read::File(path) | Read::Directory(path) | Read::Kind(path) | Read::Link(path) => path,
             Read::Source(source) => {
                 return match self {
-                    Stamp::Tree(known) => {
-                        snapshot(source, host).is_some_and(|snapshot| snapshot.digest() == *known)
-                    }
+                    Stamp::Tree(known) => snapshot(source, host)
+                        .is_some_and(|snapshot| Short::from(snapshot.digest()) == *known),
                     _ => false,
                 };
             }
@@ -104,11 +104,19 @@ impl Stamp {
             }
         };
         match self {
-            Stamp::Stat(known) => looked.at(&host.physical(path)) == Some(*known),
+            Stamp::Stat(known) => {
+                looked.at(&host.physical(path)).is_some_and(|stat| short(&stat) == *known)
+            }
             Stamp::Absent => looked.at(&host.physical(path)).is_none(),
             _ => false,
         }
     }
+}
+
+fn short(stat: &FileStat) -> Short {
+    let FileStat { dev, ino, size, mtime_ns, ctime_ns } = *stat;
+    let numbers = [dev, ino, size, mtime_ns as u64, ctime_ns as u64];
+    Digest::of(numbers.map(u64::to_le_bytes).as_flattened()).into()
 }
 
 /// What changed before this time, in nanoseconds since 1970, shows in the stats if it changes again.

@@ -153,7 +153,8 @@ impl View<'_> {
             let Some(former) = record() else {
                 return Cause::Edited(Change::Instructions, None);
             };
-            let sources = &node.recipe.sources;
+            let text = node.recipe.text();
+            let sources = &text.sources;
             let new: Vec<&StorePath> =
                 sources.iter().filter(|path| !former.sources.contains(path)).collect();
             let old: Vec<&StorePath> =

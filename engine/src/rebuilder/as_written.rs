@@ -8,7 +8,7 @@ use floe_core::drv::{Derivation, ModuloError};
 
 use super::input_addressed::by_instructions;
 use super::{Address, Rebuilder};
-use crate::recipe::{Kind, Recipe};
+use crate::recipe::{Kind, Recipe, Text};
 use crate::resolve::{Fill, Outputs, derivation, fixed_outputs, resolve};
 
 /// See the module.
@@ -56,17 +56,9 @@ impl Rebuilder for AsWritten {
 /// and its path, so that its inputs, some of which may not be named yet, stay out of its address.
 fn fixed(recipe: &Recipe) -> Option<Address> {
     let outputs = fixed_outputs(recipe)?;
-    let bare = Recipe {
-        deps: Vec::new(),
-        args: Vec::new(),
-        env: Vec::new(),
-        sources: BTreeSet::new(),
-        system: "".into(),
-        builder: "".into(),
-        ..recipe.clone()
-    };
+    let bare = Text { system: "".into(), builder: "".into(), ..Text::default() };
     let fill = Fill { own: Some(&outputs), inputs: &[] };
-    let drv = derivation(&bare, &recipe.kind, &fill, BTreeMap::new(), BTreeSet::new());
+    let drv = derivation(recipe, &bare, &recipe.kind, &fill, BTreeMap::new(), BTreeSet::new());
     let modulo = drv.modulo(|path| Err(ModuloError::Cycle(path.clone()))).ok()?;
     let path = drv.drv_path().ok()?;
     Some(Address { outputs, derivation: Some((path, modulo)) })

@@ -58,7 +58,8 @@ pub(super) fn by_instructions(
     }
     let fixed = fixed_outputs(recipe);
     let fill = Fill { own: fixed.as_ref(), inputs: &input_outputs };
-    let mut drv = derivation(recipe, kind, &fill, input_drvs, recipe.sources.clone());
+    let text = recipe.text();
+    let mut drv = derivation(recipe, &text, kind, &fill, input_drvs, text.sources.clone());
     let modulo_of = |path: &StorePath| {
         modulos.get(path).copied().ok_or_else(|| ModuloError::Cycle(path.clone()))
     };

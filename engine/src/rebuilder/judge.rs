@@ -249,7 +249,7 @@ impl<'a> Court<'a> {
     /// The outputs that a node uses, those given up front apart.
     fn inputs(&self, ix: NodeIx) -> impl Iterator<Item = (NodeIx, &'a OutputName)> {
         let node = self.graph.node(ix);
-        let deps = node.deps.iter().zip(&node.recipe.deps);
+        let deps = node.deps.iter().zip(node.recipe.deps.iter());
         let deps = deps.filter(|(dep, _)| self.given[dep.index()].is_none());
         deps.flat_map(|(dep, uses)| uses.outputs.iter().map(move |name| (*dep, name)))
     }
@@ -326,7 +326,7 @@ fn own_fact(
     let node = graph.node(ix);
     let mut hasher = blake3::Hasher::new();
     hasher.update(&own.0);
-    for (dep, uses) in node.deps.iter().zip(&node.recipe.deps) {
+    for (dep, uses) in node.deps.iter().zip(node.recipe.deps.iter()) {
         let Some(outputs) = &given[dep.index()] else {
             hasher.update(tasks[dep.index()].bytes());
             continue;

@@ -81,8 +81,11 @@ impl<'a> Scheduler<'a> {
 
     /// The times of a node's sources, where they count.
     fn times_of(&self, ix: NodeIx, judge: Judge, times: Times<'_>) -> Vec<u8> {
-        let sources = self.graph.node(ix).recipe.sources.iter().filter(|_| judge.times);
-        sources.flat_map(|path| times(path).unwrap_or(0).to_le_bytes()).collect()
+        if !judge.times {
+            return Vec::new();
+        }
+        let text = self.graph.node(ix).recipe.text();
+        text.sources.iter().flat_map(|path| times(path).unwrap_or(0).to_le_bytes()).collect()
     }
 
     /// Judges a node, as far as can be known; `None` where no memory judges.

@@ -36,28 +36,23 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use super::*;
-    use crate::recipe::{Kind, Template};
+    use crate::recipe::{Head, Kind, Text};
 
     #[test]
     fn holds_what_was_put_in_and_never_less() {
         let mut outputs: Vec<OutputName> =
             (0..80).map(|at| OutputName::new(&format!("o{at}")).expect("a valid name")).collect();
         outputs.sort();
-        let recipe = Recipe {
+        let head = Head {
             name: Arc::from("many"),
-            outputs: outputs.clone(),
+            outputs: outputs.as_slice().into(),
             kind: Kind::InputAddressed,
-            system: Template::default(),
-            builder: Template::default(),
-            args: Vec::new(),
-            env: Vec::new(),
-            deps: Vec::new(),
-            sources: BTreeSet::new(),
+            deps: Arc::new([]),
         };
+        let recipe = Recipe::new(head, Text::default());
         let held = |set: Names| {
             let mut held = Vec::new();
             set.all(&recipe, |name| {

@@ -47,7 +47,7 @@ impl Oracle {
             let outputs = request.outcome.outputs[ix.index()].as_deref().expect("all is wanted");
             let mut text = format!("{spec:?}");
             let mut inputs = BTreeMap::new();
-            for (dep, used) in node.deps.iter().zip(&node.recipe.deps) {
+            for (dep, used) in node.deps.iter().zip(node.recipe.deps.iter()) {
                 text += &format!("({})", below[dep.index()]);
                 let of = request.outcome.outputs[dep.index()].as_deref().expect("all is wanted");
                 let paths = used.outputs.iter().map(|name| of[name].clone()).collect();

@@ -18,6 +18,7 @@ use floe_engine::predict::learn::learn;
 use floe_engine::predict::sample::{Chooser, SCORED};
 use floe_engine::predict::score::Scores;
 use floe_engine::rebuilder::Strategy;
+use floe_engine::recipe::{Head, Recipe};
 use floe_engine::record::{Record, When};
 use floe_engine::schedule::Options;
 
@@ -173,12 +174,13 @@ impl History {
         for (at, node) in self.nodes.iter().enumerate() {
             let deps: Vec<NodeIx> =
                 node.spec.deps.iter().map(|(dep, _)| NodeIx(*dep as u32)).collect();
-            let mut recipe = node.spec.recipe();
-            recipe.sources.insert(source(at, node.source));
-            graph.add(Arc::new(recipe), &deps);
+            let recipe = node.spec.recipe();
+            let mut text = recipe.text().into_owned();
+            text.sources.insert(source(at, node.source));
+            graph.add(Arc::new(Recipe::new(Head::clone(&recipe), text)), &deps);
         }
         let last = NodeIx(self.nodes.len() as u32 - 1);
-        let outputs = graph.node(last).recipe.outputs.clone();
+        let outputs = graph.node(last).recipe.outputs.to_vec();
         graph.targets = vec![Target { attr: "all".to_owned(), node: last, outputs }];
         graph
     }

@@ -94,7 +94,7 @@ impl<'a> Reference<'a> {
 
     fn execute(&mut self, ix: NodeIx) -> Option<Outputs> {
         let node = self.graph.node(ix);
-        let deps = node.deps.iter().zip(&node.recipe.deps);
+        let deps = node.deps.iter().zip(node.recipe.deps.iter());
         let missing = deps.filter(|(dep, uses)| !self.objects(**dep, &uses.outputs)).count();
         if missing > 0 {
             return None;

@@ -15,7 +15,7 @@ use floe_engine::event::Events;
 use floe_engine::graph::{Graph, NodeIx, Target};
 use floe_engine::job::{Context, Cost, Done, Executor, Failure, Job};
 use floe_engine::rebuilder::{Memo, Strategy};
-use floe_engine::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
+use floe_engine::recipe::{Dep, Head, Kind, Piece, Recipe, RootKind, Template, Text};
 use floe_engine::resolve::{Outputs, key};
 use floe_engine::schedule::{Options, Outcome, Scheduler};
 use floe_engine::tasks::Tasks;
@@ -67,10 +67,10 @@ impl Spec {
             outputs.iter().map(|&output| output_name(OUTPUTS[output])).collect()
         };
         let kind = match self.fixed {
-            true => Kind::Fixed(ContentAddress {
+            true => Kind::Fixed(Box::new(ContentAddress {
                 method: Method::Flat,
                 hash: Hash::of(HashAlgo::Sha256, self.name.as_bytes()),
-            }),
+            })),
             false => Kind::InputAddressed,
         };
         let env: [(&[u8], Template); 4] = [
@@ -79,17 +79,19 @@ impl Spec {
             (b"name", Template::text(self.name.as_bytes())),
             (b"op", Template::text(self.op.to_string())),
         ];
-        Recipe {
+        let head = Head {
             name: Arc::from(self.name.as_str()),
-            outputs: names(&self.outputs),
+            outputs: names(&self.outputs).into(),
             kind,
+            deps: self.deps.iter().map(|(_, used)| Dep { outputs: names(used).into() }).collect(),
+        };
+        let text = Text {
             system: "calculator".into(),
             builder: "/bin/add".into(),
-            args: Vec::new(),
             env: env.into_iter().map(|(name, value)| (Box::from(name), value)).collect(),
-            deps: self.deps.iter().map(|(_, used)| Dep { outputs: names(used) }).collect(),
-            sources: BTreeSet::new(),
-        }
+            ..Text::default()
+        };
+        Recipe::new(head, text)
     }
 }
 
@@ -105,7 +107,7 @@ pub fn graph(specs: &[Spec], targets: &[usize]) -> Graph {
         .map(|&at| Target {
             attr: format!("t{at}"),
             node: NodeIx(at as u32),
-            outputs: graph.node(NodeIx(at as u32)).recipe.outputs.clone(),
+            outputs: graph.node(NodeIx(at as u32)).recipe.outputs.to_vec(),
         })
         .collect();
     graph

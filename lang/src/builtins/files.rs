@@ -243,6 +243,7 @@ impl Machine {
             }
             _ => Origin::Tree(root),
         };
+        let expected = expected.map(Box::new);
         Ok(self.source_string(Source { name, origin, method, expected }))
     }
 

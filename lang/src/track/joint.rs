@@ -11,7 +11,6 @@
 //! A joint that fell is made again when somebody needs it: because evaluation comes upon its thunk, or
 //! because it can be reached from a derivation that is asked for ([`Machine::settle`]).
 
-use floe_core::hash::Digest;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::log::{Changed, JointId, Kept, Made, RecordId, Stretch};
@@ -87,7 +86,7 @@ impl Machine {
             tracking.unsettled.broken.extend(fallen.map(|fallen| fallen.joint));
             return value;
         }
-        let origin = Made::Value(thunk, before);
+        let origin = Made::Value(thunk);
         let (value, record) = match (made, fallen) {
             (Some(new), Some(fallen)) if self.graph.stands_for(new, fallen.drv) => {
                 let record = tracking.record_joint(origin, stretch, Some(fallen.joint), fallen.drv);
@@ -103,7 +102,7 @@ impl Machine {
                 (value, record)
             }
         };
-        let kept = self.heap.alloc(Kept { value, record });
+        let kept = self.heap.alloc(Kept { value, before, record });
         thunk.0.set(State::Kept(kept));
         value
     }
@@ -207,22 +206,19 @@ impl Machine {
         Ok(())
     }
 
-    /// Makes everything unevaluated again that rests on these reads, whose answers are now these;
+    /// Makes everything unevaluated again that rests on these reads, whose answers are others now;
     /// how many values that were.
-    pub(crate) fn forget(&mut self, changed: &[(ReadId, Option<Digest>)]) -> usize {
+    pub(crate) fn forget(&mut self, changed: &[ReadId]) -> usize {
         let Some(tracking) = &mut self.tracking else { return 0 };
-        for (id, answer) in changed {
-            let (read, known) = &mut tracking.reads[id.0 as usize];
-            *known = *answer;
-            if let Read::Source(source) = read {
-                self.graph.forget_source(source);
+        // Other code makes other derivations, and users of the old ones are found sooner than joints.
+        let mut through = false;
+        for id in changed {
+            match &tracking.reads[id.0 as usize] {
+                Read::Source(source) => self.graph.forget_source(source),
+                _ => through = true,
             }
         }
-        // Other code makes other derivations, and users of the old ones are found sooner than joints.
-        let is_source =
-            |(id, _): &(ReadId, _)| matches!(tracking.reads[id.0 as usize].0, Read::Source(_));
-        let through = !changed.iter().all(is_source);
-        let reads = changed.iter().map(|(id, _)| id.0).collect();
+        let reads = changed.iter().map(|id| id.0).collect();
         self.undo(Changed { reads, through, ..Changed::default() })
     }
 
@@ -277,13 +273,13 @@ impl Machine {
         let Some(tracking) = &mut self.tracking else { return };
         let record = tracking.get(id);
         match &record.made {
-            Made::Value(thunk, before) => {
+            Made::Value(thunk) => {
                 // A thunk that was computed again since has a younger record.
-                let (thunk, before, joint) = (*thunk, *before, record.joint);
+                let (thunk, joint) = (*thunk, record.joint());
                 if let State::Kept(kept) = thunk.0.get()
                     && kept.record == id
                 {
-                    thunk.0.set(before);
+                    thunk.0.set(kept.before);
                     if let Some(joint) = joint.filter(|_| !through) {
                         let drv = tracking.joints[joint as usize].drv;
                         let fallen = Fallen { joint, drv, value: kept.value };
@@ -293,13 +289,13 @@ impl Machine {
                 }
             }
             Made::Import(path) => {
-                if self.imports.get(path).is_some_and(|import| import.record == Some(id)) {
-                    self.imports.remove(path);
+                if self.imports.get(&**path).is_some_and(|import| import.record == Some(id)) {
+                    self.imports.remove(&**path);
                 }
             }
             Made::Copy(path) => {
-                if self.copied.get(path).is_some_and(|(_, record)| *record == Some(id)) {
-                    self.copied.remove(path);
+                if self.copied.get(&**path).is_some_and(|(_, record)| *record == Some(id)) {
+                    self.copied.remove(&**path);
                 }
             }
         }

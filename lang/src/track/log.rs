@@ -1,8 +1,11 @@
 //! The log of reads and uses, and what rests on which stretch of it. Pure bookkeeping: no value is
 //! computed here and nothing becomes unevaluated.
 
+use std::hash::BuildHasher;
+
 use floe_core::hash::Digest;
-use rustc_hash::{FxHashMap, FxHashSet};
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::{Read, ReadId};
 use crate::graph::DrvId;
@@ -13,6 +16,8 @@ use crate::value::{State, Thunk, Value};
 #[derive(Clone, Copy)]
 pub(crate) struct Kept {
     pub(crate) value: Value,
+    /// The state before it was computed.
+    pub(super) before: State,
     pub(crate) record: RecordId,
 }
 
@@ -22,6 +27,7 @@ pub(crate) type RecordId = u32;
 /// A joint, by the order in which they were first made.
 pub(super) type JointId = u32;
 
+/// One thing that was logged.
 #[derive(Clone, Copy)]
 enum Entry {
     Read(u32),
@@ -35,23 +41,65 @@ enum Entry {
     Hash(DrvId),
 }
 
+/// An entry in four bytes: what it is, and of which number.
+#[derive(Clone, Copy)]
+struct Packed(u32);
+
+/// Bits of an entry's number.
+const NUMBER_BITS: u32 = 29;
+
+impl From<Entry> for Packed {
+    fn from(entry: Entry) -> Packed {
+        let (tag, number) = match entry {
+            Entry::Read(id) => (0, id),
+            Entry::Use(id) => (1, id),
+            Entry::Joint(id) => (2, id),
+            Entry::Bytes(drv) => (3, drv.0),
+            Entry::Hash(drv) => (4, drv.0),
+        };
+        assert!(number < 1 << NUMBER_BITS, "an evaluation ends before it has logged so much");
+        Packed(tag << NUMBER_BITS | number)
+    }
+}
+
+impl Packed {
+    fn entry(self) -> Entry {
+        let number = self.0 % (1 << NUMBER_BITS);
+        match self.0 >> NUMBER_BITS {
+            0 => Entry::Read(number),
+            1 => Entry::Use(number),
+            2 => Entry::Joint(number),
+            3 => Entry::Bytes(DrvId(number)),
+            _ => Entry::Hash(DrvId(number)),
+        }
+    }
+}
+
 /// What rests on a stretch of the log.
 pub(super) struct Record {
     pub(super) made: Made,
     from: u32,
     to: u32,
-    /// It was undone.
-    stale: bool,
-    pub(super) joint: Option<JointId>,
+    /// The number of the joint, or [`NO_JOINT`].
+    joint: JointId,
+}
+
+const NO_JOINT: JointId = JointId::MAX;
+
+impl Record {
+    pub(super) fn joint(&self) -> Option<JointId> {
+        Some(self.joint).filter(|&joint| joint != NO_JOINT)
+    }
 }
 
 /// What a record stands for.
+#[expect(clippy::box_collection, reason = "there are few of these and many values")]
 pub(super) enum Made {
-    /// A thunk's value, and the state that it had before.
-    Value(Gc<Thunk>, State),
+    /// A thunk's value.
+    Value(Gc<Thunk>),
     /// What a table of the machine holds under this path.
-    Import(Vec<u8>),
-    Copy(Vec<u8>),
+    Import(Box<Vec<u8>>),
+    Copy(Box<Vec<u8>>),
 }
 
 /// A derivation that a thunk's value is.
@@ -94,10 +142,15 @@ pub(super) struct Changed {
 /// The log, and what rests on which stretch of it.
 #[derive(Default)]
 pub(crate) struct Tracking {
-    log: Vec<Entry>,
-    pub(super) reads: Vec<(Read, Option<Digest>)>,
-    ids: FxHashMap<Read, u32>,
+    log: Vec<Packed>,
+    pub(super) reads: Vec<Read>,
+    /// The numbers of the reads, by what they are.
+    ids: HashTable<u32>,
+    /// The answers of the last reads, of which nobody was told yet.
+    untold: Vec<Option<Digest>>,
     records: Vec<Record>,
+    /// Which of them were undone.
+    stale: Vec<bool>,
     pub(super) joints: Vec<Joint>,
     /// Stretches that ended as joints and that no joint around them has taken in yet.
     holes: Vec<Hole>,
@@ -129,30 +182,41 @@ struct Hole {
 impl Tracking {
     /// Logs a read and what was answered.
     pub(super) fn note(&mut self, read: Read, answer: Option<Digest>) {
-        let id = match self.ids.get(&read) {
+        let reads = &self.reads;
+        let hash = FxBuildHasher.hash_one(&read);
+        let id = match self.ids.find(hash, |id| reads[*id as usize] == read) {
             Some(&id) => id,
             None => {
                 let id = self.reads.len() as u32;
-                self.ids.insert(read.clone(), id);
-                self.reads.push((read, answer));
+                self.reads.push(read);
+                self.untold.push(answer);
                 self.read_seen.push(0);
+                let hash_of = |id: &u32| FxBuildHasher.hash_one(&self.reads[*id as usize]);
+                self.ids.insert_unique(hash, id, hash_of);
                 id
             }
         };
         if self.read_seen[id as usize] <= self.floor {
-            self.log.push(Entry::Read(id));
+            self.log.push(Entry::Read(id).into());
             self.read_seen[id as usize] = self.log.len() as u32;
         }
     }
 
+    /// The reads that nobody was told of yet, with their answers.
+    pub(super) fn new_reads(&mut self) -> Vec<(Read, Option<Digest>)> {
+        let answers = std::mem::take(&mut self.untold);
+        let first = self.reads.len() - answers.len();
+        self.reads[first..].iter().cloned().zip(answers).collect()
+    }
+
     /// Logs the use of what a record stands for.
     pub(crate) fn used(&mut self, record: RecordId) {
-        let (seen, entry) = match self.records[record as usize].joint {
+        let (seen, entry) = match self.records[record as usize].joint() {
             Some(joint) => (&mut self.joint_seen[joint as usize], Entry::Joint(joint)),
             None => (&mut self.record_seen[record as usize], Entry::Use(record)),
         };
         if *seen <= self.floor {
-            self.log.push(entry);
+            self.log.push(entry.into());
             *seen = self.log.len() as u32;
         }
     }
@@ -161,14 +225,14 @@ impl Tracking {
     pub(super) fn used_bytes(&mut self, drv: DrvId) {
         let seen = self.bytes_seen.entry(drv).or_default();
         if *seen <= self.floor {
-            self.log.push(Entry::Bytes(drv));
+            self.log.push(Entry::Bytes(drv).into());
             *seen = self.log.len() as u32;
         }
     }
 
     /// Logs that the bytes of a derivation's path were hashed.
     pub(super) fn used_hash(&mut self, drv: DrvId) {
-        self.log.push(Entry::Hash(drv));
+        self.log.push(Entry::Hash(drv).into());
     }
 
     /// The derivations whose paths' bytes count for something.
@@ -225,7 +289,9 @@ impl Tracking {
 
     fn add_record(&mut self, made: Made, stretch: Stretch, joint: Option<JointId>) -> RecordId {
         let to = self.here();
-        self.records.push(Record { made, from: stretch.from, to, stale: false, joint });
+        let joint = joint.unwrap_or(NO_JOINT);
+        self.records.push(Record { made, from: stretch.from, to, joint });
+        self.stale.push(false);
         self.record_seen.push(0);
         let id = self.records.len() as RecordId - 1;
         // Whoever is computing now has used it.
@@ -248,7 +314,7 @@ impl Tracking {
 
     fn unsee(&mut self, from: u32, to: u32) {
         for at in from..to {
-            match self.log[at as usize] {
+            match self.log[at as usize].entry() {
                 Entry::Read(id) => self.read_seen[id as usize] = 0,
                 Entry::Use(id) => self.record_seen[id as usize] = 0,
                 Entry::Joint(id) => self.joint_seen[id as usize] = 0,
@@ -281,7 +347,7 @@ impl Tracking {
                     continue;
                 }
                 next += 1;
-                let used = match self.log[at] {
+                let used = match self.log[at].entry() {
                     Entry::Read(id) => {
                         reads.insert(ReadId(id));
                         continue;
@@ -333,24 +399,24 @@ impl Tracking {
         changed.reads.iter().for_each(|id| read_fell[*id as usize] = true);
         let mut joint_fell = vec![false; self.joints.len()];
         changed.joints.iter().for_each(|id| joint_fell[*id as usize] = true);
-        let mut record_fell: Vec<bool> = self.records.iter().map(|record| record.stale).collect();
+        let mut record_fell = self.stale.clone();
         let mut sums = Vec::with_capacity(self.log.len() + 1);
         sums.push(0u32);
         let mut next = 0;
         let mut fallen = Vec::new();
         for at in 0..=self.log.len() {
             while let Some(record) = self.records.get(next).filter(|r| r.to as usize == at) {
-                if sums[at] > sums[record.from as usize] && !record.stale {
+                if sums[at] > sums[record.from as usize] && !record_fell[next] {
                     record_fell[next] = true;
                     fallen.push(next as RecordId);
                 }
-                if record.joint.is_some() {
+                if record.joint().is_some() {
                     sums[at] = sums[record.from as usize];
                 }
                 next += 1;
             }
             if let Some(entry) = self.log.get(at) {
-                let fell = match *entry {
+                let fell = match entry.entry() {
                     Entry::Read(id) => read_fell[id as usize],
                     Entry::Use(id) => record_fell[id as usize],
                     Entry::Joint(id) => {
@@ -363,7 +429,7 @@ impl Tracking {
                 sums.push(sums[at] + u32::from(fell));
             }
         }
-        fallen.iter().for_each(|&id| self.records[id as usize].stale = true);
+        fallen.iter().for_each(|&id| self.stale[id as usize] = true);
         fallen
     }
 }

@@ -13,7 +13,8 @@
 mod joint;
 mod log;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use floe_core::hash::Digest;
 
@@ -31,25 +32,26 @@ use log::Made;
 pub use log::Rests;
 pub(crate) use log::{Kept, RecordId, Stretch, Tracking};
 
-/// One thing that evaluation asked the world for.
+/// One thing that evaluation asked the world for. Clones share what they name: whoever watches reads
+/// has as many as there are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Read {
     /// A file's content.
-    File(PathBuf),
+    File(Arc<Path>),
     /// A directory's entries.
-    Directory(PathBuf),
+    Directory(Arc<Path>),
     /// What kind of thing is at a path, if any.
-    Kind(PathBuf),
+    Kind(Arc<Path>),
     /// A symbolic link's text.
-    Link(PathBuf),
+    Link(Arc<Path>),
     /// An environment variable.
-    Variable(String),
+    Variable(Arc<str>),
     /// The time.
     Clock,
     /// A source, whole.
-    Source(Source),
+    Source(Arc<Source>),
     /// A fetcher's answer.
-    Fetch(FetchRequest),
+    Fetch(Arc<FetchRequest>),
 }
 
 /// A read of one evaluation: dense, in the order of first asking.
@@ -169,20 +171,20 @@ impl Machine {
     pub(crate) fn note(
         &mut self,
         path: &[u8],
-        read: fn(PathBuf) -> Read,
+        read: fn(Arc<Path>) -> Read,
         answer: impl FnOnce() -> Digest,
     ) {
         if let Some(tracking) = &mut self.tracking
             && !path.starts_with(b"/nix/store/")
         {
-            tracking.note(read(os_path(path)), Some(answer()));
+            tracking.note(read(os_path(path).into()), Some(answer()));
         }
     }
 
     /// Notes an environment variable.
     pub(crate) fn note_variable(&mut self, name: &str, value: Option<&[u8]>) {
         if let Some(tracking) = &mut self.tracking {
-            tracking.note(Read::Variable(name.to_owned()), Some(variable_answer(value)));
+            tracking.note(Read::Variable(name.into()), Some(variable_answer(value)));
         }
     }
 
@@ -196,7 +198,7 @@ impl Machine {
     /// Notes a fetcher's answer.
     pub(crate) fn note_fetch(&mut self, request: &FetchRequest, answer: &Answer<Fetched>) {
         if let Some(tracking) = &mut self.tracking {
-            tracking.note(Read::Fetch(request.clone()), Some(fetch_answer(answer)));
+            tracking.note(Read::Fetch(Arc::new(request.clone())), Some(fetch_answer(answer)));
         }
     }
 
@@ -205,7 +207,7 @@ impl Machine {
         if let Some(tracking) = &mut self.tracking {
             let source = self.graph.source(id);
             if !matches!(source.origin, Origin::Text(..)) {
-                tracking.note(Read::Source(source.clone()), None);
+                tracking.note(Read::Source(Arc::clone(source)), None);
             }
         }
     }
@@ -217,12 +219,12 @@ impl Machine {
 
     /// Notes what an import's entry rests on.
     pub(crate) fn end_import(&mut self, stretch: Option<Stretch>, path: &[u8]) -> Option<RecordId> {
-        self.end_entry(stretch, || Made::Import(path.to_vec()))
+        self.end_entry(stretch, || Made::Import(Box::new(path.to_vec())))
     }
 
     /// Notes what a copied path's entry rests on.
     pub(crate) fn end_copy(&mut self, stretch: Option<Stretch>, path: &[u8]) -> Option<RecordId> {
-        self.end_entry(stretch, || Made::Copy(path.to_vec()))
+        self.end_entry(stretch, || Made::Copy(Box::new(path.to_vec())))
     }
 
     fn end_entry(
@@ -259,8 +261,8 @@ impl Machine {
         }
     }
 
-    /// The reads so far, from the given one on.
-    pub(crate) fn reads(&self, from: usize) -> &[(Read, Option<Digest>)] {
-        self.tracking.as_ref().and_then(|tracking| tracking.reads.get(from..)).unwrap_or_default()
+    /// The reads that nobody was told of yet.
+    pub(crate) fn new_reads(&mut self) -> Vec<(Read, Option<Digest>)> {
+        self.tracking.as_mut().map(Tracking::new_reads).unwrap_or_default()
     }
 }

@@ -1,6 +1,7 @@
 //! Every way in which an answer can change is seen, and nothing else is doubted.
 
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
 use floe_core::ca::Method;
 use floe_lang::host::Source;
@@ -45,7 +46,7 @@ impl World {
 
     fn file(&mut self, name: &str) -> ReadId {
         let path = self.path(name);
-        self.read(Read::File(path))
+        self.read(Read::File(path.into()))
     }
 
     #[track_caller]
@@ -57,7 +58,7 @@ impl World {
 
 fn tree(path: PathBuf) -> Read {
     let (name, origin) = ("tree".to_owned(), Origin::Tree(path));
-    Read::Source(Source { name, origin, method: Method::Nar, expected: None })
+    Read::Source(Arc::new(Source { name, origin, method: Method::Nar, expected: None }))
 }
 
 #[test]
@@ -103,9 +104,9 @@ fn a_file_with_two_names_changes_under_either() {
 fn what_is_absent_appears() {
     let mut world = World::new();
     let shallow = world.path("real/absent");
-    let shallow = world.read(Read::Kind(shallow));
+    let shallow = world.read(Read::Kind(shallow.into()));
     let deep = world.path("no/such/folder/file");
-    let deep = world.read(Read::Kind(deep));
+    let deep = world.read(Read::Kind(deep.into()));
     world.write("real/absent", "");
     world.doubts(&[shallow]);
     fs::create_dir(world.path("no")).expect("ours");
@@ -118,7 +119,7 @@ fn trees_and_listings_change_within() {
     let path = world.path("tree");
     let source = world.read(tree(path));
     let path = world.path("list");
-    let listing = world.read(Read::Directory(path));
+    let listing = world.read(Read::Directory(path.into()));
     world.write("tree/a/b", "deep");
     world.doubts(&[source]);
     world.write("tree/c", "shallow");
@@ -156,7 +157,7 @@ fn more_events_than_the_kernel_keeps_raise_every_doubt() {
 #[test]
 fn what_no_event_tells_of_is_known() {
     let mut world = World::new();
-    world.watch.add(&[Read::Variable("HOME".to_owned()), Read::Clock], 0);
-    world.watch.add(&[Read::File(PathBuf::from("/proc/self/status"))], 2);
+    world.watch.add(&[Read::Variable("HOME".into()), Read::Clock], 0);
+    world.watch.add(&[Read::File(Path::new("/proc/self/status").into())], 2);
     assert_eq!(world.watch.unwatched(), [ReadId(0), ReadId(1), ReadId(2)]);
 }
