@@ -337,6 +337,23 @@ impl Instantiator {
         (self.evaluation.heap_bytes(), self.graph.len())
     }
 
+    /// Lays the `nth` part of the evaluation's values aside in a file in this folder, until they are
+    /// needed again; whether there is such a part, and room for it.
+    pub fn lay_aside(&self, nth: usize, folder: &Path) -> bool {
+        if nth == 0 {
+            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.reads.shrink_to_fit();
+            watched.answers.shrink_to_fit();
+            watched.stamps.shrink_to_fit();
+        }
+        self.evaluation.lay_aside(nth, folder.to_path_buf())
+    }
+
+    /// The bytes of the file in which values are laid aside.
+    pub fn aside_bytes(&self) -> u64 {
+        self.evaluation.aside_bytes()
+    }
+
     fn request(&self, asked: &Asked) -> Request {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, request)) = requests.iter().find(|(known, _)| known == asked) {

@@ -75,6 +75,12 @@ impl Contexts {
         }
     }
 
+    /// Gives back room that is not used.
+    pub(crate) fn shrink(&mut self) {
+        self.elems.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     pub(crate) fn elems(&self, ctx: Ctx) -> &[CtxElem] {
         elems(&self.elems, &self.ends, ctx)
     }

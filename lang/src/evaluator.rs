@@ -14,9 +14,9 @@ use crate::diagnostic::SourceLines;
 use crate::doc::Documentation;
 use crate::error::{EvalError, Res};
 use crate::graph::{DrvGraph, DrvId};
-use crate::heap::prefer_huge_pages;
 use crate::host::Host;
 use crate::machine::Machine;
+use crate::pages::{Shelf, prefer_huge_pages};
 use crate::profile::record::{BOUNDS, Recorder};
 use crate::profile::{Clock, Format, Profile};
 use crate::settings::Settings;
@@ -425,6 +425,22 @@ impl Evaluator {
     /// also behind handles. How many values that were.
     pub fn forget(&mut self, changed: &[ReadId]) -> usize {
         self.machine.forget(changed)
+    }
+
+    /// Lays the `nth` part of the values aside in a file, from which they are read again where
+    /// evaluation touches them; whether there is such a part. Between two parts other work may be
+    /// done.
+    ///
+    /// # Errors
+    /// When the file has no room for it: then it stays in memory.
+    pub fn lay_aside(&mut self, nth: usize, shelf: &mut Shelf) -> std::io::Result<bool> {
+        if nth == 0 {
+            self.machine.contexts.shrink();
+            if let Some(tracking) = &mut self.machine.tracking {
+                tracking.shrink();
+            }
+        }
+        self.machine.heap.lay_aside(nth, shelf)
     }
 
     /// Sees to it that everything below these derivations is as the world is now: what fell and only

@@ -29,6 +29,26 @@ fn small_programs() {
 }
 
 #[test]
+fn what_was_laid_aside_is_evaluated_on() {
+    let file = tempfile::tempfile().expect("a file");
+    let mut shelf = crate::Shelf::new(file).expect("a table of pages");
+    let mut eval = Evaluator::new(Arc::new(OsHost::quiet()), Settings::default());
+    let text =
+        "let all = builtins.genList (n: { own = toString n; }) 200000; in builtins.deepSeq all all";
+    let all = eval.eval_expr(text, Path::new("/")).expect("it evaluates");
+    let last = "all: toString (builtins.length all) + (builtins.elemAt all 199999).own";
+    let last = eval.eval_expr(last, Path::new("/")).expect("it evaluates");
+    for _ in 0..2 {
+        let parts =
+            (0..).take_while(|nth| eval.lay_aside(*nth, &mut shelf).expect("there is room"));
+        assert!(parts.count() > 2, "it is large");
+        let value = eval.apply(last, all).and_then(|value| eval.print(value));
+        assert_eq!(value.expect("it evaluates"), b"\"200000199999\"");
+    }
+    assert!(shelf.bytes() >= eval.heap_bytes() / 2);
+}
+
+#[test]
 fn variables_are_computed_once_whoever_shares_them() {
     for (text, expect) in [
         // Passed on before, while and after it is computed.

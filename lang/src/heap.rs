@@ -8,19 +8,18 @@
 //! `&'static` within this crate reads "as long as the heap".
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::io;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
+
+use crate::pages::{HUGE_PAGE_BYTES, Pages, Shelf};
 
 const FIRST_CHUNK_BYTES: usize = 256 << 10;
 const LAST_CHUNK_BYTES: usize = 16 << 20;
 const ALIGN: usize = 8;
 /// In tests and under a fuzzer, what was taken back is filled with this: a tag of no value, an address of nothing.
 const POISON: u8 = 0xa5;
-/// Chunks of at least this size ask for huge pages: a page fault for each 4 KiB was a fifth of
-/// the time of evaluations that allocate much.
-const HUGE_PAGE_BYTES: usize = 2 << 20;
-
 /// A pointer to something in a [`Heap`]. Neither `Send` nor `Sync`.
 pub(crate) struct Gc<T: 'static>(NonNull<T>, PhantomData<&'static T>);
 
@@ -71,23 +70,14 @@ impl<T> Deref for Gc<T> {
     }
 }
 
-/// Asks for huge pages where a range of addresses has room for them. Whether the system gives
-/// any does not matter.
-pub(crate) fn prefer_huge_pages(range: std::ops::Range<usize>) {
-    let from = range.start.next_multiple_of(HUGE_PAGE_BYTES);
-    let bytes = range.end.saturating_sub(from);
-    // SAFETY: the advice changes no content, and ranges that are not mapped are refused.
-    unsafe {
-        libc::madvise(std::ptr::without_provenance_mut(from), bytes, libc::MADV_HUGEPAGE);
-    }
-}
-
 /// A bump arena.
 pub(crate) struct Heap {
     next: usize,
     end: usize,
     chunk: *mut u8,
     chunks: Vec<(NonNull<u8>, Layout)>,
+    /// The large ones.
+    pages: Vec<Pages>,
     chunk_bytes: usize,
     allocated_bytes: u64,
     limit_bytes: u64,
@@ -143,6 +133,7 @@ impl Heap {
             end: 0,
             chunk: std::ptr::null_mut(),
             chunks: Vec::new(),
+            pages: Vec::new(),
             chunk_bytes: FIRST_CHUNK_BYTES,
             allocated_bytes: 0,
             limit_bytes,
@@ -196,18 +187,11 @@ impl Heap {
     fn refill(&mut self, size: usize) -> NonNull<u8> {
         let large = size > self.chunk_bytes / 4;
         let bytes = if large { size } else { self.chunk_bytes };
-        let huge = bytes >= HUGE_PAGE_BYTES;
-        let align = if huge { HUGE_PAGE_BYTES } else { ALIGN };
-        let layout = Layout::from_size_align(bytes, align).expect("a sane size");
-        // SAFETY: `bytes` is not zero: `size` is at least one unit here, or the chunk size.
-        let memory = unsafe { alloc(layout) };
-        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
-        if huge {
-            let start = memory.as_ptr().addr();
-            prefer_huge_pages(start..start + bytes);
-        }
+        let memory = match bytes >= HUGE_PAGE_BYTES {
+            true => self.map(bytes),
+            false => self.small(bytes),
+        };
         self.refills += 1;
-        self.chunks.push((memory, layout));
         self.allocated_bytes += bytes as u64;
         if self.is_full() {
             self.stack_limit = usize::MAX;
@@ -220,6 +204,35 @@ impl Heap {
         self.end = bytes;
         self.next = size;
         memory
+    }
+
+    fn map(&mut self, bytes: usize) -> NonNull<u8> {
+        let Ok(pages) = Pages::map(bytes) else {
+            handle_alloc_error(Layout::from_size_align(bytes, ALIGN).expect("a sane size"));
+        };
+        let memory = pages.start();
+        self.pages.push(pages);
+        memory
+    }
+
+    fn small(&mut self, bytes: usize) -> NonNull<u8> {
+        let layout = Layout::from_size_align(bytes, ALIGN).expect("a sane size");
+        // SAFETY: `bytes` is not zero: it is at least one unit, or the size of a chunk.
+        let memory = unsafe { alloc(layout) };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        self.chunks.push((memory, layout));
+        memory
+    }
+
+    /// Lays the `nth` of the large chunks aside; whether there is one.
+    ///
+    /// # Errors
+    /// When there is no room for it: then it stays where it is.
+    pub(crate) fn lay_aside(&mut self, nth: usize, shelf: &mut Shelf) -> io::Result<bool> {
+        match self.pages.get_mut(nth) {
+            Some(pages) => pages.lay_aside(shelf).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Where the heap stands.
@@ -341,7 +354,7 @@ impl<T> Row<T> {
 impl Drop for Heap {
     fn drop(&mut self) {
         for (memory, layout) in self.chunks.drain(..) {
-            // SAFETY: allocated by `refill` with this layout, freed once.
+            // SAFETY: allocated by `small` with this layout, freed once.
             unsafe { dealloc(memory.as_ptr(), layout) };
         }
     }

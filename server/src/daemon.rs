@@ -30,7 +30,7 @@ pub struct Orders {
     pub root: PathBuf,
     /// End after so long without a request or a client.
     pub idle: Duration,
-    /// Let go of the store after so long without a request.
+    /// Let go of the store, and of what memory can be spared, after so long without a request.
     pub linger: Duration,
     /// How evaluation errors are shown.
     pub show: ShowError,
@@ -70,6 +70,7 @@ pub fn run(
         ];
         if !matches!(poll(&mut ends, Some(&ROUND)), Ok(1..)) {
             work.close_if_idle(orders.linger);
+            work.rest_if_idle(orders.linger);
             abandoned = if work.is_abandoned() { abandoned + 1 } else { 0 };
             if abandoned > MAX_ABANDONED {
                 // An evaluation cannot be stopped, but nobody needs this process.

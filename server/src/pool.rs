@@ -105,6 +105,12 @@ impl Pool {
         self.lock().iter_mut().filter_map(|entry| entry.warm.as_mut()).for_each(|warm| visit(warm));
     }
 
+    /// Calls `visit` with those that are not in use, until one says that this was enough; whether one
+    /// did.
+    pub(crate) fn any(&self, mut visit: impl FnMut(&mut Warm) -> bool) -> bool {
+        self.lock().iter_mut().filter_map(|entry| entry.warm.as_mut()).any(|warm| visit(warm))
+    }
+
     /// Something about the one that is kept for this key, if it is not in use.
     pub(crate) fn of<T>(&self, key: &Key, ask: impl FnOnce(&mut Warm) -> T) -> Option<T> {
         let mut entries = self.lock();

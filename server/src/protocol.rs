@@ -387,6 +387,9 @@ pub struct Status {
     pub derivations: u64,
     /// Its resident memory in bytes.
     pub memory_bytes: u64,
+    /// Bytes of files in which evaluations lie that were laid aside; what of them is needed is read
+    /// again.
+    pub aside_bytes: u64,
 }
 
 /// Whether a server holds the store.

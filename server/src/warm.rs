@@ -71,6 +71,8 @@ pub(crate) struct Warm {
     first_size: Option<(u64, usize)>,
     /// It must not be used again.
     spent: bool,
+    /// How many parts of the evaluation were laid aside since the last request.
+    aside: usize,
 }
 
 /// Why a request must be carried out by another one.
@@ -123,12 +125,25 @@ impl Warm {
             last: None,
             first_size: None,
             spent: false,
+            aside: 0,
         })
     }
 
     /// Lets go of the store.
     pub(crate) fn let_go(&mut self) {
         self.engine.let_go();
+    }
+
+    /// Lays another part of the evaluation aside; whether there was one.
+    pub(crate) fn lay_aside(&mut self, folder: &Path) -> bool {
+        let is_more = self.instantiator.lay_aside(self.aside, folder);
+        self.aside = if is_more { self.aside + 1 } else { usize::MAX };
+        is_more
+    }
+
+    /// The bytes of the file in which parts of the evaluation lie.
+    pub(crate) fn aside_bytes(&self) -> u64 {
+        self.instantiator.aside_bytes()
     }
 
     /// How many derivations it holds.
@@ -160,6 +175,7 @@ impl Warm {
         show: ShowError,
     ) -> Result<Result<Answer, Fault>, Stale> {
         let started = Instant::now();
+        self.aside = 0;
         *lock(&self.line.outlet) = Some(Arc::clone(outlet));
         let environment =
             Environment::of(build.environment.iter().map(|(name, value)| (name.os(), value.os())));

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use floe_lang::EvalError;
 use floe_store::Mode;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::OwnedFd;
+use rustix::fs::statfs;
 
 use crate::outlet::Outlet;
 use crate::pool::{Key, Pool, resident_bytes};
@@ -38,6 +39,7 @@ pub(crate) struct Work {
     pool: Pool,
     desk: Mutex<Desk>,
     changed: Condvar,
+    root: PathBuf,
     show: ShowError,
     started: Instant,
     /// Becomes readable when the server is to end.
@@ -59,6 +61,8 @@ struct Desk {
     head_start: Option<Instant>,
     /// When the last request ended.
     ended: Option<Instant>,
+    /// Whether memory was given back since then.
+    is_resting: bool,
     is_stopping: bool,
 }
 
@@ -91,6 +95,7 @@ impl Work {
             pool: Pool::default(),
             desk: Mutex::default(),
             changed: Condvar::new(),
+            root: root.to_path_buf(),
             show,
             started: Instant::now(),
             ending,
@@ -170,6 +175,7 @@ impl Work {
         let mut desk = self.desk();
         desk.requests -= 1;
         desk.ended = Some(Instant::now());
+        desk.is_resting = false;
         if desk.askers > 0 {
             self.close(&mut desk);
         }
@@ -193,6 +199,24 @@ impl Work {
         if is_over && self.slot.get().is_some() {
             self.close(&mut desk);
         }
+    }
+
+    /// Gives back what memory can be spared if nobody has needed the server for so long. Whoever comes
+    /// in the midst of it waits for a part, not for the whole.
+    pub(crate) fn rest_if_idle(&self, after: Duration) {
+        let is_idle = |desk: &Desk| desk.requests == 0 && self.jobs.is_idle();
+        {
+            let mut desk = self.desk();
+            let is_over = desk.ended.is_some_and(|ended| ended.elapsed() >= after);
+            if !is_over || desk.is_resting || !is_idle(&desk) {
+                return;
+            }
+            desk.is_resting = true;
+        }
+        if has_room(&self.root) {
+            while is_idle(&self.desk()) && self.pool.any(|warm| warm.lay_aside(&self.root)) {}
+        }
+        floe_lang::give_back();
     }
 
     /// Whether nothing goes on, and for how long nothing has.
@@ -260,9 +284,10 @@ impl Work {
 
     pub(crate) fn status(&self) -> Status {
         let requests = self.desk().requests;
-        let (mut kept, mut derivations) = (0, 0);
+        let (mut kept, mut derivations, mut aside_bytes) = (0, 0, 0);
         self.pool.each(|warm| {
             kept += 1;
+            aside_bytes += warm.aside_bytes();
             derivations += warm.derivations() as u64;
         });
         let holds = match self.slot.get().map(|store| store.mode()) {
@@ -278,6 +303,7 @@ impl Work {
             kept,
             derivations,
             memory_bytes: resident_bytes(),
+            aside_bytes,
         }
     }
 
@@ -285,6 +311,15 @@ impl Work {
     pub(crate) fn alarm(&self, build: &Build) -> Option<rustix::fd::OwnedFd> {
         self.pool.of(&key(build), |warm| warm.alarm()).flatten()
     }
+}
+
+/// Whether a file at this path takes room that can be spared: on a disk, and not the last tenth of it.
+fn has_room(path: &Path) -> bool {
+    /// tmpfs, ramfs.
+    const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58F6];
+    statfs(path).is_ok_and(|stat| {
+        !MEMORY.contains(&(stat.f_type as u64)) && stat.f_bavail >= stat.f_blocks / 10
+    })
 }
 
 fn key(build: &Build) -> Key {

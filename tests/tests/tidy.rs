@@ -26,11 +26,12 @@ const ARROWS: [(&str, &[&str]); 10] = [
 const LONGEST: usize = 900;
 
 /// Where `unsafe` may be written.
-const UNSAFE: [&str; 10] = [
+const UNSAFE: [&str; 11] = [
     "fuzz/probes/src/posix.rs",
     "lang/src/attrs.rs",
     "lang/src/frames.rs",
     "lang/src/heap.rs",
+    "lang/src/pages.rs",
     "lang/src/place.rs",
     "lang/src/value.rs",
     "sandbox/src/child.rs",

@@ -76,6 +76,7 @@ fn status(global: &Global, as_json: bool) -> Result<()> {
             "kept": status.kept,
             "derivations": status.derivations,
             "memory_bytes": status.memory_bytes,
+            "aside_bytes": status.aside_bytes,
         });
         writeln!(out, "{}", serde_json::to_string_pretty(&text)?)?;
         return Ok(());
@@ -85,6 +86,8 @@ fn status(global: &Global, as_json: bool) -> Result<()> {
     writeln!(out, "requests     {}", status.requests)?;
     writeln!(out, "store        {holds}")?;
     writeln!(out, "evaluations  {}, with {} derivations", status.kept, status.derivations)?;
-    writeln!(out, "memory       {:.1} MB", status.memory_bytes as f64 / 1e6)?;
+    let mega = |bytes: u64| bytes as f64 / 1e6;
+    let (memory, aside) = (mega(status.memory_bytes), mega(status.aside_bytes));
+    writeln!(out, "memory       {memory:.1} MB, {aside:.1} MB laid aside in a file")?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The one evaluation that is kept, on a thread of its own: its values are of use to nobody else.
 //! Work goes in as closures, answers come back through channels.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Sender, bounded};
@@ -9,7 +10,7 @@ use floe_core::hash::Digest;
 use floe_lang::graph::DrvGraph;
 use floe_lang::host::Host;
 use floe_lang::track::{Read, ReadId, Rests};
-use floe_lang::{Argument, Evaluator, Handle, Settings};
+use floe_lang::{Argument, Evaluator, Handle, Settings, Shelf};
 
 use super::{Answer, Asked, InstantiateError, Instantiated, Target, Top};
 use crate::import::{Seen, Wanted};
@@ -44,6 +45,8 @@ struct Kept {
     evaluator: Evaluator,
     /// One for each expression and arguments that were asked for: a top-level function is called once.
     roots: Vec<Root>,
+    /// Where values are laid aside.
+    shelf: Option<Shelf>,
 }
 
 /// The evaluation's thread.
@@ -57,7 +60,7 @@ impl Evaluation {
         std::thread::Builder::new().name("evaluation".to_owned()).spawn(move || {
             let mut evaluator = Evaluator::new(host, settings);
             evaluator.track();
-            let mut kept = Kept { evaluator, roots: Vec::new() };
+            let mut kept = Kept { evaluator, roots: Vec::new(), shelf: None };
             // Ends when the last handle is dropped.
             while let Ok(work) = todo.recv() {
                 work(&mut kept);
@@ -96,6 +99,17 @@ impl Evaluation {
         self.on_thread(|kept| kept.evaluator.heap_bytes())
     }
 
+    /// Lays the `nth` part of the values aside in a file in this folder; whether there is such a part,
+    /// and room for it.
+    pub(super) fn lay_aside(&self, nth: usize, folder: PathBuf) -> bool {
+        self.on_thread(move |kept| kept.lay_aside(nth, &folder).unwrap_or(false))
+    }
+
+    /// The bytes of that file.
+    pub(super) fn aside_bytes(&self) -> u64 {
+        self.on_thread(|kept| kept.shelf.as_ref().map_or(0, Shelf::bytes))
+    }
+
     /// Makes everything unevaluated that rests on these; how many values that were.
     pub(super) fn forget(&self, changed: Vec<ReadId>) -> usize {
         self.on_thread(move |kept| {
@@ -107,6 +121,14 @@ impl Evaluation {
 }
 
 impl Kept {
+    fn lay_aside(&mut self, nth: usize, folder: &Path) -> io::Result<bool> {
+        let shelf = match &mut self.shelf {
+            Some(shelf) => shelf,
+            none => none.insert(Shelf::new(tempfile::tempfile_in(folder)?)?),
+        };
+        self.evaluator.lay_aside(nth, shelf)
+    }
+
     fn evaluate(&mut self, asked: &Asked) -> Outcome {
         let mut rests = Rests::default();
         let mut answer = self.answer(asked, &mut rests);

@@ -180,6 +180,18 @@ struct Hole {
 }
 
 impl Tracking {
+    /// Gives back room that is not used.
+    pub(crate) fn shrink(&mut self) {
+        self.log.shrink_to_fit();
+        self.reads.shrink_to_fit();
+        self.records.shrink_to_fit();
+        self.stale.shrink_to_fit();
+        self.joints.shrink_to_fit();
+        self.read_seen.shrink_to_fit();
+        self.record_seen.shrink_to_fit();
+        self.joint_seen.shrink_to_fit();
+    }
+
     /// Logs a read and what was answered.
     pub(super) fn note(&mut self, read: Read, answer: Option<Digest>) {
         let reads = &self.reads;
