@@ -362,8 +362,8 @@ impl Shape {
     }
 }
 
-/// The longest task id that is written out.
-const TASK_LEN: usize = 400;
+/// The longest task id that is written out: nobody reads on, and each node has one.
+const TASK_LEN: usize = 160;
 
 /// `base/name`; the way to `base` becomes a digest when it is too long to read, so that the ids
 /// of a long chain do not grow with the square of its length.
