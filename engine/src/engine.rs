@@ -343,7 +343,7 @@ impl Engine {
                 let Imported { graph, drvs, materials } =
                     self.imports.import(drvs, wanted, seen, aliases)?;
                 Self::refuse_dynamic(&graph, options)?;
-                (Made::Anew(graph), drvs, materials)
+                (Made::Anew(Box::new(graph)), drvs, materials)
             }
         };
         let import = meter.read();
@@ -367,7 +367,7 @@ impl Engine {
         options: &BuildOptions,
         cancel: &Cancel,
     ) -> Result<Built, EngineError> {
-        self.build_reading(Made::Anew(graph), None, materials, &NoReader, options, cancel)
+        self.build_reading(Made::Anew(Box::new(graph)), None, materials, &NoReader, options, cancel)
     }
 
     /// Refuses what the scheduler cannot know before anything runs.
@@ -406,7 +406,7 @@ impl Engine {
         self.read_store();
         self.db.set_strategy(options.strategy);
         let mut entered = match made {
-            Made::Anew(graph) => self.tasks.enter(&mut self.db, graph),
+            Made::Anew(graph) => self.tasks.enter(&mut self.db, *graph),
             Made::Revised(recipes) => {
                 let entered = self.tasks.revise(&mut self.db, recipes);
                 entered.expect("it was revised against a former request")
@@ -528,7 +528,7 @@ impl Engine {
 /// The graph of a request.
 enum Made {
     /// All of it.
-    Anew(Graph),
+    Anew(Box<Graph>),
     /// The former request's, in which these recipes are others now.
     Revised(Vec<(NodeIx, Arc<Recipe>)>),
 }

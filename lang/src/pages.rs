@@ -238,11 +238,8 @@ mod tests {
             assert_eq!((resident(&pages), shelf.bytes()), (0, pages.bytes as u64), "round {round}");
             for (at, number) in expected.iter().enumerate() {
                 // SAFETY: as above; what was never written to reads as zero.
-                assert_eq!(
-                    unsafe { word(&pages, at).read() },
-                    *number,
-                    "page {at} in round {round}"
-                );
+                let read = unsafe { word(&pages, at).read() };
+                assert_eq!(read, *number, "page {at} in round {round}");
             }
         }
     }

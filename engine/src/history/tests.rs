@@ -14,7 +14,7 @@ use crate::event::Events;
 use crate::graph::Target;
 use crate::job::{Context, Cost, Done, Executor, Failure, Job};
 use crate::rebuilder::Memo;
-use crate::recipe::{Dep, Kind, Piece, Recipe, RootKind, Template};
+use crate::recipe::{Dep, Head, Kind, Piece, Recipe, RootKind, Template, Text};
 use crate::resolve::Outputs;
 use crate::schedule::{Options, Scheduler};
 use crate::tasks::Tasks;
@@ -84,17 +84,20 @@ impl Spec {
             ("number", Template::text(self.number.to_string())),
             ("out", Template(vec![Piece::Own(OutputName::out())])),
         ];
-        Recipe {
+        let out: Arc<[OutputName]> = Arc::new([OutputName::out()]);
+        let head = Head {
             name: Arc::from(name),
-            outputs: vec![OutputName::out()],
+            outputs: Arc::clone(&out),
             kind: Kind::InputAddressed,
+            deps: self.uses.iter().map(|_| Dep { outputs: Arc::clone(&out) }).collect(),
+        };
+        let text = Text {
             system: "s".into(),
             builder: "b".into(),
-            args: Vec::new(),
             env: env.map(|(key, value)| (Box::from(key.as_bytes()), value)).into(),
-            deps: self.uses.iter().map(|_| Dep { outputs: vec![OutputName::out()] }).collect(),
-            sources: BTreeSet::new(),
-        }
+            ..Text::default()
+        };
+        Recipe::new(head, text)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The studies: a module each, which makes trials of a description and a section of rows.
 
-mod graphs;
+pub mod graphs;
 mod history;
 pub mod patches;
 mod peers;

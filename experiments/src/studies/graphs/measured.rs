@@ -1,11 +1,13 @@
-//! How likely builds come out as before, by kind of patch: counted by the study of patches, in its raw rows. Simulates nothing.
+//! How likely builds come out as before, by kind of patch, as the study of patches counted it. Simulates nothing.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{self, Row};
+use crate::record;
+use crate::studies::patches;
+use crate::studies::patches::survival::{Level, Survival};
 use crate::study::Place;
 
 /// The study whose rows are read.
@@ -47,72 +49,47 @@ fn share([hits, of]: [u64; 2]) -> f64 {
 pub fn read(place: &Place) -> Result<Vec<Measured>> {
     let folder = place.folder.with_file_name(STUDY);
     let file = folder.join("results").join(format!("{}.jsonl", place.scale.name()));
-    let found = of(&record::read(&file)?.rows)?;
+    let found = of(&patches::survival(&record::read(&file)?.rows)?);
     if found.is_empty() {
         bail!("the study '{STUDY}' has counted nothing yet: run it first, then this one goes on");
     }
     Ok(found)
 }
 
-/// The same from rows. Packages count that ran because something they take in has other bytes.
-fn of(rows: &[Row]) -> Result<Vec<Measured>> {
-    let mut found: BTreeMap<(String, bool), Measured> = BTreeMap::new();
-    for row in rows {
-        let counts = row.text("what")? == "ran"
-            && row.text("rebuilder")? == "content-addressed"
-            && row.text("grain")? == "package";
-        if !counts {
-            continue;
-        }
-        let kind = row.text("kind")?.to_owned();
-        let own = row.field("own")?.as_bool().context("'own' is neither true nor false")?;
-        let count = row.number("count")? as u64;
-        let came_out = row.text("came_out")?;
+/// The same from what that study makes of its rows.
+fn of(survivals: &[Survival]) -> Vec<Measured> {
+    let mut found: BTreeMap<(&str, bool), Measured> = BTreeMap::new();
+    for of in survivals {
         for masked in [false, true] {
-            let equal = came_out == "identical" || (masked && came_out == "renamed");
-            let of = found.entry((kind.clone(), masked)).or_insert_with(|| Measured {
-                kind: kind.clone(),
-                masked,
-                own: [0, 0],
-                above: [0, 0],
-            });
-            let of = if own { &mut of.own } else { &mut of.above };
-            of[0] += if equal { count } else { 0 };
-            of[1] += count;
+            let equal = if masked { of.identical_masked } else { of.identical };
+            let kind = || Measured { kind: of.kind.clone(), masked, own: [0, 0], above: [0, 0] };
+            let counted = found.entry((&of.kind, masked)).or_insert_with(kind);
+            let counted = match of.level {
+                Level::Patched => &mut counted.own,
+                Level::Dependant => &mut counted.above,
+            };
+            *counted = [equal as u64, of.ran as u64];
         }
     }
-    Ok(found.into_values().collect())
+    found.into_values().collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn packages_under_content_addressing_count() {
-        let row = |grain: &str, own: bool, came_out: &str| {
-            Row {
-            trial: "t".to_owned(),
-            fields: json!({
-                "what": "ran", "rebuilder": "content-addressed", "grain": grain, "kind": "doc", "own": own,
-                "count": 2, "came_out": came_out,
-            })
-            .as_object()
-            .expect("an object")
-            .clone(),
-        }
+    fn each_kind_is_told_byte_for_byte_and_masked() {
+        let survival = |level, identical, identical_masked| Survival {
+            kind: "doc".to_owned(),
+            level,
+            ran: 4,
+            identical,
+            identical_masked,
         };
-        let rows = [
-            row("package", true, "different"),
-            row("package", false, "renamed"),
-            row("package", false, "identical"),
-            row("file", false, "different"),
-        ];
-        let found = of(&rows).expect("rows");
+        let found = of(&[survival(Level::Patched, 0, 0), survival(Level::Dependant, 2, 4)]);
         let told: Vec<_> = found.iter().map(|of| (of.masked, of.own, of.above)).collect();
-        assert_eq!(told, [(false, [0, 2], [2, 4]), (true, [0, 2], [4, 4])]);
+        assert_eq!(told, [(false, [0, 4], [2, 4]), (true, [0, 4], [4, 4])]);
         assert!((found[0].above_share() - 0.5).abs() < 1e-9);
     }
 }
