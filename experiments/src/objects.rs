@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 /// Where two objects differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +80,28 @@ impl Comparison {
     /// The files in which they differ in more than digests.
     pub fn real(&self) -> impl Iterator<Item = &FileDifference> {
         self.files.iter().filter(|file| file.how != How::Names)
+    }
+}
+
+/// How two objects compare as wholes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sameness {
+    /// Every byte of every file is the same.
+    Identical,
+    /// They are, once the digests in names of store paths are masked.
+    Renamed,
+    /// They are not.
+    Different,
+}
+
+impl From<&Comparison> for Sameness {
+    fn from(found: &Comparison) -> Self {
+        match () {
+            () if found.identical() => Self::Identical,
+            () if found.identical_masked() => Self::Renamed,
+            () => Self::Different,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -97,6 +98,30 @@ impl Row {
     /// It is not there.
     pub fn field(&self, name: &str) -> Result<&Value> {
         self.fields.get(name).with_context(|| format!("trial {} has no field '{name}'", self.trial))
+    }
+}
+
+/// What a study says in a row, as a type of its own.
+pub trait Written: Serialize + DeserializeOwned {
+    /// As fields of a row.
+    ///
+    /// # Errors
+    /// Never, as long as it is written as an object.
+    fn fields(&self) -> Result<Fields> {
+        match serde_json::to_value(self)? {
+            Value::Object(fields) => Ok(fields),
+            other => bail!("{other} has no fields"),
+        }
+    }
+
+    /// The inverse.
+    ///
+    /// # Errors
+    /// The row tells of something else; the message names its trial.
+    fn of(row: &Row) -> Result<Self> {
+        serde_json::from_value(Value::Object(row.fields.clone())).with_context(|| {
+            format!("a row of the trial {} is not what its study wrote", row.trial)
+        })
     }
 }
 

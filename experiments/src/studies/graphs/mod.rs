@@ -42,7 +42,7 @@ use self::measured::Measured;
 use self::plan::{Origin, Parameters, Question};
 use self::rows::{Check, Hold, Line, Shape, Spread, Used};
 use crate::description::{Description, Scale};
-use crate::record::Row;
+use crate::record::{Row, Written};
 use crate::report::block::Section;
 use crate::study::{Fields, Place, Study, Trial};
 

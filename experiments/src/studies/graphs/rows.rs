@@ -1,12 +1,10 @@
 //! What the raw results of the study hold, as data. Concludes nothing.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::measured::Measured;
-use crate::record::Row;
-use crate::study::Fields;
+use crate::record::{Row, Written};
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,27 +137,12 @@ pub struct Check {
     pub ran: u64,
 }
 
-impl Line {
-    /// As fields of a row.
-    ///
-    /// # Errors
-    /// Never: all of them can be written.
-    pub fn fields(&self) -> Result<Fields> {
-        match serde_json::to_value(self)? {
-            Value::Object(fields) => Ok(fields),
-            other => anyhow::bail!("{other} is no row"),
-        }
-    }
-}
+impl Written for Line {}
 
 /// The rows as data.
 ///
 /// # Errors
 /// A row is none of this study's.
 pub fn read(rows: &[Row]) -> Result<Vec<Line>> {
-    let of = |row: &Row| {
-        serde_json::from_value(Value::Object(row.fields.clone()))
-            .with_context(|| format!("in a row of the trial '{}'", row.trial))
-    };
-    rows.iter().map(of).collect()
+    rows.iter().map(Line::of).collect()
 }

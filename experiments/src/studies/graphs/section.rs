@@ -575,6 +575,7 @@ fn dash() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Written;
     use crate::report::block::Block;
     use crate::report::markdown;
     use crate::studies::graphs::plan::Check as Checked;

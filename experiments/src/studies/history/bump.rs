@@ -4,15 +4,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::effect::Effect;
 use crate::objects::{self, Comparison};
 use crate::process;
-use crate::record::Row;
-use crate::study::Fields;
+use crate::record::Written;
 
 /// A published version of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -88,27 +86,7 @@ pub struct Bump {
     pub wall_ms: u64,
 }
 
-impl Bump {
-    /// As fields of a row.
-    ///
-    /// # Errors
-    /// Never, as long as it is a struct.
-    pub fn fields(&self) -> Result<Fields> {
-        match serde_json::to_value(self)? {
-            Value::Object(fields) => Ok(fields),
-            other => anyhow::bail!("{other} has no fields"),
-        }
-    }
-
-    /// The inverse.
-    ///
-    /// # Errors
-    /// The row is not one of this study.
-    pub fn of(row: &Row) -> Result<Self> {
-        serde_json::from_value(Value::Object(row.fields.clone()))
-            .with_context(|| format!("a row of the trial {} is no step of versions", row.trial))
-    }
-}
+impl Written for Bump {}
 
 /// What two archives differ in.
 #[derive(Debug, PartialEq, Eq)]
@@ -168,6 +146,7 @@ fn count(path: &Path) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Row;
 
     fn archive(place: &Path, name: &str, files: &[(&str, &str)]) -> std::path::PathBuf {
         let folder = place.join(name);
@@ -226,7 +205,7 @@ mod tests {
             built: vec![1, 0],
             cut_off: vec![0, 1],
             cutoffs: [("byte".to_owned(), 1)].into(),
-            own: super::super::effect::Sameness::Identical,
+            own: crate::objects::Sameness::Identical,
             own_parts: Default::default(),
             ran_identical: 0,
             ran_renamed: 0,

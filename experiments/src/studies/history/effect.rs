@@ -8,29 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::Graph;
 use crate::floe::Decision;
-use crate::objects::Comparison;
-
-/// How outputs stand to those of the version before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sameness {
-    /// Every byte is the same.
-    Identical,
-    /// Every byte is, once digests of store paths are masked.
-    Renamed,
-    /// They differ.
-    Different,
-}
-
-impl From<&Comparison> for Sameness {
-    fn from(found: &Comparison) -> Self {
-        match () {
-            () if found.identical() => Self::Identical,
-            () if found.identical_masked() => Self::Renamed,
-            () => Self::Different,
-        }
-    }
-}
+use crate::objects::{Comparison, Sameness};
 
 /// What became of the packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use self::bump::{Bump, Change, Version};
 use self::graph::Graph;
 use crate::description::{Description, Scale};
 use crate::floe::{Built, Floe};
-use crate::record::Row;
+use crate::record::{Row, Written};
 use crate::report::block::Section;
 use crate::study::{Fields, Place, Study, Trial};
 use crate::{objects, process, roots};

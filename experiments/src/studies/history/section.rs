@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 
 use super::bump::{Bump, Change};
-use super::effect::{Effect, Sameness};
-use crate::record::Row;
+use super::effect::Effect;
+use crate::objects::Sameness;
+use crate::record::{Row, Written};
 use crate::report::block::{Axis, Figure, Plot, Section, Series, Table};
 use crate::stats;
 

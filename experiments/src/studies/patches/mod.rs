@@ -32,7 +32,7 @@ use self::store::Store;
 use self::waste::Verdict;
 use crate::description::{Description, Scale};
 use crate::floe::{self, Built};
-use crate::record::Row;
+use crate::record::{Row, Written};
 use crate::report::block::Section;
 use crate::study::{Fields, Place, Study, Trial};
 use crate::{objects, process};
@@ -193,8 +193,9 @@ fn rows_of(verdicts: Vec<Verdict>, edit: &Edit) -> Vec<Ran> {
 
 #[cfg(test)]
 mod tests {
-    use super::rows::{Knowledge, Sameness, Strategy};
+    use super::rows::{Knowledge, Strategy};
     use super::*;
+    use crate::objects::Sameness;
 
     #[test]
     fn what_is_alike_shares_a_row_in_the_finer_grain_only() {

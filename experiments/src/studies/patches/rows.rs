@@ -1,13 +1,11 @@
 //! The rows of this study: one for a cold base, one for a patch, and one for each derivation that a patch made run. Field
 //! names of the raw data stand here and nowhere else.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::objects::Comparison;
-use crate::record::Row;
-use crate::study::Fields;
+use crate::objects::Sameness;
+use crate::record::{Row, Written};
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,28 +119,6 @@ pub struct Ran {
     pub cpu_ms: u64,
 }
 
-/// How two objects compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sameness {
-    /// Every byte of every file is the same.
-    Identical,
-    /// They are, once the digests in names of store paths are masked.
-    Renamed,
-    /// They are not.
-    Different,
-}
-
-impl From<&Comparison> for Sameness {
-    fn from(found: &Comparison) -> Self {
-        match () {
-            () if found.identical() => Self::Identical,
-            () if found.identical_masked() => Self::Renamed,
-            () => Self::Different,
-        }
-    }
-}
-
 /// What one must know to see beforehand that a run will change nothing, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -189,35 +165,20 @@ impl Knowledge {
     }
 }
 
-impl Line {
-    /// As the raw data holds it.
-    ///
-    /// # Errors
-    /// Never, as long as a row is an object.
-    pub fn fields(&self) -> Result<Fields> {
-        match serde_json::to_value(self)? {
-            Value::Object(fields) => Ok(fields),
-            other => anyhow::bail!("a row is no object: {other}"),
-        }
-    }
-}
+impl Written for Line {}
 
 /// Rows as they were written.
 ///
 /// # Errors
 /// One is none of this study's; the message names its trial.
 pub fn read(rows: &[Row]) -> Result<Vec<Line>> {
-    rows.iter()
-        .map(|row| {
-            serde_json::from_value(Value::Object(row.fields.clone()))
-                .with_context(|| format!("a row of trial {} cannot be read", row.trial))
-        })
-        .collect()
+    rows.iter().map(Line::of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::study::Fields;
 
     #[test]
     fn rows_come_back_as_they_were_written() {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{Base, Edit, Knowledge, Line, Patch, Ran, Sameness, Strategy};
+use super::rows::{Base, Edit, Knowledge, Line, Patch, Ran, Strategy};
+use crate::objects::Sameness;
 
 /// All rows, by what they are.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::rows::{self, Line, Sameness};
+use super::rows::{self, Line};
+use crate::objects::Sameness;
 use crate::record::Row;
 use crate::stats;
 

@@ -7,9 +7,10 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 
 use super::graph::Graph;
-use super::rows::{Knowledge, Sameness};
+use super::rows::Knowledge;
 use crate::floe::Decision;
 use crate::objects::Comparison;
+use crate::objects::Sameness;
 
 /// A derivation that ran.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,8 +20,8 @@ use self::rows::{Fact, Line, Output, Set, Specimen};
 use self::stage::{Stage, Work};
 use crate::description::{Description, Scale};
 use crate::floe::{Built, Decision};
-use crate::objects::{self, Comparison};
-use crate::record::Row;
+use crate::objects::{self, Comparison, Sameness};
+use crate::record::{Row, Written};
 use crate::report::block::Section;
 use crate::study::{Fields, Place, Study, Trial};
 
@@ -134,7 +134,7 @@ fn packages(work: &Work<'_>, wanted: &Wanted, condition: &Condition) -> Result<V
         let mut sameness = Sameness::Identical;
         for (old, new) in pairs([&first, &second], [&before, &after], now)? {
             let found = objects::compare(&old, &new)?;
-            sameness = sameness.max(Sameness::of(&found));
+            sameness = sameness.max(Sameness::from(&found));
             row.files += found.same + found.files.len();
             row.files_identical += found.same;
             for of in found.real() {
@@ -225,24 +225,6 @@ fn pairs(
         Ok((stages[0].floe.object(former), stages[1].floe.object(path)))
     };
     now.outputs.iter().map(pair).collect()
-}
-
-/// How the outputs of the second build stand to those of the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Sameness {
-    Identical,
-    Renamed,
-    Different,
-}
-
-impl Sameness {
-    fn of(found: &Comparison) -> Self {
-        match () {
-            () if found.identical() => Self::Identical,
-            () if found.identical_masked() => Self::Renamed,
-            () => Self::Different,
-        }
-    }
 }
 
 fn is_source(decision: &Decision) -> bool {

@@ -1,12 +1,9 @@
 //! The rows of this study. Field names of the raw data stand here and nowhere else.
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::objects::{Comparison, How};
-use crate::record::Row;
-use crate::study::Fields;
+use crate::record::Written;
 
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,27 +95,7 @@ pub struct Specimen {
     pub checked: Option<String>,
 }
 
-impl Line {
-    /// As fields of a row.
-    ///
-    /// # Errors
-    /// Never, as long as it is a struct.
-    pub fn fields(&self) -> Result<Fields> {
-        match serde_json::to_value(self)? {
-            Value::Object(fields) => Ok(fields),
-            other => anyhow::bail!("{other} has no fields"),
-        }
-    }
-
-    /// The inverse.
-    ///
-    /// # Errors
-    /// The row is not one of this study.
-    pub fn of(row: &Row) -> Result<Self> {
-        serde_json::from_value(Value::Object(row.fields.clone()))
-            .with_context(|| format!("a row of the trial {} is none of this study", row.trial))
-    }
-}
+impl Written for Line {}
 
 /// The first file that differs in more than digests, or else the first that differs.
 pub fn first(found: &Comparison) -> Option<&crate::objects::FileDifference> {

@@ -441,6 +441,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Written;
     use crate::report::markdown;
 
     fn set(name: &str, condition: &str, different: usize) -> Line {
