@@ -22,16 +22,13 @@ pub fn page(chapters: &[Chapter]) -> Result<String> {
     );
     out.push_str(&prose(markdown::PREFACE));
     out.push_str("<nav aria-label=\"Studies\">\n<ul>\n");
-    for Chapter { description, section, .. } in chapters {
-        let first = section
-            .findings
-            .first()
-            .map_or(String::new(), |finding| format!(": {}", inline(finding)));
+    for Chapter { description, .. } in chapters {
         let _ = writeln!(
             out,
-            "<li><a href=\"#{}\">{}</a>{first}</li>",
+            "<li><a href=\"#{}\">{}</a>: {}</li>",
             description.name,
-            escape(&description.title)
+            escape(&description.title),
+            escape(&description.question)
         );
     }
     out.push_str("</ul>\n</nav>\n");
