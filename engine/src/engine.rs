@@ -33,6 +33,7 @@ use crate::memo::{EmptyMemo, StoreMemo};
 use crate::predict::Prediction;
 use crate::rebuilder::{Memo, Strategy};
 use crate::recipe::Recipe;
+use crate::report::Cost;
 use crate::schedule::{Options, Outcome, Scheduler};
 use crate::scheduling::{Restarts, Scheduling};
 use crate::share::{Jobs, Shared};
@@ -242,6 +243,17 @@ impl Engine {
     /// The evaluations that are to begin again because something was built for them.
     pub fn restarts(&self) -> &Restarts {
         &self.restarts
+    }
+
+    /// What a request took that began then, for its report. Takes the count of builders that ran for evaluation.
+    pub fn cost(&self, started: Instant, evaluation: Spent, built: &Built) -> Cost {
+        Cost {
+            restarts: self.restarts.count(),
+            builders_for_evaluation: self.restarts.take_builders(),
+            wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            evaluation,
+            stages: built.stages,
+        }
     }
 
     /// Evaluation's host.

@@ -12,7 +12,6 @@ use floe_engine::environ::Environment;
 use floe_engine::event::{Event, Events};
 use floe_engine::import::{Seen, Wanted};
 use floe_engine::instantiate::{Asked, InstantiateError, Instantiator, Target, Top};
-use floe_engine::report::Cost;
 use floe_engine::share::Jobs;
 use floe_engine::slot::Slot;
 use floe_engine::spent::{Meter, Spent};
@@ -368,16 +367,7 @@ impl Warm {
         (started, evaluation): (Instant, Spent),
     ) -> Result<(), Fault> {
         let Some(report) = build.report else { return Ok(()) };
-        let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let restarts = self.engine.restarts();
-        let builders_for_evaluation = restarts.take_builders();
-        let cost = Cost {
-            restarts: restarts.count(),
-            builders_for_evaluation,
-            wall_ms,
-            evaluation,
-            stages: built.stages,
-        };
+        let cost = self.engine.cost(started, evaluation, built);
         let text = answer::report(built, drvs, options.strategy.name(), report, cost)
             .map_err(|error| Fault::Words(sentence(&error)))?;
         if let Some(outlet) = lock(&self.line.outlet).clone() {

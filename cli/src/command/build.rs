@@ -14,7 +14,6 @@ use floe_engine::environ::Environment;
 use floe_engine::event::{Events, Stage};
 use floe_engine::import::Wanted;
 use floe_engine::job::Difference;
-use floe_engine::report::Cost;
 use floe_engine::spent::Meter;
 use floe_lang::graph::DrvGraph;
 use floe_server::answer;
@@ -95,16 +94,7 @@ pub fn build_here(global: &Global, args: &Build) -> Result<()> {
     let built = carry_out(&mut engine, &drvs, &targets, &options, progress)?;
     drop(profiling);
     if let (Some(file), Some(wanted)) = (&args.report, started.report(args)) {
-        let wall_ms = u64::try_from(started.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let restarts = engine.restarts();
-        let builders_for_evaluation = restarts.take_builders();
-        let cost = Cost {
-            restarts: restarts.count(),
-            builders_for_evaluation,
-            wall_ms,
-            evaluation,
-            stages: built.stages,
-        };
+        let cost = engine.cost(started.clock, evaluation, &built);
         let text = answer::report(&built, &drvs, options.strategy.name(), wanted, cost)?;
         write_report(file, &text)?;
     }

@@ -202,18 +202,22 @@ mod tests {
     use super::super::{action, system::named};
     use super::*;
 
+    fn site<'a>(workload: &'a Workload, folder: &'a Path, action: &'a Path) -> Site<'a> {
+        Site {
+            workload,
+            folder: folder.join("make"),
+            shared: folder,
+            action,
+            floe: Path::new("floe"),
+        }
+    }
+
     #[test]
     fn a_repetition_goes_on_where_another_ended_and_begins_anew_where_it_cannot() {
         let folder = tempfile::tempdir().expect("a directory");
         let program = action::compiled(folder.path()).expect("compiled");
         let workload = Workload::draw(60, 3, 1);
-        let site = Site {
-            workload: &workload,
-            folder: folder.path().join("make"),
-            shared: folder.path(),
-            action: &program,
-            floe: Path::new("floe"),
-        };
+        let site = site(&workload, folder.path(), &program);
         let requests = |plan: Plan| -> Vec<(String, u64)> {
             let rows = run(&site, &mut Make { site: &site }, plan).expect("a repetition");
             let of = |row: &Fields| {
@@ -244,13 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let program = action::compiled(folder.path()).expect("compiled");
         let workload = Workload::draw(10, 3, 1);
-        let site = Site {
-            workload: &workload,
-            folder: folder.path().join("make"),
-            shared: folder.path(),
-            action: &program,
-            floe: Path::new("floe"),
-        };
+        let site = site(&workload, folder.path(), &program);
         let plan = Plan { repetition: 1, cold: true, real: false };
         let mut system = (named("make").expect("make").open)(&site);
         run(&site, system.as_mut(), plan).expect("a repetition");
