@@ -19,6 +19,7 @@ let
     , private ? [ ]        # what else the compiler includes: shell patterns, for the "file" grain
     , public ? [ ]         # headers to install: "path" or "path:name"
     , documents ? [ ]
+    , data ? [ ]           # what else checking and installing need of the sources
     , cflags ? [ ]
     , links ? [ ]
     , outputs ? if library == "" then [ "out" ] else stdenv.libraryOutputs
@@ -29,7 +30,7 @@ let
     let
       all = sources ++ concatLists (attrValues programs);
       common = removeAttrs args [
-        "sources" "static" "programs" "private" "public" "documents" "grain" "outputs" "passthru"
+        "sources" "static" "programs" "private" "public" "documents" "data" "grain" "outputs" "passthru"
       ] // {
         inherit library cflags;
         links = map (l: "-l${l}") links;
@@ -67,7 +68,7 @@ let
           shopt -s globstar nullglob
           mkdir -p $includes $installed
           cp -r --parents -t $includes ${toString private}
-          for f in ${toString (map sourcePart public ++ documents)}; do cp -r --parents -t $installed "$f"; done
+          for f in ${toString (map sourcePart public ++ documents ++ data)}; do cp -r --parents -t $installed "$f"; done
           ${concatStringsSep "\n" (map (f: "cp ${f} \$${unitName f}") all)}
         '';
         fixupPhase = ":";

@@ -9,6 +9,7 @@ buildC {
   cflags = [ "-std=gnu11" ];
   programs.imagetool = [ "main.c" "draw.c" "files.c" ];
   private = [ "*.h" ];
+  data = [ "word.bdf" ];
   doCheck = true;
   postInstall = "install -Dm444 word.bdf $out/share/imagetool/word.bdf";
   checkPhase = ''

@@ -42,7 +42,8 @@ buildC {
   cflags = [ "-I." ];
   links = [ "m" "pthread" ];
   sources = builtins.concatMap (dir: map (f: "${dir}/${f}.c") files.${dir}) (builtins.attrNames files);
-  private = [ "src/**/*.h" "sharpyuv/*.h" ];
+  # sharpyuv includes one of the C files.
+  private = [ "src/**/*.h" "sharpyuv/*.h" "src/dsp/cpu.c" ];
   public = [ "src/webp/decode.h:webp/decode.h" "src/webp/encode.h:webp/encode.h" "src/webp/types.h:webp/types.h" ];
   documents = [ "COPYING" ];
 }
