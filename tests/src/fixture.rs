@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,9 +30,18 @@ impl Fixture {
     }
 }
 
+/// The folder of the package whose tests run. Cargo says it when they run: what it said when they were compiled may be
+/// another checkout's, for compiled code is kept from one to the next.
+///
+/// # Panics
+/// When no cargo runs the test.
+pub fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests").into()
+}
+
 /// The folder of all fixtures.
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    package().join("fixtures")
 }
 
 /// The fixtures of a group by name; with `FLOE_FIXTURES=TEXT` those whose `GROUP/NAME` contains the text.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use floe_tests::World;
@@ -270,7 +269,7 @@ fn events_are_objects_in_order() {
 #[test]
 fn every_event_is_documented() {
     let world = world();
-    let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/events.md");
+    let text = floe_tests::fixture::package().join("../docs/events.md");
     let text = fs::read_to_string(text).expect("docs/events.md");
     let documented = |word: &str| text.contains(&format!("`{word}`"));
     for (attr, extra) in
