@@ -17,6 +17,7 @@ use crate::job::Failure;
 use crate::local::Profiles;
 use crate::schedule::State;
 use crate::scheduling::{Restarts, Scheduling};
+use crate::share::Jobs;
 
 /// What stops a build, and what must live as long as it can be stopped.
 pub type Watch = (Cancel, Box<dyn Any>);
@@ -27,6 +28,8 @@ pub struct Builds {
     watch: Box<dyn Fn() -> Watch + Send + Sync>,
     profiles: Profiles,
     restarts: Arc<Restarts>,
+    /// Where jobs are shared with other requests.
+    jobs: Option<Arc<Jobs>>,
 }
 
 impl Builds {
@@ -36,12 +39,13 @@ impl Builds {
         watch: Box<dyn Fn() -> Watch + Send + Sync>,
         profiles: Profiles,
         restarts: Arc<Restarts>,
+        jobs: Option<Arc<Jobs>>,
     ) -> Builds {
         // A dry run must evaluate too, and what it evaluates may hang on these.
         options.schedule.dry_run = false;
         options.decide_all = false;
         options.check = false;
-        Builds { options, watch, profiles, restarts }
+        Builds { options, watch, profiles, restarts, jobs }
     }
 
     /// Builds the outputs and gives the path to read each one at.
@@ -73,7 +77,7 @@ impl Builds {
                 }
             })
             .collect();
-        let mut engine = Engine::beside(Arc::clone(host), self.profiles.clone());
+        let mut engine = Engine::beside(Arc::clone(host), self.profiles.clone(), self.jobs.clone());
         let (cancel, _guard) = (self.watch)();
         let built = engine.build(graph, &wanted, &self.options, &cancel);
         if cancel.is_cancelled() {

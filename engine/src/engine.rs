@@ -218,9 +218,13 @@ impl Engine {
     }
 
     /// An engine over the same opening of the store, for a request in the middle of another.
-    pub(crate) fn beside(host: Arc<StoreHost>, profiles: Profiles) -> Engine {
+    pub(crate) fn beside(
+        host: Arc<StoreHost>,
+        profiles: Profiles,
+        jobs: Option<Arc<Jobs>>,
+    ) -> Engine {
         let (slot, digests, events) = host.parts();
-        Engine::over(host, slot, digests, events, profiles)
+        Engine { jobs, ..Engine::over(host, slot, digests, events, profiles) }
     }
 
     /// Sends what happens from now on to somebody else.
@@ -235,8 +239,8 @@ impl Engine {
         options: BuildOptions,
         watch: impl Fn() -> Watch + Send + Sync + 'static,
     ) {
-        let restarts = Arc::clone(&self.restarts);
-        let builds = Builds::new(options, Box::new(watch), self.profiles.clone(), restarts);
+        let (restarts, jobs) = (Arc::clone(&self.restarts), self.jobs.clone());
+        let builds = Builds::new(options, Box::new(watch), self.profiles.clone(), restarts, jobs);
         self.host.set_builds(builds);
     }
 

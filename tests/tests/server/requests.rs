@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Child;
 use std::time::Duration;
 
+use floe_tests::fixture;
+use floe_tests::oracle::busybox;
 use floe_tests::process::{interrupt, run};
 use floe_tests::scene::{Scene, no_process_remains};
 
@@ -43,6 +45,29 @@ fn two_clients_share_a_build() {
     assert!(first.wait().expect("the first client").success());
     assert!(second.wait().expect("the second client").success());
     assert_eq!(served.builders("bad", &[]), 0);
+    served.scene.store_is_sound();
+}
+
+#[test]
+fn two_clients_share_what_evaluation_builds() {
+    let marker = "4.1875";
+    let text = format!(
+        "with import {} {{ busybox = {}; }};\nrec {{\n  imported = ca \"imported\" ''$bb sleep {marker}; echo '\"said\"' > $out'';\n  \
+         first = ca \"first\" \"echo ${{import imported}} > $out\";\n  second = ca \"second\" \"echo ${{import imported}} twice > $out\";\n}}\n",
+        fixture::folder().join("ca/lib.nix").display(),
+        busybox().display()
+    );
+    let served = Served::with_text(&text);
+    let mut first = served.start("first", &[]);
+    served.scene.wait_for(marker);
+    let own = builders_with(marker);
+    let mut second = served.start("second", &[]);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(served.status()["requests"], 2);
+    assert_eq!(builders_with(marker), own, "the second has no builder of its own");
+    for client in [&mut first, &mut second] {
+        assert!(client.wait().expect("a client").success());
+    }
     served.scene.store_is_sound();
 }
 
