@@ -12,7 +12,7 @@ use floe_tests::{Outcome, World, fixture};
 use serde_json::Value;
 
 fn pkgs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../pkgs").canonicalize().expect("the package set")
+    fixture::package().join("../pkgs").canonicalize().expect("the package set")
 }
 
 fn overlay(name: &str) -> String {
@@ -140,6 +140,15 @@ fn a_patch_to_zlib_rebuilds_what_it_must_and_no_more() {
     let file = patched.of("libpng")["decided_by"]["file"].as_str().unwrap_or_default();
     assert!(file.starts_with("lib/libz"), "{}", patched.of("libpng"));
     assert_eq!(it.run(&[overlay("zlib-impl.nix")], "leaf", &[]), says);
+}
+
+/// One of them includes a C file, the other checks itself with a file that is neither header nor document.
+#[test]
+fn packages_that_need_more_than_headers_build_file_by_file() {
+    let set = Set::new();
+    let mut command = set.command("build", &[]);
+    command.args(["--no-link", "libwebp.units", "imagetool.units"]);
+    done(run(&mut command).expect("floe to start"));
 }
 
 #[test]
