@@ -58,7 +58,11 @@ pub struct Database {
     /// Advances whenever objects or traces may have gone: collection, deletion, another store.
     epoch: u64,
     counters: Arc<Counters>,
+    listener: Listener,
 }
+
+/// Who hears what the queries do.
+type Listener = Arc<dyn Fn(&salsa::Event) + Send + Sync>;
 
 #[salsa::db]
 impl salsa::Database for Database {}
@@ -82,22 +86,18 @@ impl Database {
         strategy: Strategy,
         listener: impl Fn(&salsa::Event) + Send + Sync + 'static,
     ) -> Self {
-        let counters = Arc::new(Counters::default());
-        let seen = Arc::clone(&counters);
-        let storage = salsa::Storage::new(Some(Box::new(move |event| {
-            match event.kind {
-                salsa::EventKind::WillExecute { .. } => {
-                    seen.executed.fetch_add(1, Ordering::Relaxed);
-                }
-                salsa::EventKind::DidValidateMemoizedValue { .. } => {
-                    seen.validated.fetch_add(1, Ordering::Relaxed);
-                }
-                _ => {}
-            }
-            listener(&event);
-        })));
-        let db = Database { storage, memo, landed: Arc::default(), epoch: 0, counters };
+        let (counters, listener): (_, Listener) = (Arc::default(), Arc::new(listener));
+        let storage = storage(&counters, &listener);
+        let db = Database { storage, memo, landed: Arc::default(), epoch: 0, counters, listener };
         let _ = Settings::builder(strategy).durability(Durability::MEDIUM).new(&db);
+        db
+    }
+
+    /// An empty graph over the same memo, with the same choices; work is counted on.
+    pub(crate) fn emptied(&self) -> Database {
+        let storage = storage(&self.counters, &self.listener);
+        let db = Database { storage, ..self.clone() };
+        let _ = Settings::builder(self.strategy()).durability(Durability::MEDIUM).new(&db);
         db
     }
 
@@ -172,10 +172,15 @@ impl Database {
         }
     }
 
-    /// A node for a new task. What evaluation says changes less often than what is known of
+    /// A node for a new task, with what is known of its outputs. What evaluation says changes less often than what is known of
     /// outputs, and an address depends on the former only.
-    pub(crate) fn add(&mut self, recipe: Arc<Recipe>, deps: Arc<[Node]>) -> Node {
-        Node::builder(recipe, deps, None)
+    pub(crate) fn add(
+        &mut self,
+        recipe: Arc<Recipe>,
+        deps: Arc<[Node]>,
+        outputs: Option<Arc<Outputs>>,
+    ) -> Node {
+        Node::builder(recipe, deps, outputs)
             .recipe_durability(Durability::MEDIUM)
             .deps_durability(Durability::MEDIUM)
             .new(self)
@@ -204,6 +209,23 @@ impl Database {
     pub(crate) fn land(&self, key: Digest, outputs: Arc<Outputs>) {
         self.landed.insert(key, outputs);
     }
+}
+
+/// Empty tables whose events are counted and heard.
+fn storage(counters: &Arc<Counters>, listener: &Listener) -> salsa::Storage<Database> {
+    let (seen, listener) = (Arc::clone(counters), Arc::clone(listener));
+    salsa::Storage::new(Some(Box::new(move |event| {
+        match event.kind {
+            salsa::EventKind::WillExecute { .. } => {
+                seen.executed.fetch_add(1, Ordering::Relaxed);
+            }
+            salsa::EventKind::DidValidateMemoizedValue { .. } => {
+                seen.validated.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        listener(&event);
+    })))
 }
 
 /// The outputs that the instructions alone name, if the rebuilder lets them.

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::db::{Database, Node};
 use crate::graph::{Graph, NodeIx, Shape};
+use crate::ledger::Short;
 use crate::rebuilder::Strategy;
 use crate::recipe::Recipe;
 use crate::resolve::Outputs;
@@ -18,7 +19,7 @@ use crate::schedule::{Outcome, State};
 /// All tasks that were ever entered, and the last request.
 #[derive(Default)]
 pub struct Tasks {
-    by_id: FxHashMap<Arc<str>, (Node, Digest)>,
+    by_id: FxHashMap<Short, Node>,
     former: Option<Former>,
 }
 
@@ -114,21 +115,23 @@ impl Tasks {
         recipe: &Arc<Recipe>,
         deps: Arc<[Node]>,
     ) -> (Node, Digest) {
-        let known = match self.by_id.get_mut(task) {
-            Some((node, digest)) => {
+        let node = match self.by_id.get(&Short::of_task(task)) {
+            Some(&node) => {
                 if node.recipe(db) != recipe {
-                    db.edit(*node, Arc::clone(recipe));
-                    *digest = recipe.digest();
+                    db.edit(node, Arc::clone(recipe));
                 }
                 if *node.deps(db) != deps {
-                    db.connect(*node, deps);
+                    db.connect(node, deps);
                 }
-                return (*node, *digest);
+                node
             }
-            None => (db.add(Arc::clone(recipe), deps), recipe.digest()),
+            None => {
+                let node = db.add(Arc::clone(recipe), deps, None);
+                self.by_id.insert(Short::of_task(task), node);
+                node
+            }
         };
-        self.by_id.insert(Arc::clone(task), known);
-        known
+        (node, recipe.digest())
     }
 
     /// Remembers what a request left known. The epoch must be the one it ran in.
@@ -149,6 +152,30 @@ impl Tasks {
             walls,
             entered_as,
         });
+    }
+
+    /// Enters the former request's graph into a new database, which holds nothing else: what queries
+    /// computed of it is known beside them. Nothing is done where there was no such request, or where
+    /// it found derivations on its way.
+    pub fn renew(&mut self, db: &mut Database) {
+        let Some(former) = &mut self.former else { return };
+        if former.nodes.len() != former.graph.len() {
+            return;
+        }
+        let mut new = db.emptied();
+        let mut by_id = FxHashMap::default();
+        by_id.reserve(former.nodes.len());
+        let mut nodes: Vec<Node> = Vec::with_capacity(former.nodes.len());
+        for ((ix, node), task) in former.graph.nodes().zip(&former.shape.short_tasks) {
+            let deps = node.deps.iter().map(|dep| nodes[dep.index()]).collect();
+            let outputs = former.nodes[ix.index()].outputs(db).clone();
+            let node = new.add(Arc::clone(node.recipe), deps, outputs);
+            by_id.insert(*task, node);
+            nodes.push(node);
+        }
+        former.nodes = nodes;
+        self.by_id = by_id;
+        *db = new;
     }
 
     /// The derivations of the former request, where there was an evaluation.
@@ -217,8 +244,6 @@ impl Tasks {
             let recipe = graph.node(ix).recipe;
             recipes[ix.index()] = recipe.digest();
             db.edit(nodes[ix.index()], Arc::clone(recipe));
-            let task = Arc::clone(&shape.tasks[ix.index()]);
-            self.by_id.insert(task, (nodes[ix.index()], recipes[ix.index()]));
             if let Some(known) = &mut known {
                 known.forget(ix);
             }
@@ -244,29 +269,28 @@ impl Tasks {
             let ix = NodeIx(at as u32);
             let (recipe, deps) = (graph.node(ix).recipe, graph.node(ix).deps);
             let deps = deps.iter().map(|dep| nodes[dep.index()]);
-            let (node, digest) = match self.by_id.get_mut(&shape.tasks[at]) {
-                Some((node, digest)) => {
+            let node = match self.by_id.get(&shape.short_tasks[at]) {
+                Some(&node) => {
                     if node.recipe(db) != recipe {
                         *edited = true;
-                        db.edit(*node, Arc::clone(recipe));
-                        *digest = recipe.digest();
+                        db.edit(node, Arc::clone(recipe));
                     }
                     if !node.deps(db).iter().copied().eq(deps.clone()) {
                         *edited = true;
-                        db.connect(*node, deps.collect());
+                        db.connect(node, deps.collect());
                     }
-                    (*node, *digest)
+                    node
                 }
                 None => {
                     *edited = true;
-                    let new = (db.add(Arc::clone(recipe), deps.collect()), recipe.digest());
-                    self.by_id.insert(Arc::clone(&shape.tasks[at]), new);
-                    new
+                    let node = db.add(Arc::clone(recipe), deps.collect(), None);
+                    self.by_id.insert(shape.short_tasks[at], node);
+                    node
                 }
             };
+            recipes.push(recipe.digest());
             graph.share(ix, node.recipe(db));
             nodes.push(node);
-            recipes.push(digest);
         }
         let holds = |former: &Former| former.holds(db, edited.contains(&true));
         let known = former.filter(holds).map(|former| {

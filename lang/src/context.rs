@@ -2,12 +2,15 @@
 //! What a handle stands for is the derivation graph's affair.
 
 use std::hash::BuildHasher;
+use std::io;
 
 use floe_core::path::StorePath;
 use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::graph::{DrvId, SourceId};
+use crate::pages::Shelf;
+use crate::table::Table;
 
 /// A context; 0 is the empty one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,9 +50,9 @@ impl Ctx {
 /// The table of contexts of one evaluation.
 pub(crate) struct Contexts {
     /// The elements of all sets, one after another.
-    elems: Vec<CtxElem>,
+    elems: Table<CtxElem>,
     /// Where each set ends in them; it begins where the former one ends.
-    ends: Vec<u32>,
+    ends: Table<u32>,
     /// The sets by their content.
     ids: HashTable<Ctx>,
     unions: FxHashMap<(Ctx, Ctx), Ctx>,
@@ -57,17 +60,19 @@ pub(crate) struct Contexts {
     path_ids: FxHashMap<StorePath, u32>,
 }
 
-fn elems<'a>(all: &'a [CtxElem], ends: &[u32], ctx: Ctx) -> &'a [CtxElem] {
+fn elems<'a>(all: &'a Table<CtxElem>, ends: &Table<u32>, ctx: Ctx) -> &'a [CtxElem] {
     let at = ctx.0 as usize;
     let start = at.checked_sub(1).map_or(0, |former| ends[former]);
-    &all[start as usize..ends[at] as usize]
+    all.slice(start as usize..ends[at] as usize)
 }
 
 impl Contexts {
     pub(crate) fn new() -> Contexts {
+        let mut ends = Table::default();
+        ends.push(0);
         Contexts {
-            elems: Vec::new(),
-            ends: vec![0],
+            elems: Table::default(),
+            ends,
             ids: HashTable::new(),
             unions: FxHashMap::default(),
             paths: Vec::new(),
@@ -75,10 +80,13 @@ impl Contexts {
         }
     }
 
-    /// Gives back room that is not used.
-    pub(crate) fn shrink(&mut self) {
-        self.elems.shrink_to_fit();
-        self.ends.shrink_to_fit();
+    /// Lays aside what can be, and gives back room that is not used.
+    ///
+    /// # Errors
+    /// When there is no room in the file: then the rest stays in memory.
+    pub(crate) fn lay_aside(&mut self, shelf: &mut Shelf) -> io::Result<()> {
+        self.elems.lay_aside(shelf)?;
+        self.ends.lay_aside(shelf)
     }
 
     pub(crate) fn elems(&self, ctx: Ctx) -> &[CtxElem] {

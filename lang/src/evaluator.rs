@@ -427,17 +427,17 @@ impl Evaluator {
         self.machine.forget(changed)
     }
 
-    /// Lays the `nth` part of the values aside in a file, from which they are read again where
-    /// evaluation touches them; whether there is such a part. Between two parts other work may be
+    /// Lays the `nth` part of the values aside in a file, with the first also what is noted of them,
+    /// from which they are read again where evaluation touches them; whether there is such a part. Between two parts other work may be
     /// done.
     ///
     /// # Errors
     /// When the file has no room for it: then it stays in memory.
     pub fn lay_aside(&mut self, nth: usize, shelf: &mut Shelf) -> std::io::Result<bool> {
         if nth == 0 {
-            self.machine.contexts.shrink();
+            self.machine.contexts.lay_aside(shelf)?;
             if let Some(tracking) = &mut self.machine.tracking {
-                tracking.shrink();
+                tracking.lay_aside(shelf)?;
             }
         }
         self.machine.heap.lay_aside(nth, shelf)

@@ -52,6 +52,7 @@ pub mod stats;
 mod suggest;
 pub mod symbol;
 pub mod syntax;
+mod table;
 pub mod text;
 pub mod track;
 mod value;

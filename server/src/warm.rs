@@ -135,6 +135,9 @@ impl Warm {
 
     /// Lays another part of the evaluation aside; whether there was one.
     pub(crate) fn lay_aside(&mut self, folder: &Path) -> bool {
+        if self.aside == 0 {
+            self.engine.rest();
+        }
         let is_more = self.instantiator.lay_aside(self.aside, folder);
         self.aside = if is_more { self.aside + 1 } else { usize::MAX };
         is_more

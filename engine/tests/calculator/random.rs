@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 
 use crate::reference::Reference;
-use crate::world::{Spec, World, graph};
+use crate::world::{Request, Spec, World, graph};
 
 /// One request held against the reference. Returns how many builders ran.
 pub fn check(world: &mut World, specs: &[Spec], targets: &[usize], jobs: usize) -> usize {
@@ -75,6 +75,13 @@ pub fn check(world: &mut World, specs: &[Spec], targets: &[usize], jobs: usize) 
         let executed = world.request(specs, targets, jobs);
         assert_eq!(executed.counts.executed, 0, "asked once more, no query is executed");
         assert!(executed.outcome.certain.is_empty() && executed.outcome.possible.is_empty());
+        if request.keys.len() % 2 == 1 {
+            world.tasks.renew(&mut world.db);
+            let rested = world.request(specs, targets, jobs);
+            assert_eq!(rested.ran, Vec::<String>::new(), "asked in a new database, nothing runs");
+            let outputs = |of: &Request| of.outcome.outputs.clone();
+            assert_eq!(outputs(&rested), outputs(&executed), "what was known is known");
+        }
     }
     request.keys.len()
 }

@@ -189,7 +189,7 @@ impl Machine {
             Mark::Open => {
                 // Evaluating those on the way again tells how it comes to need itself.
                 let on_the_way: FxHashSet<DrvId> = stack.iter().map(|(id, _)| *id).collect();
-                let joints = (0..).zip(&tracking.joints);
+                let joints = (0..).zip(tracking.joints.iter());
                 let cyclic = joints.filter(|(_, joint)| on_the_way.contains(&joint.drv));
                 tracking.unsettled.broken.extend(cyclic.map(|(at, _)| at));
                 return Err(Error::infinite_recursion(0));
@@ -272,10 +272,10 @@ impl Machine {
     fn undo_one(&mut self, id: RecordId, through: bool) {
         let Some(tracking) = &mut self.tracking else { return };
         let record = tracking.get(id);
-        match &record.made {
+        match record.made {
             Made::Value(thunk) => {
                 // A thunk that was computed again since has a younger record.
-                let (thunk, joint) = (*thunk, record.joint());
+                let joint = record.joint();
                 if let State::Kept(kept) = thunk.0.get()
                     && kept.record == id
                 {
@@ -289,13 +289,15 @@ impl Machine {
                 }
             }
             Made::Import(path) => {
-                if self.imports.get(&**path).is_some_and(|import| import.record == Some(id)) {
-                    self.imports.remove(&**path);
+                let path = tracking.path(path);
+                if self.imports.get(path).is_some_and(|import| import.record == Some(id)) {
+                    self.imports.remove(path);
                 }
             }
             Made::Copy(path) => {
-                if self.copied.get(&**path).is_some_and(|(_, record)| *record == Some(id)) {
-                    self.copied.remove(&**path);
+                let path = tracking.path(path);
+                if self.copied.get(path).is_some_and(|(_, record)| *record == Some(id)) {
+                    self.copied.remove(path);
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! computed here and nothing becomes unevaluated.
 
 use std::hash::BuildHasher;
+use std::io;
 
 use floe_core::hash::Digest;
 use hashbrown::HashTable;
@@ -10,6 +11,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use super::{Read, ReadId};
 use crate::graph::DrvId;
 use crate::heap::Gc;
+use crate::pages::Shelf;
+use crate::table::Table;
 use crate::value::{State, Thunk, Value};
 
 /// The value of a thunk that rests on something.
@@ -76,6 +79,7 @@ impl Packed {
 }
 
 /// What rests on a stretch of the log.
+#[derive(Clone, Copy)]
 pub(super) struct Record {
     pub(super) made: Made,
     from: u32,
@@ -93,16 +97,17 @@ impl Record {
 }
 
 /// What a record stands for.
-#[expect(clippy::box_collection, reason = "there are few of these and many values")]
+#[derive(Clone, Copy)]
 pub(super) enum Made {
     /// A thunk's value.
     Value(Gc<Thunk>),
-    /// What a table of the machine holds under this path.
-    Import(Box<Vec<u8>>),
-    Copy(Box<Vec<u8>>),
+    /// What a table of the machine holds under the path with this number.
+    Import(u32),
+    Copy(u32),
 }
 
 /// A derivation that a thunk's value is.
+#[derive(Clone, Copy)]
 pub(super) struct Joint {
     pub(super) drv: DrvId,
     /// The youngest record of its thunk.
@@ -142,22 +147,24 @@ pub(super) struct Changed {
 /// The log, and what rests on which stretch of it.
 #[derive(Default)]
 pub(crate) struct Tracking {
-    log: Vec<Packed>,
+    log: Table<Packed>,
     pub(super) reads: Vec<Read>,
     /// The numbers of the reads, by what they are.
     ids: HashTable<u32>,
     /// The answers of the last reads, of which nobody was told yet.
     untold: Vec<Option<Digest>>,
-    records: Vec<Record>,
+    records: Table<Record>,
     /// Which of them were undone.
-    stale: Vec<bool>,
-    pub(super) joints: Vec<Joint>,
+    stale: Table<bool>,
+    /// The paths of imports and copies that records stand for.
+    paths: Vec<Box<[u8]>>,
+    pub(super) joints: Table<Joint>,
     /// Stretches that ended as joints and that no joint around them has taken in yet.
     holes: Vec<Hole>,
     /// Where in the log each read, record and joint stands last, plus one.
-    read_seen: Vec<u32>,
-    record_seen: Vec<u32>,
-    joint_seen: Vec<u32>,
+    read_seen: Table<u32>,
+    record_seen: Table<u32>,
+    joint_seen: Table<u32>,
     /// The same for the bytes of paths.
     bytes_seen: FxHashMap<DrvId, u32>,
     /// Where the innermost stretch began.
@@ -180,16 +187,31 @@ struct Hole {
 }
 
 impl Tracking {
-    /// Gives back room that is not used.
-    pub(crate) fn shrink(&mut self) {
-        self.log.shrink_to_fit();
+    /// Lays aside what can be, and gives back room that is not used.
+    ///
+    /// # Errors
+    /// When there is no room in the file: then the rest stays in memory.
+    pub(crate) fn lay_aside(&mut self, shelf: &mut Shelf) -> io::Result<()> {
         self.reads.shrink_to_fit();
-        self.records.shrink_to_fit();
-        self.stale.shrink_to_fit();
-        self.joints.shrink_to_fit();
-        self.read_seen.shrink_to_fit();
-        self.record_seen.shrink_to_fit();
-        self.joint_seen.shrink_to_fit();
+        self.paths.shrink_to_fit();
+        self.log.lay_aside(shelf)?;
+        self.records.lay_aside(shelf)?;
+        self.stale.lay_aside(shelf)?;
+        self.joints.lay_aside(shelf)?;
+        self.read_seen.lay_aside(shelf)?;
+        self.record_seen.lay_aside(shelf)?;
+        self.joint_seen.lay_aside(shelf)
+    }
+
+    /// A number for a path.
+    pub(super) fn keep_path(&mut self, path: &[u8]) -> u32 {
+        self.paths.push(path.into());
+        self.paths.len() as u32 - 1
+    }
+
+    /// The path of this number.
+    pub(super) fn path(&self, number: u32) -> &[u8] {
+        &self.paths[number as usize]
     }
 
     /// Logs a read and what was answered.
@@ -411,7 +433,7 @@ impl Tracking {
         changed.reads.iter().for_each(|id| read_fell[*id as usize] = true);
         let mut joint_fell = vec![false; self.joints.len()];
         changed.joints.iter().for_each(|id| joint_fell[*id as usize] = true);
-        let mut record_fell = self.stale.clone();
+        let mut record_fell: Vec<bool> = self.stale.iter().copied().collect();
         let mut sums = Vec::with_capacity(self.log.len() + 1);
         sums.push(0u32);
         let mut next = 0;

@@ -219,21 +219,25 @@ impl Machine {
 
     /// Notes what an import's entry rests on.
     pub(crate) fn end_import(&mut self, stretch: Option<Stretch>, path: &[u8]) -> Option<RecordId> {
-        self.end_entry(stretch, || Made::Import(Box::new(path.to_vec())))
+        self.end_entry(stretch, path, Made::Import)
     }
 
     /// Notes what a copied path's entry rests on.
     pub(crate) fn end_copy(&mut self, stretch: Option<Stretch>, path: &[u8]) -> Option<RecordId> {
-        self.end_entry(stretch, || Made::Copy(Box::new(path.to_vec())))
+        self.end_entry(stretch, path, Made::Copy)
     }
 
     fn end_entry(
         &mut self,
         stretch: Option<Stretch>,
-        made: impl FnOnce() -> Made,
+        path: &[u8],
+        made: fn(u32) -> Made,
     ) -> Option<RecordId> {
         let (tracking, stretch) = (self.tracking.as_mut()?, stretch?);
-        tracking.end(stretch).then(|| tracking.record(made(), stretch))
+        tracking.end(stretch).then(|| {
+            let path = tracking.keep_path(path);
+            tracking.record(made(path), stretch)
+        })
     }
 
     /// Notes that an entry of a table was used.
