@@ -84,10 +84,15 @@ fn main() -> ExitCode {
     match execute(Cli::parse()) {
         Ok(code) => code,
         Err(fault) => {
-            let _ = writeln!(io::stderr(), "floe experiment: error: {fault:#}");
+            tell(&fault);
             ExitCode::FAILURE
         }
     }
+}
+
+fn tell(fault: &anyhow::Error) {
+    // Nobody hears it where standard error is closed; the exit status says that something failed.
+    let _ = writeln!(io::stderr(), "floe experiment: error: {fault:#}");
 }
 
 fn execute(cli: Cli) -> Result<ExitCode> {
@@ -116,9 +121,14 @@ fn execute(cli: Cli) -> Result<ExitCode> {
                 work: &work,
                 floe: &floe,
             };
+            let mut code = ExitCode::SUCCESS;
             for study in description::chosen(&folder, &run.studies)? {
-                runner::run(&study, &order, &mut out)?;
+                if let Err(fault) = runner::run(&study, &order, &mut out) {
+                    tell(&fault);
+                    code = ExitCode::FAILURE;
+                }
             }
+            return Ok(code);
         }
         Does::Report(args) => {
             let chapters =

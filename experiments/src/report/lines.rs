@@ -5,11 +5,17 @@ use anyhow::{Result, bail};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::block::{Axis, Series, number};
 
-/// Width and height in user units. Small, so that letters can be read on a phone.
-const SIZE: (u32, u32) = (560, 360);
+/// Width and height of what is below the legend, in user units. Small, so that letters can be read on a phone.
+const SIZE: (u32, u32) = (560, 340);
+
+/// The legend stands above the plot in two columns, so that it covers nothing.
+const LEGEND_COLUMNS: [i32; 2] = [66, 316];
+const LEGEND_ROW: i32 = 18;
+const LEGEND_LINE: i32 = 34;
 
 /// The size of letters as `plotters` is told it; what it writes is four fifths of that.
 pub const LETTERS: i32 = 15;
@@ -36,10 +42,18 @@ pub fn draw(x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
     }
     let xs = bounds(x, points().map(|point| point.0))?;
     let ys = bounds(y, points().map(|point| point.1))?;
-    let ys = (ys.0, above_legend(x, xs, y, ys, series));
+    let legend = match series.len() {
+        0 | 1 => 0,
+        count => LEGEND_ROW * i32::try_from(count.div_ceil(LEGEND_COLUMNS.len()))? + 8,
+    };
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        let size = (SIZE.0, SIZE.1 + legend as u32);
+        let whole = SVGBackend::with_string(&mut text, size).into_drawing_area();
+        let (strip, area) = whole.split_vertically(legend);
+        if legend > 0 {
+            explain(&strip, series)?;
+        }
         let labels = (x.label.as_str(), y.label.as_str());
         match (x.logarithmic, y.logarithmic) {
             (false, false) => chart(&area, xs.0..xs.1, ys.0..ys.1, labels, series)?,
@@ -49,7 +63,7 @@ pub fn draw(x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
                 chart(&area, (xs.0..xs.1).log_scale(), (ys.0..ys.1).log_scale(), labels, series)?
             }
         }
-        area.present()?;
+        whole.present()?;
     }
     Ok(text)
 }
@@ -71,23 +85,39 @@ fn bounds(axis: &Axis, values: impl Iterator<Item = f64>) -> Result<(f64, f64)> 
     })
 }
 
-/// Where the axis at the left must end, so that the legend in the upper left covers no point.
-fn above_legend(x: &Axis, xs: (f64, f64), y: &Axis, ys: (f64, f64), series: &[Series]) -> f64 {
-    let legend = (18.0 * series.len() as f64 + 14.0) / 290.0;
-    let place = |axis: &Axis, (low, high): (f64, f64), value: f64| match axis.logarithmic {
-        true => (value / low).ln() / (high / low).ln(),
-        false => (value - low) / (high - low),
-    };
-    let left = |point: &&(f64, f64)| place(x, xs, point.0) < 0.45;
-    let points = series.iter().flat_map(|line| &line.points).filter(left);
-    let highest = points.map(|point| place(y, ys, point.1)).fold(0.0, f64::max);
-    if series.len() < 2 || legend > 0.6 || highest < 1.0 - legend {
-        return ys.1;
+/// The dash and the gap of a line in user units, unless it is drawn through.
+fn dash(at: usize) -> Option<(i32, i32)> {
+    [None, Some((9, 4)), Some((4, 4))][at % 3]
+}
+
+/// Says which line is which.
+fn explain(strip: &DrawingArea<SVGBackend<'_>, Shift>, series: &[Series]) -> Result<()> {
+    let font = ("sans-serif", LETTERS).into_font().color(&BLACK);
+    let font = font.pos(Pos::new(HPos::Left, VPos::Center));
+    for (at, line) in series.iter().enumerate() {
+        let left = LEGEND_COLUMNS[at % LEGEND_COLUMNS.len()];
+        let row = i32::try_from(at / LEGEND_COLUMNS.len())?;
+        let middle = 8 + LEGEND_ROW * row + LEGEND_ROW / 2;
+        let style = PALETTE[at % PALETTE.len()].stroke_width(3);
+        let (drawn, gap) = dash(at).unwrap_or((LEGEND_LINE, 0));
+        let end = left + LEGEND_LINE;
+        let mut from = left;
+        while from < end {
+            let to = (from + drawn).min(end);
+            strip.draw(&PathElement::new([(from, middle), (to, middle)], style))?;
+            from = to + gap;
+        }
+        strip.draw(&Text::new(line.name.clone(), (end + 8, middle), font.clone()))?;
     }
-    let stretch = highest / (1.0 - legend);
-    match y.logarithmic {
-        true => ys.0 * (ys.1 / ys.0).powf(stretch),
-        false => ys.0 + (ys.1 - ys.0) * stretch,
+    Ok(())
+}
+
+/// A number beside an axis.
+fn tick(value: f64) -> String {
+    let text = number(value);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
     }
 }
 
@@ -108,9 +138,9 @@ where
         .margin(8)
         .margin_right(20)
         .x_label_area_size(40)
-        .y_label_area_size(66)
+        .y_label_area_size(78)
         .build_cartesian_2d(xs, ys)?;
-    let format = |value: &f64| number(*value);
+    let format = |value: &f64| tick(*value);
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -129,31 +159,18 @@ where
         let colour = PALETTE[at % PALETTE.len()];
         let style = colour.stroke_width(2);
         let points = line.points.clone();
-        let drawn = match at % 3 {
-            0 => chart.draw_series(LineSeries::new(points.clone(), style))?,
-            dash => chart.draw_series(DashedLineSeries::new(
-                points.clone(),
-                9 / dash as u32,
-                4,
-                style,
-            ))?,
+        match dash(at) {
+            None => chart.draw_series(LineSeries::new(points.clone(), style))?,
+            Some((drawn, gap)) => {
+                let points = points.clone();
+                chart.draw_series(DashedLineSeries::new(points, drawn as u32, gap as u32, style))?
+            }
         };
-        drawn
-            .label(&line.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3)));
         if points.len() <= 40 {
             chart.draw_series(
                 points.into_iter().map(|point| Circle::new(point, 3, colour.filled())),
             )?;
         }
-    }
-    if series.len() > 1 {
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(("sans-serif", LETTERS))
-            .border_style(TRANSPARENT)
-            .draw()?;
     }
     Ok(())
 }
@@ -163,20 +180,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_legend_covers_no_point() {
-        let line = |name: &str, points: &[(f64, f64)]| Series {
-            name: name.to_owned(),
-            points: points.to_vec(),
+    fn each_of_several_lines_is_named_above_the_plot() {
+        let line = |name: &str| Series { name: name.to_owned(), points: vec![(1.0, 2.0)] };
+        let series = ["first", "second", "third"].map(line);
+        let draw = |series| draw(&Axis::linear("n"), &Axis::linear("ms"), series).expect("drawn");
+        let height = |svg: &str| {
+            svg.split_once("height=\"")
+                .expect("a height")
+                .1
+                .split('"')
+                .next()
+                .expect("an end")
+                .to_owned()
         };
-        let (x, ends) = (Axis::logarithmic("n"), (1.0, 100.0));
-        let falling = [line("a", &[(1.0, 90.0), (100.0, 1.0)]), line("b", &[(1.0, 2.0)])];
-        let rising = [line("a", &[(1.0, 1.0), (100.0, 90.0)]), line("b", &[(1.0, 2.0)])];
-        for y in [Axis::logarithmic("ms"), Axis::linear("ms")] {
-            let top = |series: &[Series]| above_legend(&x, ends, &y, (1.0, 100.0), series);
-            assert!(top(&falling) > 105.0, "{}", top(&falling));
-            assert_eq!(top(&rising), 100.0);
-            assert_eq!(top(&falling[..1]), 100.0);
-        }
+        assert_eq!(height(&draw(&series[..1])), "340");
+        let svg = draw(&series);
+        assert_eq!(height(&svg), "384");
+        assert!(series.iter().all(|line| svg.contains(&format!(">\n{}\n<", line.name))), "{svg}");
+    }
+
+    #[test]
+    fn ticks_have_no_needless_digits() {
+        assert_eq!(
+            [0.0, 0.2, 0.5, 1.0, 1.5, 10_000.0].map(tick),
+            ["0", "0.2", "0.5", "1", "1.5", "10,000"]
+        );
     }
 
     #[test]

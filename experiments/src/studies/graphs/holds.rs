@@ -10,7 +10,7 @@ use super::spread::Spread;
 /// Patches that the choice is made with: enough to tell packages apart, few enough to try hundreds of packages.
 const SAMPLE: usize = 512;
 /// Packages that are tried at each choice.
-const TRIED: usize = 24;
+pub const TRIED: usize = 24;
 
 const COINS: Coins = Coins { survival: Survival::NONE, seed: 0 };
 

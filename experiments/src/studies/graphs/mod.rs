@@ -40,7 +40,7 @@ use self::coins::{Coins, Survival};
 use self::graph::{Graph, Kind, Patch};
 use self::measured::Measured;
 use self::plan::{Origin, Parameters, Question};
-use self::rows::{Check, Hold, Line, Shape, Spread, Used};
+use self::rows::{Check, Hold, Line, Shape, Spread, Unheld, Used};
 use crate::description::{Description, Scale};
 use crate::record::{Row, Written};
 use crate::report::block::Section;
@@ -78,7 +78,7 @@ impl Study for Graphs {
         let parameters = self.parameters.clone();
         let (origin, question) = parameters.asked(&trial.key)?;
         let graph = self.graph(origin, place)?;
-        let asking = Asking { parameters: &parameters, seed: self.seed, name: &origin.name };
+        let asking = Asking { parameters: &parameters, seed: self.seed, origin };
         let lines = match question {
             Question::Shape => {
                 source::check(origin, place)?;
@@ -128,10 +128,14 @@ fn is_used(patch: &Patch, all: u32) -> bool {
 struct Asking<'a> {
     parameters: &'a Parameters,
     seed: u64,
-    name: &'a str,
+    origin: &'a Origin,
 }
 
 impl Asking<'_> {
+    fn name(&self) -> String {
+        self.origin.name.clone()
+    }
+
     fn shape(&self, graph: &Graph) -> Shape {
         let patches = graph.patches();
         let all: Vec<&Patch> = patches.iter().collect();
@@ -142,7 +146,7 @@ impl Asking<'_> {
             group.iter().filter(|node| graph.kind(**node) == Kind::Build).count()
         };
         Shape {
-            graph: self.name.to_owned(),
+            graph: self.name(),
             origin: graph.origin.clone(),
             nodes: graph.len(),
             builds: graph.count(Kind::Build),
@@ -179,7 +183,7 @@ impl Asking<'_> {
         let (all, half) = (spread.runs(&top, coins(0.0)), spread.runs(&top, coins(0.5)));
         let line = |(at, (direct, patch)): (usize, &(u32, &Patch))| {
             Line::Used(Used {
-                graph: self.name.to_owned(),
+                graph: self.name(),
                 package: graph.packages[patch.package as usize].clone(),
                 own: patch.builds.len() as u32,
                 direct: *direct,
@@ -213,7 +217,7 @@ impl Asking<'_> {
                 let users = spread.runs(&tried, direct);
                 let runs = spread.runs(&tried, Coins { survival: *survival, seed });
                 let mut line = summary(&tried, &users, &runs, graph);
-                line.graph = self.name.to_owned();
+                line.graph = self.name();
                 line.measured = measured.clone();
                 (line.first, line.further) = (survival.first, survival.further);
                 line.seed = seed;
@@ -229,9 +233,12 @@ impl Asking<'_> {
         let none = Coins { survival: Survival::NONE, seed: 0 };
         let without = holds::total(&spread::Spread::new(graph).runs(&all, none));
         let chosen = holds::choose(graph, self.parameters.holding, self.seed);
+        if chosen.is_empty() {
+            return vec![Line::Unheld(Unheld { graph: self.name(), tried: holds::TRIED })];
+        }
         let line = |(at, hold): (usize, holds::Hold)| {
             Line::Hold(Hold {
-                graph: self.name.to_owned(),
+                graph: self.name(),
                 place: at + 1,
                 package: graph.packages[hold.package as usize].clone(),
                 runs: hold.runs,
@@ -241,7 +248,7 @@ impl Asking<'_> {
         chosen.into_iter().enumerate().map(line).collect()
     }
 
-    /// Asks somebody else about a part of the graph without circles. Who goes by inputs keeps nothing back.
+    /// Asks somebody else about the graph or a part of it without circles. Who goes by inputs keeps nothing back.
     fn against(
         &self,
         graph: &Graph,
@@ -250,8 +257,10 @@ impl Asking<'_> {
     ) -> Result<Vec<Line>> {
         let check = &self.parameters.check;
         let (whole, cut) = graph.acyclic();
-        let part = match whole.count(Kind::Build) > check.builds {
-            true => whole.part(check.builds, self.seed),
+        let limits = [self.origin.check, check.at_most];
+        let builds = limits.into_iter().flatten().min().unwrap_or(usize::MAX);
+        let part = match whole.count(Kind::Build) > builds {
+            true => whole.part(builds, self.seed),
             false => whole,
         };
         let patches = part.patches();
@@ -267,7 +276,7 @@ impl Asking<'_> {
         let (cold, ran) = ask(&part, &some, coins)?;
         let line = |package, simulated, ran| {
             Line::Check(Check {
-                graph: self.name.to_owned(),
+                graph: self.name(),
                 asked: asked.to_owned(),
                 nodes: part.len(),
                 builds: part.count(Kind::Build),

@@ -41,9 +41,8 @@ pub struct Origin {
     pub nix: Option<Nix>,
     /// If it is a suite of Debian.
     pub debian: Option<Debian>,
-    /// Whether the engine and the models are asked about it, too.
-    #[serde(default)]
-    pub check: bool,
+    /// If the engine and the models are asked about it, too: of so many of its builds, or all if there are no more.
+    pub check: Option<usize>,
 }
 
 /// A package set in the Nix language.
@@ -94,12 +93,12 @@ pub struct Debian {
     pub reach: Reach,
 }
 
-/// How the simulation is held against others: on a part of a graph, its cycles cut.
+/// How the simulation is held against others: on a graph or a part of it, its cycles cut.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// So many builds; all if there are no more.
-    pub builds: usize,
+    /// If this is less than what a graph says, so many builds.
+    pub at_most: Option<usize>,
     /// So many patches.
     pub patches: usize,
     /// How likely a build comes out as before that needs the patched one.
@@ -165,7 +164,7 @@ impl Parameters {
         let engines = self.check.rebuilders.iter().cloned().map(Question::Engine);
         let checks: Vec<Question> = models.chain(engines).collect();
         let of_all = |question: Question| self.graphs.iter().map(move |of| (of, question.clone()));
-        let checked = self.graphs.iter().filter(|of| of.check);
+        let checked = self.graphs.iter().filter(|of| of.check.is_some());
         let checked = checked.flat_map(|of| checks.iter().map(move |check| (of, check.clone())));
         let mut last = vec![Question::Used, Question::Holding];
         last.extend(self.measured.then_some(Question::Measured));

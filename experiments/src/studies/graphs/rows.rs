@@ -18,6 +18,8 @@ pub enum Line {
     Spread(Spread),
     /// A package that holds changes up.
     Hold(Hold),
+    /// No package that was tried holds anything up.
+    Unheld(Unheld),
     /// What something else says that the simulation says, too.
     Check(Check),
 }
@@ -114,6 +116,15 @@ pub struct Hold {
     pub runs: u64,
     /// The same if none holds.
     pub without: u64,
+}
+
+/// A graph in which no package alone holds changes up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unheld {
+    /// The graph.
+    pub graph: String,
+    /// How many packages were tried: those that most patches reach and most is built with.
+    pub tried: usize,
 }
 
 /// One patch, told by two.

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::measured::Measured;
 use super::plan::{Origin, Parameters};
-use super::rows::{Check, Hold, Line, Shape, Spread, Used};
+use super::rows::{Check, Hold, Line, Shape, Spread, Unheld, Used};
 use crate::report::block::{Axis, Figure, Plot, Section, Series, Table};
 use crate::stats::{self, whole};
 
@@ -53,12 +53,13 @@ pub fn of(lines: &[Line], parameters: &Parameters) -> Result<Section> {
          Changes to a chosen package itself still travel.",
     );
     section.table(data.holds());
+    section.blocks.extend(data.unheld().map(crate::report::block::Block::Text));
     for origin in &parameters.graphs {
         section.blocks.extend(data.used(origin).map(crate::report::block::Block::Table));
     }
     section.heading("Held against models and against floe");
     section.text(format!(
-        "A part of each graph, its circles cut, is given to the models of `papers/`, and to floe as a Nix expression of the same \
+        "Graphs or parts of them, circles cut, are given to the models of `papers/`, and to floe as a Nix expression of the same \
          shape whose builders are a few lines of shell: they show a patch that they find in what they need, or, having survived, do \
          not. A build survives with {} where it needs the patched one, else with {}. What floe runs after each patch must be what \
          was simulated, build for build.",
@@ -234,13 +235,28 @@ impl Data<'_> {
                 "**Simulation, models and engine do not always agree.**"
             };
             format!(
-                "{verdict} {agreed} of {} counts are equal, {} runs of builders in all, {} of the counts by floe itself. (On parts of \
-                 the graphs, cycles cut; trivial builders.)",
+                "{verdict} {agreed} of {} counts are equal, {} runs of builders in all, {} of the counts by floe itself. (On {}; \
+                 trivial builders.)",
                 checks.len(),
                 whole(all as f64),
-                checks.iter().filter(|check| self.is_engine(check)).count()
+                checks.iter().filter(|check| self.is_engine(check)).count(),
+                self.extents()
             )
         })
+    }
+
+    /// How much of each graph was compared.
+    fn extents(&self) -> String {
+        let checks = self.checked();
+        let extent = |of: &Origin| {
+            let check = checks.iter().find(|check| check.graph == of.name)?;
+            let of_it = |line: &&Line| matches!(line, Line::Shape(shape) if shape.graph == of.name && shape.builds == check.builds);
+            let is_whole = self.lines.iter().any(|line| of_it(&line));
+            let all = if is_whole { "all " } else { "" };
+            let circles = if check.cut > 0 { ", its circles cut" } else { "" };
+            Some(format!("{all}{} of {}{circles}", builds(check.builds as f64), of.title))
+        };
+        self.parameters.graphs.iter().filter_map(extent).collect::<Vec<_>>().join(" and ")
     }
 
     fn checked(&self) -> Vec<&Check> {
@@ -493,6 +509,24 @@ impl Data<'_> {
         table
     }
 
+    /// Why graphs are missing from the table.
+    fn unheld(&self) -> Option<String> {
+        let of = |name: &String| self.parameters.graphs.iter().find(|of| of.name == *name);
+        let (mut names, mut most) = (Vec::new(), 0);
+        for line in self.lines {
+            let Line::Unheld(Unheld { graph, tried }) = line else { continue };
+            names.extend(of(graph).map(|of| of.title.as_str()));
+            most = most.max(*tried);
+        }
+        (!names.is_empty()).then(|| {
+            format!(
+                "In {} none of the {most} packages tried saves a single build alone. What most is built with there lies on one circle, \
+                 and a circle that is this dense reaches everything past any one of its members: it would take many packages at once.",
+                names.join(", ")
+            )
+        })
+    }
+
     fn used(&self, of: &Origin) -> Option<Table> {
         let mut table = Table::new(
             format!(
@@ -586,7 +620,7 @@ mod tests {
             title: title.to_owned(),
             nix: None,
             debian: None,
-            check: true,
+            check: Some(10),
         };
         Parameters {
             graphs: vec![origin("a", "Set A"), origin("b", "Set B")],
@@ -597,7 +631,7 @@ mod tests {
             patches: 100,
             holding: 2,
             check: Checked {
-                builds: 10,
+                at_most: None,
                 patches: 2,
                 first: 0.3,
                 further: 0.7,
@@ -678,6 +712,7 @@ mod tests {
             Line::Spread(measured(true, 1.0)),
             Line::Hold(hold(1, "cc", 20)),
             Line::Hold(hold(2, "python", 15)),
+            Line::Unheld(Unheld { graph: "b".to_owned(), tried: 24 }),
             Line::Check(check("a model", Some("zlib"), 7)),
             Line::Check(check("content-addressed", None, 7)),
             Line::Check(check("content-addressed", Some("zlib"), 6)),
