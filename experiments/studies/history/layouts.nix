@@ -21,8 +21,5 @@ in
   };
 
   # The crate has a licence of its own since 2.0.2.
-  libjpeg = _: old: {
-    prepare = builtins.replaceStrings [ "cp ../LICENSE LICENSE\n" ] [ "" ] old.prepare;
-    documents = [ ];
-  };
+  libjpeg = _: _: { postUnpack = ""; documents = [ ]; };
 }
