@@ -123,7 +123,7 @@ fn closure(origin: String, drvs: &DrvGraph, wanted: Vec<DrvId>) -> Result<Graph>
 
 /// The package that a derivation's name tells of: all before the first dash that no letter follows, as
 /// `builtins.parseDrvName` has it.
-pub fn package(name: &str) -> &str {
+fn package(name: &str) -> &str {
     let bytes = name.as_bytes();
     let dash = bytes.windows(2).position(|two| two[0] == b'-' && !two[1].is_ascii_alphabetic());
     &name[..dash.unwrap_or(name.len())]

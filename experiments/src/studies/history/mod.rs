@@ -202,8 +202,8 @@ fn replay(set: &Set<'_>, floe: &Floe, series: &Series) -> Result<Vec<Fields>> {
             Err(fault) => (None, Some(why(&fault.to_string()))),
             Ok(built) => {
                 let after = &built.decisions;
-                let name = format!("{}-{}", series.package, version.upstream);
-                let bumped = after.iter().find(|of| of.name == name);
+                let name = &series.package;
+                let bumped = after.iter().find(|of| of.name == *name);
                 let bumped = bumped.with_context(|| format!("'{name}' was not asked for"))?;
                 let graph = set.graph(floe, series, version, built)?;
                 let mut compare =

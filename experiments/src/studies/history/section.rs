@@ -25,7 +25,8 @@ pub fn section(rows: &[Row]) -> Result<Section> {
         "Each step puts one published version of a library's source into the set in place of the version before, and builds \
          everything that rests on it; all other libraries stay at the oldest version of their series. The sources are crates that \
          carry a C library, so a release of the crate need not be one of the library. A series begins in a store that knows \
-         the oldest versions, and nothing newer.",
+         the oldest versions, and nothing newer. Store paths of these libraries do not name their versions, as they would \
+         elsewhere: what uses a library names its path, and would come out otherwise for that alone.",
     );
     section.table(told.by_change());
     section.figure(told.builders());
