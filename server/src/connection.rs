@@ -210,7 +210,23 @@ mod tests {
         for stranger in [opening(2, VERSION), opening(1, VERSION + 1)] {
             assert_eq!(said(&[stranger, ask.clone()].concat()), opening(1, VERSION));
         }
-        let equal = said(&[opening(1, VERSION), ask].concat());
-        assert!(equal.len() > opening(1, VERSION).len(), "an equal is answered");
+    }
+
+    /// One that stays to hear it: whoever has gone is not answered.
+    #[test]
+    fn an_equal_is_answered() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let ears = Ears::default();
+        let work = Work::new(&dir.path().join("root"), &ears, nothing).expect("is made");
+        let (mut client, server) = UnixStream::pair().expect("a pair");
+        let ask = frame::pack(&Ask::Status).expect("packs");
+        client.write_all(&[opening(1, VERSION), ask].concat()).expect("is sent");
+        let mut heard = vec![0; opening(1, VERSION).len() + 1];
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(server, &work, Digest([1; 32]), &ears));
+            client.read_exact(&mut heard).expect("it says more than who it is");
+            drop(client);
+        });
+        assert!(heard.starts_with(&opening(1, VERSION)));
     }
 }
