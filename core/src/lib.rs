@@ -1,5 +1,5 @@
 //! The pure vocabulary of the store: hashes, store paths, content addresses, derivations,
-//! placeholders and NAR. Everything here is a function of its arguments: nothing opens a
+//! placeholders and NAR; and a table of what is equal. Everything here is a function of its arguments: nothing opens a
 //! file, starts a process or knows where a store lies on disk.
 
 pub mod base32;
@@ -9,3 +9,4 @@ pub mod hash;
 pub mod nar;
 pub mod path;
 pub mod placeholder;
+pub mod shared;

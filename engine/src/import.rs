@@ -8,11 +8,11 @@ mod text;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
 use std::sync::{Arc, Weak};
 
 use floe_core::ca::ContentAddress;
 use floe_core::path::{OutputName, StorePath};
+use floe_core::shared::shared;
 use floe_lang::graph::{
     DrvGraph, DrvId, DrvNode, GraphError, InputSrc, OutputKind, Segment, SourceId,
 };
@@ -357,16 +357,6 @@ struct Shared {
     deps: FxHashSet<Arc<[Dep]>>,
 }
 
-/// The one that is kept of lists that are equal to this one.
-fn shared<T: Clone + Eq + Hash>(known: &mut FxHashSet<Arc<[T]>>, list: Vec<T>) -> Arc<[T]> {
-    if let Some(known) = known.get(&*list) {
-        return Arc::clone(known);
-    }
-    let list: Arc<[T]> = list.into();
-    known.insert(Arc::clone(&list));
-    list
-}
-
 impl Importer<'_> {
     fn recipe(&mut self, id: DrvId) -> Result<Known, ImportError> {
         let node = self.drvs.node(id);
@@ -402,13 +392,13 @@ impl Importer<'_> {
             holds_paths |= matches!(segment, Segment::DrvPath(_));
             names_itself |= matches!(segment, Segment::Output(drv, _) if *drv == id);
         }
-        let outputs = node.outputs.iter().map(|output| output.name.clone()).collect();
+        let outputs: Vec<_> = node.outputs.iter().map(|output| output.name.clone()).collect();
         let deps = making.deps.iter().map(|dep| {
             let input = &node.input_drvs[input_index(node, *dep).expect("it is an input")];
             let names = output_names(self.drvs, input.drv, &input.outputs);
             Dep { outputs: shared(&mut self.shared.names, names) }
         });
-        let deps = deps.collect();
+        let deps: Vec<Dep> = deps.collect();
         let head = Head {
             name: Arc::clone(&node.name),
             outputs: shared(&mut self.shared.names, outputs),

@@ -113,25 +113,34 @@ impl Tasks {
         db: &mut Database,
         task: &Arc<str>,
         recipe: &Arc<Recipe>,
-        deps: Arc<[Node]>,
+        deps: &[Node],
     ) -> (Node, Digest) {
-        let node = match self.by_id.get(&Short::of_task(task)) {
-            Some(&node) => {
-                if node.recipe(db) != recipe {
-                    db.edit(node, Arc::clone(recipe));
-                }
-                if *node.deps(db) != deps {
-                    db.connect(node, deps);
-                }
-                node
-            }
-            None => {
-                let node = db.add(Arc::clone(recipe), deps, None);
-                self.by_id.insert(Short::of_task(task), node);
-                node
-            }
-        };
+        let (node, _) = self.place(db, Short::of_task(task), recipe, deps.iter().copied());
         (node, recipe.digest())
+    }
+
+    /// The node of a task, added or made to say this; whether that is news.
+    fn place(
+        &mut self,
+        db: &mut Database,
+        task: Short,
+        recipe: &Arc<Recipe>,
+        deps: impl Iterator<Item = Node> + Clone,
+    ) -> (Node, bool) {
+        let Some(&node) = self.by_id.get(&task) else {
+            let node = db.add(Arc::clone(recipe), deps.collect(), None);
+            self.by_id.insert(task, node);
+            return (node, true);
+        };
+        let is_edited = node.recipe(db) != recipe;
+        if is_edited {
+            db.edit(node, Arc::clone(recipe));
+        }
+        let is_moved = !node.deps(db).iter().copied().eq(deps.clone());
+        if is_moved {
+            db.connect(node, deps.collect());
+        }
+        (node, is_edited || is_moved)
     }
 
     /// Remembers what a request left known. The epoch must be the one it ran in.
@@ -269,25 +278,8 @@ impl Tasks {
             let ix = NodeIx(at as u32);
             let (recipe, deps) = (graph.node(ix).recipe, graph.node(ix).deps);
             let deps = deps.iter().map(|dep| nodes[dep.index()]);
-            let node = match self.by_id.get(&shape.short_tasks[at]) {
-                Some(&node) => {
-                    if node.recipe(db) != recipe {
-                        *edited = true;
-                        db.edit(node, Arc::clone(recipe));
-                    }
-                    if !node.deps(db).iter().copied().eq(deps.clone()) {
-                        *edited = true;
-                        db.connect(node, deps.collect());
-                    }
-                    node
-                }
-                None => {
-                    *edited = true;
-                    let node = db.add(Arc::clone(recipe), deps.collect(), None);
-                    self.by_id.insert(shape.short_tasks[at], node);
-                    node
-                }
-            };
+            let node;
+            (node, *edited) = self.place(db, shape.short_tasks[at], recipe, deps);
             recipes.push(recipe.digest());
             graph.share(ix, node.recipe(db));
             nodes.push(node);

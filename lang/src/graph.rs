@@ -15,6 +15,7 @@ use floe_core::drv::{Derivation, Dynamic, MAX_NESTING, Modulo, ModuloError, Outp
 use floe_core::hash::HashAlgo;
 use floe_core::path::{OutputName, PathError, StorePath};
 use floe_core::placeholder;
+use floe_core::shared::shared;
 use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
@@ -103,16 +104,6 @@ struct Index {
     /// Lists that many derivations have in common.
     outputs: FxHashSet<Arc<[OutputSpec]>>,
     args: FxHashSet<Arc<[SymStr]>>,
-}
-
-/// The one that is kept of all that are equal to this one.
-fn shared<T: ?Sized + Eq + std::hash::Hash>(known: &mut FxHashSet<Arc<T>>, one: &mut Arc<T>) {
-    match known.get(one) {
-        Some(known) => *one = Arc::clone(known),
-        None => {
-            known.insert(Arc::clone(one));
-        }
-    }
 }
 
 fn hash(of: impl std::hash::Hash) -> u64 {
@@ -283,9 +274,9 @@ impl DrvGraph {
     pub fn add(&self, mut node: DrvNode) -> DrvId {
         let mut index = self.lock();
         if !node.outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..))) {
-            shared(&mut index.outputs, &mut node.outputs);
+            node.outputs = shared(&mut index.outputs, node.outputs);
         }
-        shared(&mut index.args, &mut node.args);
+        node.args = shared(&mut index.args, node.args);
         drop(index);
         self.push(node)
     }

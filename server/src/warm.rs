@@ -133,7 +133,8 @@ impl Warm {
         self.engine.let_go();
     }
 
-    /// Lays another part of the evaluation aside; whether there was one.
+    /// Lays another part of the evaluation aside; whether there was one. The first time after a request
+    /// the engine gives back what it can spare, too.
     pub(crate) fn lay_aside(&mut self, folder: &Path) -> bool {
         if self.aside == 0 {
             self.engine.rest();

@@ -45,10 +45,17 @@ impl Scene {
 
     /// The same with more attributes, written in Nix, given to the derivation.
     pub fn with_attributes(script: &str, attributes: &str) -> Scene {
+        Scene::with_set(&format!(
+            "  good = ca \"good\" \"echo finished work > $out\";\n  \
+             bad = ca' {{ inherit good; {attributes} }} \"bad\" ''\n{script}\n'';\n"
+        ))
+    }
+
+    /// These definitions, which may use `ca` and `ca'` of the fixtures' library.
+    pub fn with_set(definitions: &str) -> Scene {
         let library = fixture::folder().join("ca/lib.nix");
         let text = format!(
-            "with import {} {{ busybox = {}; }};\nrec {{\n  good = ca \"good\" \"echo finished work > $out\";\n  \
-             bad = ca' {{ inherit good; {attributes} }} \"bad\" ''\n{script}\n'';\n}}\n",
+            "with import {} {{ busybox = {}; }};\nrec {{\n{definitions}}}\n",
             library.display(),
             busybox().display()
         );

@@ -250,7 +250,7 @@ impl Scheduler<'_> {
         }
         let task = task_below(&self.task(below), &recipe.name, &mut self.growth.taken);
         let own: Vec<Node> = deps.iter().map(|&dep| self.node(dep)).collect();
-        let (node, digest) = self.tasks.enter_one(self.db, &task, &recipe, own.into());
+        let (node, digest) = self.tasks.enter_one(self.db, &task, &recipe, &own);
         let ix = self.graph.grow(recipe, deps.clone(), drv.clone());
         let height = self.height(below);
         let growth = &mut self.growth;

@@ -4,8 +4,6 @@ use std::fs;
 use std::process::Child;
 use std::time::Duration;
 
-use floe_tests::fixture;
-use floe_tests::oracle::busybox;
 use floe_tests::process::{interrupt, run};
 use floe_tests::scene::{Scene, no_process_remains};
 
@@ -51,13 +49,11 @@ fn two_clients_share_a_build() {
 #[test]
 fn two_clients_share_what_evaluation_builds() {
     let marker = "4.1875";
-    let text = format!(
-        "with import {} {{ busybox = {}; }};\nrec {{\n  imported = ca \"imported\" ''$bb sleep {marker}; echo '\"said\"' > $out'';\n  \
-         first = ca \"first\" \"echo ${{import imported}} > $out\";\n  second = ca \"second\" \"echo ${{import imported}} twice > $out\";\n}}\n",
-        fixture::folder().join("ca/lib.nix").display(),
-        busybox().display()
-    );
-    let served = Served::with_text(&text);
+    let served = Served::over(Scene::with_set(&format!(
+        "  imported = ca \"imported\" ''$bb sleep {marker}; echo '\"said\"' > $out'';\n  \
+         first = ca \"first\" \"echo ${{import imported}} > $out\";\n  \
+         second = ca \"second\" \"echo ${{import imported}} twice > $out\";\n"
+    )));
     let mut first = served.start("first", &[]);
     served.scene.wait_for(marker);
     let own = builders_with(marker);

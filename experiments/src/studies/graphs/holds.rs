@@ -10,7 +10,7 @@ use super::spread::Spread;
 /// Patches that the choice is made with: enough to tell packages apart, few enough to try hundreds of packages.
 const SAMPLE: usize = 512;
 /// Packages that are tried at each choice.
-pub const TRIED: usize = 24;
+const TRIED: usize = 24;
 
 const COINS: Coins = Coins { survival: Survival::NONE, seed: 0 };
 
@@ -23,8 +23,9 @@ pub struct Hold {
     pub runs: u64,
 }
 
-/// The packages to choose first, so many of them, when every package is patched once and nothing else comes out as before.
-pub fn choose(graph: &Graph, count: usize, seed: u64) -> Vec<Hold> {
+/// The packages to choose first, so many of them, when every package is patched once and nothing else comes out as before;
+/// and how many were tried for the first place.
+pub fn choose(graph: &Graph, count: usize, seed: u64) -> (Vec<Hold>, usize) {
     let patches = graph.patches();
     let all: Vec<&Patch> = patches.iter().collect();
     let mut sample = all.clone();
@@ -33,11 +34,14 @@ pub fn choose(graph: &Graph, count: usize, seed: u64) -> Vec<Hold> {
     sample.truncate(SAMPLE);
 
     let mut spread = Spread::new(graph);
-    let mut chosen = Vec::new();
+    let (mut chosen, mut first) = (Vec::new(), 0);
     let alone = spread.runs(&all, COINS);
     let mut before = total(&spread.runs(&sample, COINS));
     for _ in 0..count {
         let candidates = candidates(&spread, graph, &sample, &alone);
+        if chosen.is_empty() {
+            first = candidates.len();
+        }
         let tried = candidates.into_iter().map(|package| {
             spread.holding[package as usize] = true;
             let runs = total(&spread.runs(&sample, COINS));
@@ -49,7 +53,7 @@ pub fn choose(graph: &Graph, count: usize, seed: u64) -> Vec<Hold> {
         spread.holding[package as usize] = true;
         chosen.push(Hold { package, runs: total(&spread.runs(&all, COINS)) });
     }
-    chosen
+    (chosen, first)
 }
 
 /// The packages that could save the most: those that are changed by many of the patches, and change much.
@@ -104,6 +108,7 @@ mod tests {
         let all = graph.patches();
         let runs = Spread::new(&graph).runs(&all.iter().collect::<Vec<_>>(), COINS);
         assert_eq!(runs, [5, 5, 5, 4, 1, 1, 1]);
-        assert_eq!(choose(&graph, 3, 1), [Hold { package: 3, runs: 13 }]);
+        let (chosen, tried) = choose(&graph, 3, 1);
+        assert_eq!((chosen, tried), (vec![Hold { package: 3, runs: 13 }], 4));
     }
 }

@@ -232,9 +232,9 @@ impl Asking<'_> {
         let all: Vec<&Patch> = patches.iter().collect();
         let none = Coins { survival: Survival::NONE, seed: 0 };
         let without = holds::total(&spread::Spread::new(graph).runs(&all, none));
-        let chosen = holds::choose(graph, self.parameters.holding, self.seed);
+        let (chosen, tried) = holds::choose(graph, self.parameters.holding, self.seed);
         if chosen.is_empty() {
-            return vec![Line::Unheld(Unheld { graph: self.name(), tried: holds::TRIED })];
+            return vec![Line::Unheld(Unheld { graph: self.name(), tried })];
         }
         let line = |(at, hold): (usize, holds::Hold)| {
             Line::Hold(Hold {

@@ -511,18 +511,22 @@ impl Data<'_> {
 
     /// Why graphs are missing from the table.
     fn unheld(&self) -> Option<String> {
-        let of = |name: &String| self.parameters.graphs.iter().find(|of| of.name == *name);
-        let (mut names, mut most) = (Vec::new(), 0);
-        for line in self.lines {
-            let Line::Unheld(Unheld { graph, tried }) = line else { continue };
-            names.extend(of(graph).map(|of| of.title.as_str()));
-            most = most.max(*tried);
-        }
-        (!names.is_empty()).then(|| {
+        let said = |line: &Line| {
+            let Line::Unheld(Unheld { graph, tried }) = line else { return None };
+            let of = self.parameters.graphs.iter().find(|of| of.name == *graph)?;
+            let circle = self.shape(graph).map_or(0, |shape| shape.circle);
+            Some(format!(
+                "{} ({tried} tried; {} on its largest circle)",
+                of.title,
+                builds(circle as f64)
+            ))
+        };
+        let said: Vec<String> = self.lines.iter().filter_map(said).collect();
+        (!said.is_empty()).then(|| {
             format!(
-                "In {} none of the {most} packages tried saves a single build alone. What most is built with there lies on one circle, \
-                 and a circle that is this dense reaches everything past any one of its members: it would take many packages at once.",
-                names.join(", ")
+                "None of the packages that were tried saves a single build alone in {}. A dense circle reaches everything past any one of its members: it would \
+                 take many packages at once.",
+                said.join(", ")
             )
         })
     }
