@@ -139,8 +139,7 @@ impl Aliases {
         let mut seen = FxHashSet::from_iter([drv]);
         let mut queue = VecDeque::from([drv]);
         while let Some(id) = queue.pop_front() {
-            let node = graph.node(id);
-            for output in 0..node.outputs.len() {
+            for output in 0..graph.node(id).outputs.len() {
                 let path = graph.output_path(id, output);
                 let path = path.map_err(|error| HostError::Failed(error.to_string()))?;
                 if let Some(path) = path
@@ -150,9 +149,8 @@ impl Aliases {
                     names.entry(real).or_insert(path);
                 }
             }
-            queue.extend(
-                node.input_drvs.iter().map(|input| input.drv).filter(|drv| seen.insert(*drv)),
-            );
+            let inputs = graph.instructions(id).input_drvs.into_iter();
+            queue.extend(inputs.map(|input| input.drv).filter(|drv| seen.insert(*drv)));
         }
         Ok(names)
     }

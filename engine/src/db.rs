@@ -93,10 +93,10 @@ impl Database {
         db
     }
 
-    /// An empty graph over the same memo, with the same choices; work is counted on.
+    /// An empty graph over the same memo; work is counted on. What was chosen for keys is asked of the memo again.
     pub(crate) fn emptied(&self) -> Database {
         let storage = storage(&self.counters, &self.listener);
-        let db = Database { storage, ..self.clone() };
+        let db = Database { storage, landed: Arc::default(), ..self.clone() };
         let _ = Settings::builder(self.strategy()).durability(Durability::MEDIUM).new(&db);
         db
     }

@@ -9,6 +9,7 @@ use floe_core::path::StorePath;
 use rustc_hash::FxHashMap;
 
 use crate::graph::{Graph, NodeIx};
+use crate::ids::Ids;
 use crate::ledger::{Cause, Cutoff, Entry, Short};
 use crate::recipe::Kind;
 use crate::record::{CutoffKind, DecidedBy, Decision, Record, When};
@@ -46,7 +47,7 @@ pub struct Request<'a> {
     /// The graph.
     pub graph: &'a Graph,
     /// Its task ids.
-    pub tasks: &'a [Arc<str>],
+    pub tasks: &'a Ids,
     /// What stands for them in ledgers.
     pub short_tasks: &'a [Short],
     /// The digests of its recipes.
@@ -219,7 +220,7 @@ impl View<'_> {
                 true => entry.complete(&mut record),
                 false => record.reason = UNCHANGED.to_owned(),
             }
-            let task = Arc::clone(&self.request.tasks[at]);
+            let task = Arc::from(&self.request.tasks[at]);
             Decided { node: ix, task, record, unchanged: true, recorded: true, former: None }
         });
         let decision = if changed { Decision::Cutoff } else { Decision::Reused };
@@ -276,7 +277,7 @@ impl View<'_> {
         };
         let decided = (self.request.full || !recorded).then(|| Decided {
             node: ix,
-            task: Arc::clone(&tasks[at]),
+            task: Arc::from(&tasks[at]),
             record,
             unchanged,
             recorded,
@@ -404,7 +405,7 @@ impl View<'_> {
         let Request { graph, tasks, recipes, .. } = self.request;
         let node = graph.node(ix);
         for (nth, dep) in node.deps.iter().enumerate() {
-            let task = &*tasks[dep.index()];
+            let task = &tasks[dep.index()];
             let Some((_, old)) = former.inputs.iter().find(|(old, _)| old == task) else {
                 continue;
             };

@@ -208,7 +208,7 @@ impl Engine {
 
     /// Gives back memory that the next request can do without: what queries concluded is known beside them.
     pub fn rest(&mut self) {
-        self.tasks.renew(&mut self.db);
+        self.tasks.rest(&mut self.db);
     }
 
     /// Reads the store as it is now, opened again if need be; whether what was known of it holds.

@@ -9,6 +9,7 @@ use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::ids::Ids;
 use crate::ledger::Short;
 use crate::recipe::Recipe;
 
@@ -237,7 +238,7 @@ impl Graph {
     /// then the names of the derivations on the way to it (the shortest way, the first among
     /// equals), so that the same node is found again though every store path changed. Where the
     /// way is long its beginning is replaced by a digest.
-    pub fn task_ids(&self) -> Vec<Arc<str>> {
+    pub fn task_ids(&self) -> Ids {
         let mut naming = Naming { ids: vec![None; self.len()], taken: Default::default() };
         let mut queue = std::collections::VecDeque::new();
         for target in &self.targets {
@@ -272,7 +273,7 @@ impl Graph {
                 naming.name(ix, node.recipe.name.to_string());
             }
         }
-        naming.ids.into_iter().map(|id| id.expect("every node was named")).collect()
+        naming.ids.iter().map(|id| id.as_ref().expect("every node was named")).collect()
     }
 
     /// For each node the number of nodes on the longest way to a target.
@@ -305,7 +306,7 @@ pub(crate) fn deep<'d>(
 #[derive(Debug)]
 pub struct Shape {
     /// Each node's task id.
-    pub tasks: Vec<Arc<str>>,
+    pub tasks: Ids,
     /// What stands for them in ledgers.
     pub short_tasks: Vec<Short>,
     /// Who uses whom.
@@ -322,11 +323,11 @@ impl Shape {
     /// The shape of a graph.
     pub fn of(graph: &Graph) -> Shape {
         let tasks = graph.task_ids();
-        let short_tasks = tasks.iter().map(|task| Short::of_task(task)).collect();
+        let short_tasks = tasks.iter().map(Short::of_task).collect();
         Shape::with(graph, tasks, short_tasks)
     }
 
-    fn with(graph: &Graph, tasks: Vec<Arc<str>>, short_tasks: Vec<Short>) -> Shape {
+    fn with(graph: &Graph, tasks: Ids, short_tasks: Vec<Short>) -> Shape {
         let dynamic = graph.nodes().filter(|(_, node)| node.recipe.is_dynamic());
         Shape {
             tasks,
@@ -342,7 +343,9 @@ impl Shape {
     pub fn grown(&self, graph: &Graph, found: &[Arc<str>]) -> Shape {
         let short = found.iter().map(|task| Short::of_task(task));
         let short_tasks = self.short_tasks.iter().copied().chain(short).collect();
-        Shape::with(graph, [&self.tasks, found].concat(), short_tasks)
+        let mut tasks = self.tasks.clone();
+        tasks.extend(found);
+        Shape::with(graph, tasks, short_tasks)
     }
 
     /// All nodes that use one of these, however far, inputs first; what `passes` is false for is not

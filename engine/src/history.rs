@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use floe_core::hash::Digest;
 use floe_core::path::StorePath;
@@ -18,6 +17,7 @@ use crate::diff;
 use crate::differences::{Differences, Names, differences};
 use crate::explain::{Seen, Span, World};
 use crate::graph::{Graph, NodeIx};
+use crate::ids::Ids;
 use crate::instructions::Instructions;
 use crate::journal::{Head, Journal, JournalError, Logged, Replaced};
 use crate::ledger::{self, Ledger, Short};
@@ -38,7 +38,7 @@ pub struct History<'a> {
 pub(crate) struct Over<'a> {
     pub(crate) entered: &'a Entered,
     pub(crate) outcome: &'a Outcome,
-    tasks: Cow<'a, [Arc<str>]>,
+    tasks: Cow<'a, Ids>,
     short_tasks: Cow<'a, [Short]>,
     pub(crate) recipes: Cow<'a, [Digest]>,
     /// Computed when something is decided about.
@@ -59,7 +59,10 @@ impl<'a> Over<'a> {
         let Entered { graph, shape, recipes, .. } = entered;
         let finds = &outcome.finds;
         let found: Vec<Short> = finds.tasks.iter().map(|task| Short::of_task(task)).collect();
-        let tasks = together(&shape.tasks, &finds.tasks);
+        let mut tasks = Cow::Borrowed(&shape.tasks);
+        if !finds.tasks.is_empty() {
+            tasks.to_mut().extend(&finds.tasks);
+        }
         let short_tasks = together(&shape.short_tasks, &found);
         let recipes = together(recipes, &finds.recipes);
         // What builders make of derivations follows from what the request began with.
@@ -528,7 +531,7 @@ struct Ledgers<'t> {
 }
 
 impl<'t> Ledgers<'t> {
-    fn of(history: &History<'_>, tasks: &'t [Arc<str>]) -> Result<Self, StoreError> {
+    fn of(history: &History<'_>, tasks: &'t Ids) -> Result<Self, StoreError> {
         let mut by_target: BTreeMap<&str, (Ledger, Vec<usize>)> = BTreeMap::new();
         for (at, task) in tasks.iter().enumerate() {
             let target = task.split('/').next().unwrap_or_default();

@@ -313,7 +313,7 @@ fn places(nodes: &[DrvId], of: &BTreeSet<DrvId>) -> FxHashMap<DrvId, NodeIx> {
 fn order(drvs: &DrvGraph, wanted: &[Wanted], known: &[Option<Known>]) -> Vec<DrvId> {
     let deps = |id: DrvId| match &known[id.0 as usize] {
         Some(known) => Cow::Borrowed(&*known.deps),
-        None => Cow::Owned(deps_in_order(drvs, drvs.node(id))),
+        None => Cow::Owned(deps_in_order(drvs, &drvs.instructions(id))),
     };
     let mut seen = vec![false; drvs.len()];
     let mut order = Vec::new();
@@ -370,13 +370,15 @@ impl Importer<'_> {
                 holds_paths: None,
             });
         }
-        let making = Making::new(self.drvs, id, node);
+        let place = self.drvs.now(id);
+        let making = Making::new(self.drvs, id, place);
         let text = self.writer.text(&making)?;
+        let instructions = &making.instructions;
         let mut holds_paths = false;
-        for src in &node.input_srcs {
+        for src in &instructions.input_srcs {
             match src {
                 InputSrc::Source(source) => {
-                    let path = self.drvs.source_path(*source)?.clone();
+                    let path = self.drvs.source_path(*source)?;
                     self.materials.insert(path, Material::Source(*source));
                 }
                 InputSrc::Path(_) => {}
@@ -388,13 +390,14 @@ impl Importer<'_> {
             }
         }
         let mut names_itself = false;
-        for segment in node.strings().flat_map(|string| &*string.0) {
+        for segment in instructions.strings().flat_map(|string| &*string.0) {
             holds_paths |= matches!(segment, Segment::DrvPath(_));
             names_itself |= matches!(segment, Segment::Output(drv, _) if *drv == id);
         }
         let outputs: Vec<_> = node.outputs.iter().map(|output| output.name.clone()).collect();
         let deps = making.deps.iter().map(|dep| {
-            let input = &node.input_drvs[input_index(node, *dep).expect("it is an input")];
+            let at = input_index(instructions, *dep).expect("it is an input");
+            let input = &instructions.input_drvs[at];
             let names = output_names(self.drvs, input.drv, &input.outputs);
             Dep { outputs: shared(&mut self.shared.names, names) }
         });
@@ -406,7 +409,6 @@ impl Importer<'_> {
             deps: shared(&mut self.shared.deps, deps),
         };
         let mut recipe = Recipe::new(head, text);
-        let place = self.drvs.now(id);
         if let Some(again) = self.again.as_ref().filter(|_| !holds_paths && !names_itself) {
             recipe = recipe.told_by(Arc::clone(again) as Arc<dyn Teller>, place.0);
         }
@@ -427,7 +429,7 @@ impl Teller for Again {
         let place = DrvId(number);
         let (aliases, observed) = (Aliases::default(), Observed::default());
         let writer = Writer { drvs: &self.0, aliases: &aliases, observed };
-        let making = Making::new(&self.0, place, self.0.node_at(place));
+        let making = Making::new(&self.0, place, place);
         writer.text(&making).expect("it was made once")
     }
 }

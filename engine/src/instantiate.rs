@@ -8,6 +8,7 @@
 mod evaluation;
 mod stamp;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use floe_core::path::{OutputName, StorePath};
 use floe_lang::graph::{DrvGraph, GraphError};
 use floe_lang::host::{Host, Source};
 use floe_lang::track::{Read, ReadId};
-use floe_lang::{Argument, EvalError, Settings};
+use floe_lang::{Argument, EvalError, Rows, Settings, Shelf, Table};
 use rustc_hash::FxHashMap;
 use salsa::Setter;
 
@@ -148,11 +149,19 @@ struct Counters {
 /// What is known of the reads, by their numbers.
 #[derive(Default)]
 struct Watched {
-    reads: Vec<Read>,
-    answers: Vec<Option<Short>>,
-    stamps: Vec<Stamp>,
+    reads: Rows<Read>,
+    answers: Table<Option<Short>>,
+    stamps: Table<Stamp>,
     /// What the last answer of each request rests on, sorted.
     rests: FxHashMap<Request, Box<[ReadId]>>,
+}
+
+impl Watched {
+    fn lay_aside(&mut self, shelf: &mut Shelf) -> io::Result<()> {
+        self.reads.lay_aside(shelf)?;
+        self.answers.lay_aside(shelf)?;
+        self.stamps.lay_aside(shelf)
+    }
 }
 
 /// A graph, and the derivations that were asked for.
@@ -198,7 +207,7 @@ impl Db for Instantiator {
             let stamp = Stamp::of(&read, &*self.host, started);
             watched.answers.push(answer.map(Short::from).or_else(|| stamp.tree()));
             watched.stamps.push(stamp);
-            watched.reads.push(read);
+            watched.reads.push(&read);
         }
         watched.rests.insert(request, outcome.rests_on.into());
         outcome.answer
@@ -272,21 +281,21 @@ impl Instantiator {
             let mut looked = stamp::Looked::default();
             for id in ids {
                 let at = id.0 as usize;
-                let (read, known, stamp) = (&reads[at], &mut answers[at], &mut stamps[at]);
-                if trusting_stats && stamp.still_holds(read, &*self.host, &mut looked) {
+                let Some(read) = reads.get(at) else { continue };
+                if trusting_stats && stamps[at].still_holds(&read, &*self.host, &mut looked) {
                     continue;
                 }
-                let new = Stamp::of(read, &*self.host, now);
-                let (answer, stands) = match read {
+                let new = Stamp::of(&read, &*self.host, now);
+                let (answer, stands) = match &read {
                     Read::Source(source) => (new.tree(), self.is_as_hashed(source)),
                     _ => {
                         let answer = read.answer(&*self.host).map(Short::from);
-                        (answer, answer == *known)
+                        (answer, answer == answers[at])
                     }
                 };
-                *stamp = new;
+                stamps[at] = new;
                 if !stands {
-                    *known = answer;
+                    answers[at] = answer;
                     changed.push(id);
                 }
             }
@@ -318,13 +327,13 @@ impl Instantiator {
     /// What was read so far, from a number on; a [`ReadId`] is an index of this list.
     pub fn reads(&self, from: usize) -> Vec<Read> {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.reads.get(from..).unwrap_or_default().to_vec()
+        (from..watched.reads.len()).filter_map(|at| watched.reads.get(at)).collect()
     }
 
     /// One of them.
     pub fn read(&self, id: ReadId) -> Option<Read> {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.reads.get(id.0 as usize).cloned()
+        watched.reads.get(id.0 as usize)
     }
 
     /// The text of a source that an error refers to, as it was evaluated.
@@ -340,13 +349,12 @@ impl Instantiator {
     /// Lays the `nth` part of the evaluation's values aside in a file in this folder, until they are
     /// needed again; whether there is such a part, and room for it.
     pub fn lay_aside(&self, nth: usize, folder: &Path) -> bool {
-        if nth == 0 {
-            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-            watched.reads.shrink_to_fit();
-            watched.answers.shrink_to_fit();
-            watched.stamps.shrink_to_fit();
-        }
-        self.evaluation.lay_aside(nth, folder.to_path_buf())
+        let watched = Arc::clone(&self.watched);
+        let also = move |shelf: &mut Shelf| match nth {
+            0 => watched.lock().unwrap_or_else(PoisonError::into_inner).lay_aside(shelf),
+            _ => Ok(()),
+        };
+        self.evaluation.lay_aside(nth, folder.to_path_buf(), also)
     }
 
     /// The bytes of the file in which values are laid aside.

@@ -26,6 +26,7 @@ pub mod fetch;
 pub mod graph;
 pub mod history;
 pub mod host;
+pub mod ids;
 pub mod import;
 pub mod instantiate;
 pub mod instructions;

@@ -89,7 +89,7 @@ impl Materials {
     pub(crate) fn tree(&self, path: &StorePath) -> Option<Tree> {
         let sources = self.0.as_ref()?;
         let Material::Source(id) = sources.material(path)? else { return None };
-        sources.host.source_tree(sources.drvs.source(id))
+        sources.host.source_tree(&sources.drvs.source(id))
     }
 
     /// Where on the host a source is read from; none for what is no file there.
@@ -101,15 +101,15 @@ impl Materials {
 impl Sources {
     fn origin(&self, path: &StorePath) -> Option<PathBuf> {
         let Material::Source(id) = self.material(path)? else { return None };
-        match &self.drvs.source(id).origin {
+        match self.drvs.source(id).origin {
             Origin::Text(..) => None,
-            Origin::Tree(place) | Origin::Filtered(place, _) => Some(place.clone()),
+            Origin::Tree(place) | Origin::Filtered(place, _) => Some(place),
         }
     }
 
     fn time(&self, path: &StorePath) -> Option<u64> {
         let Material::Source(id) = self.material(path)? else { return None };
-        newest(&self.host.source_tree(self.drvs.source(id))?.place)
+        newest(&self.host.source_tree(&self.drvs.source(id))?.place)
     }
 
     /// What the path is, as far as this evaluation knows.
@@ -138,7 +138,7 @@ impl Sources {
             }
             match material {
                 Material::Source(id) => {
-                    let found = self.host.store_source(store, self.drvs.source(id))?;
+                    let found = self.host.store_source(store, &self.drvs.source(id))?;
                     if found != path {
                         return Err(MaterialError::Changed { expected: path, found });
                     }
@@ -154,8 +154,8 @@ impl Sources {
     /// What must be in the store before it.
     fn references(&self, material: Material) -> Result<Vec<StorePath>, MaterialError> {
         Ok(match material {
-            Material::Source(id) => match &self.drvs.source(id).origin {
-                Origin::Text(_, refs) => refs.clone(),
+            Material::Source(id) => match self.drvs.source(id).origin {
+                Origin::Text(_, refs) => refs,
                 Origin::Tree(_) | Origin::Filtered(..) => Vec::new(),
             },
             Material::DrvFile(id) => self.drvs.file(id)?.refs().into_iter().collect(),

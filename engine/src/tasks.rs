@@ -73,15 +73,40 @@ impl Walls {
 struct Former {
     graph: Arc<Graph>,
     shape: Arc<Shape>,
+    /// None while it rests, and so the recipes' digests.
     nodes: Vec<Node>,
     recipes: Vec<Digest>,
-    outcome: Arc<Outcome>,
+    left: Left,
     strategy: Strategy,
     epoch: u64,
     drvs: Option<Arc<[DrvId]>>,
     walls: Walls,
     entered_as: Option<u64>,
 }
+
+/// What a request left known.
+enum Left {
+    /// As it ended.
+    Outcome(Arc<Outcome>),
+    /// The same in little room, and the outputs that the query graph knew.
+    Packed(Packed, Vec<Option<Arc<Outputs>>>),
+}
+
+/// What is known of each node, in little room.
+#[derive(Default)]
+struct Packed {
+    /// Of each node which of the marks below it has.
+    marks: Vec<u8>,
+    outputs: Vec<Option<Arc<Outputs>>>,
+    /// Zeroes where there is none.
+    keys: Vec<Digest>,
+}
+
+const STALE: u8 = 1;
+const KNOWN: u8 = 2;
+const PRESENT: u8 = 4;
+const KEYED: u8 = 8;
+const ADDRESSED: u8 = 16;
 
 /// What is known of each node as a request begins, by index.
 pub(crate) struct Known {
@@ -101,6 +126,7 @@ impl Tasks {
     /// Enters a graph into the database: a task that is known keeps its node, and only what
     /// differs is set.
     pub fn enter(&mut self, db: &mut Database, graph: Graph) -> Entered {
+        self.wake(db);
         match self.former.take() {
             Some(former) if graph.is_shaped_like(&former.graph) => self.re_enter(db, graph, former),
             former => self.enter_anew(db, graph, former),
@@ -147,14 +173,14 @@ impl Tasks {
     pub fn keep(&mut self, db: &Database, entered: Entered, outcome: &Arc<Outcome>) {
         let Entered { graph, shape, nodes, recipes, drvs, walls, entered_as, .. } = entered;
         walls.keep(outcome);
-        let outcome = Arc::clone(outcome);
+        let left = Left::Outcome(Arc::clone(outcome));
         let (strategy, epoch) = (db.strategy(), db.epoch());
         self.former = Some(Former {
             graph,
             shape,
             nodes,
             recipes,
-            outcome,
+            left,
             strategy,
             epoch,
             drvs,
@@ -163,28 +189,42 @@ impl Tasks {
         });
     }
 
-    /// Enters the former request's graph into a new database, which holds nothing else: what queries
-    /// computed of it is known beside them. Nothing is done where there was no such request, or where
-    /// it found derivations on its way.
-    pub fn renew(&mut self, db: &mut Database) {
+    /// Empties the database: what queries computed of the former request is known beside them, and what is known lies
+    /// in little room until the next request. Nothing is done where there was no such request, or where it found
+    /// derivations on its way.
+    pub fn rest(&mut self, db: &mut Database) {
         let Some(former) = &mut self.former else { return };
-        if former.nodes.len() != former.graph.len() {
+        let has_ended = matches!(former.left, Left::Outcome(_));
+        if !has_ended || former.nodes.len() != former.graph.len() {
             return;
         }
-        let mut new = db.emptied();
-        let mut by_id = FxHashMap::default();
-        by_id.reserve(former.nodes.len());
-        let mut nodes: Vec<Node> = Vec::with_capacity(former.nodes.len());
-        for ((ix, node), task) in former.graph.nodes().zip(&former.shape.short_tasks) {
-            let deps = node.deps.iter().map(|dep| nodes[dep.index()]).collect();
-            let outputs = former.nodes[ix.index()].outputs(db).clone();
-            let node = new.add(Arc::clone(node.recipe), deps, outputs);
-            by_id.insert(*task, node);
-            nodes.push(node);
+        let entered = former.nodes.iter().map(|node| node.outputs(db).clone()).collect();
+        let nothing = Left::Packed(Packed::default(), Vec::new());
+        let known = std::mem::replace(&mut former.left, nothing).known();
+        former.left = Left::Packed(Packed::of(known), entered);
+        (former.nodes, former.recipes) = (Vec::new(), Vec::new());
+        self.by_id = FxHashMap::default();
+        *db = db.emptied();
+    }
+
+    /// Enters the former request's graph into the database again, if that was emptied.
+    fn wake(&mut self, db: &mut Database) {
+        let Some(former) = &mut self.former else { return };
+        let Left::Packed(_, entered) = &mut former.left else { return };
+        if entered.is_empty() {
+            return;
         }
-        former.nodes = nodes;
-        self.by_id = by_id;
-        *db = new;
+        self.by_id.reserve(former.graph.len());
+        former.nodes.reserve_exact(former.graph.len());
+        former.recipes.reserve_exact(former.graph.len());
+        let tasks = former.graph.nodes().zip(&former.shape.short_tasks);
+        for (((_, node), task), outputs) in tasks.zip(std::mem::take(entered)) {
+            let deps = node.deps.iter().map(|dep| former.nodes[dep.index()]).collect();
+            former.recipes.push(node.recipe.digest());
+            let node = db.add(Arc::clone(node.recipe), deps, outputs);
+            self.by_id.insert(*task, node);
+            former.nodes.push(node);
+        }
     }
 
     /// The derivations of the former request, where there was an evaluation.
@@ -204,6 +244,7 @@ impl Tasks {
         db: &mut Database,
         recipes: Vec<(NodeIx, Arc<Recipe>)>,
     ) -> Option<Entered> {
+        self.wake(db);
         let mut former = self.former.take()?;
         let mut graph = Arc::unwrap_or_clone(std::mem::take(&mut former.graph));
         graph.shrink();
@@ -242,8 +283,8 @@ impl Tasks {
         edited: Vec<NodeIx>,
     ) -> Entered {
         let holds = former.holds(db, !edited.is_empty());
-        let Former { shape, nodes, mut recipes, outcome, drvs, walls, entered_as, .. } = former;
-        let mut known = holds.then(|| Known::of(Arc::unwrap_or_clone(outcome)));
+        let Former { shape, nodes, mut recipes, left, drvs, walls, entered_as, .. } = former;
+        let mut known = holds.then(|| left.known());
         let walls = if holds { walls } else { Walls::default() };
         if let Some(known) = &mut known {
             known.truncate(graph.len());
@@ -289,8 +330,7 @@ impl Tasks {
             let places: FxHashMap<Node, usize> =
                 former.nodes.iter().enumerate().map(|(at, node)| (*node, at)).collect();
             let place = |at: usize| places.get(&nodes[at]).copied().filter(|_| !edited[at]);
-            let known = Known::of(Arc::unwrap_or_clone(former.outcome));
-            let mut known = known.rearranged((0..nodes.len()).map(place));
+            let mut known = former.left.known().rearranged((0..nodes.len()).map(place));
             shape.dynamic.iter().for_each(|&ix| known.forget(ix));
             known
         });
@@ -315,6 +355,51 @@ impl Former {
         // all: from somewhere in the middle its query would go down by recursion.
         let all_over = any_edited && self.strategy.rebuilder().addresses_by_inputs();
         self.epoch == db.epoch() && self.strategy == db.strategy() && !all_over
+    }
+}
+
+impl Left {
+    fn known(self) -> Known {
+        match self {
+            Left::Outcome(outcome) => Known::of(Arc::unwrap_or_clone(outcome)),
+            Left::Packed(packed, _) => packed.known(),
+        }
+    }
+}
+
+impl Packed {
+    fn of(known: Known) -> Packed {
+        let Known { stale, states, outputs, keys, addressed } = known;
+        let mark = |at: usize| {
+            let state = match states[at] {
+                State::Present => PRESENT,
+                State::Known => KNOWN,
+                _ => 0,
+            };
+            let marks =
+                [(stale[at], STALE), (keys[at].is_some(), KEYED), (addressed[at], ADDRESSED)];
+            marks.into_iter().fold(state, |all, (is_so, mark)| all | if is_so { mark } else { 0 })
+        };
+        let marks = (0..states.len()).map(mark).collect();
+        let keys = keys.into_iter().map(|key| key.unwrap_or(Digest([0; 32]))).collect();
+        Packed { marks, outputs, keys }
+    }
+
+    fn known(self) -> Known {
+        let Packed { marks, outputs, keys } = self;
+        let has = |mark: u8| marks.iter().map(move |marks| marks & mark != 0);
+        let state = |marks: &u8| match marks & (KNOWN | PRESENT) {
+            PRESENT => State::Present,
+            KNOWN => State::Known,
+            _ => State::Waiting,
+        };
+        Known {
+            stale: has(STALE).collect(),
+            states: marks.iter().map(state).collect(),
+            outputs,
+            keys: keys.into_iter().zip(has(KEYED)).map(|(key, is)| is.then_some(key)).collect(),
+            addressed: has(ADDRESSED).collect(),
+        }
     }
 }
 

@@ -280,7 +280,7 @@ impl Machine {
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
         let source =
             Source { name, origin: Origin::Tree(file), method: Method::Nar, expected: None };
-        let id = self.graph.add_source(source);
+        let id = self.graph.add_source(&source);
         self.note_source(id);
         Ok(id)
     }
@@ -304,7 +304,7 @@ impl Machine {
         let id = self.copy_to_store(Str::bytes(path), loc)?;
         let own = self.contexts.intern(vec![CtxElem::Source(id)]);
         *ctx = self.contexts.union(*ctx, own);
-        out.extend_from_slice(&marker::source(id, &self.graph.source(id).name));
+        out.extend_from_slice(&marker::source(id, &self.graph.source_name(id)));
         Ok(())
     }
 

@@ -14,7 +14,9 @@ use crate::builtins::strings::nix_words;
 use crate::coerce::Coerce;
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, Res};
-use crate::graph::{DrvId, DrvNode, InputDrv, InputSrc, OutputKind, OutputSpec, SymStr};
+use crate::graph::{
+    DrvId, DrvNode, InputDrv, InputSrc, Instructions, OutputKind, OutputSpec, SymStr,
+};
 use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::marker;
@@ -446,14 +448,13 @@ impl Machine {
             (0..graph.node(id).outputs.len()).any(|o| graph.is_unknown(id, o))
         };
         let deferred = !fixed && input_drvs.iter().any(unknown);
-        let node = DrvNode {
-            made_by: None,
+        let node =
+            DrvNode { made_by: None, name: draft.name.into(), outputs: outputs.into(), deferred };
+        let instructions = Instructions {
             system,
             builder,
-            args: draft.args.into(),
-            env: draft.env.into(),
-            name: draft.name.into(),
-            outputs: outputs.into(),
+            args: draft.args,
+            env: draft.env,
             input_drvs: input_drvs
                 .into_iter()
                 .map(|(drv, outputs)| {
@@ -462,9 +463,8 @@ impl Machine {
                 })
                 .collect(),
             input_srcs: input_srcs.into_iter().collect(),
-            deferred,
         };
-        Ok(self.graph.add(node))
+        Ok(self.graph.add(node, &instructions))
     }
 
     /// Everything that a derivation's file needs, as inputs: each derivation with all outputs.
@@ -477,18 +477,19 @@ impl Machine {
         let mut seen = BTreeSet::from([top]);
         let mut work = vec![top];
         while let Some(id) = work.pop() {
-            let node = self.graph.node(id);
+            let instructions = self.graph.instructions(id);
             srcs.insert(InputSrc::DrvFile(id));
-            drvs.entry(id).or_default().extend(0..node.outputs.len() as u32);
-            for src in &node.input_srcs {
+            let outputs = 0..self.graph.node(id).outputs.len() as u32;
+            drvs.entry(id).or_default().extend(outputs);
+            for src in instructions.input_srcs {
                 match src {
-                    InputSrc::DrvFile(id) => work.extend(seen.insert(*id).then_some(*id)),
+                    InputSrc::DrvFile(id) => work.extend(seen.insert(id).then_some(id)),
                     src => {
-                        srcs.insert(src.clone());
+                        srcs.insert(src);
                     }
                 }
             }
-            for input in &node.input_drvs {
+            for input in instructions.input_drvs {
                 let drv = self.graph.outermost(input.drv);
                 work.extend(seen.insert(drv).then_some(drv));
             }

@@ -435,6 +435,7 @@ impl Evaluator {
     /// When the file has no room for it: then it stays in memory.
     pub fn lay_aside(&mut self, nth: usize, shelf: &mut Shelf) -> std::io::Result<bool> {
         if nth == 0 {
+            self.machine.graph.lay_aside(shelf)?;
             self.machine.contexts.lay_aside(shelf)?;
             if let Some(tracking) = &mut self.machine.tracking {
                 tracking.lay_aside(shelf)?;

@@ -4,9 +4,11 @@
 //! graph is `Send + Sync` and outlives it.
 
 mod node;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -18,21 +20,26 @@ use floe_core::placeholder;
 use floe_core::shared::shared;
 use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use serde::{Deserialize, Serialize};
 
 pub use node::{
-    DrvNode, InputDrv, InputSrc, MadeBy, OutputKind, OutputSpec, Picked, Segment, SourcePos, SymStr,
+    DrvNode, InputDrv, InputSrc, Instructions, MadeBy, OutputKind, OutputSpec, Picked, Segment,
+    SourcePos, SymStr,
 };
+use written::{Place, Written};
 
 use crate::append::AppendVec;
 use crate::host::{Host, HostError, Source};
+use crate::pages::Shelf;
+use crate::rows::Rows;
 use crate::symbol::Symbol;
 
 /// A derivation of a [`DrvGraph`]: dense, in the order of evaluation, inputs before users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DrvId(pub u32);
 
 /// A source of a [`DrvGraph`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId(pub u32);
 
 impl Computed {
@@ -54,11 +61,15 @@ pub struct Instantiated {
     pub modulo: Modulo,
 }
 
+/// The digest in a store path, which stands for the path: its name went into it.
+type PathDigest = [u8; 20];
+
 /// Room for a store path with a name of usual length, in bytes.
 const USUAL_PATH_LEN: usize = 80;
 
 struct DrvEntry {
     node: DrvNode,
+    instructions: Place,
     /// Where the node lies that this derivation is now, plus one; zero for its own.
     now: AtomicU32,
     computed: Mutex<Computed>,
@@ -78,16 +89,13 @@ struct Computed {
     since: u32,
 }
 
-struct SourceEntry {
-    source: Arc<Source>,
-    path: OnceLock<StorePath>,
-}
-
 /// All derivations and sources of one evaluation. Grows only; safe to read from any thread.
 pub struct DrvGraph {
     host: Arc<dyn Host>,
     drvs: AppendVec<DrvEntry>,
-    sources: AppendVec<SourceEntry>,
+    instructions: Mutex<Written>,
+    /// The digests of the sources' store paths, once they were computed.
+    sources: AppendVec<OnceLock<PathDigest>>,
     index: Mutex<Index>,
     /// The derivations that became other ones, in the order in which they did.
     redefined: AppendVec<DrvId>,
@@ -95,19 +103,45 @@ pub struct DrvGraph {
 
 #[derive(Default)]
 struct Index {
+    /// The sources, by their ids.
+    rows: Rows<Source>,
     /// By what they are.
     sources: HashTable<SourceId>,
     drv_paths: FxHashMap<StorePath, DrvId>,
     made: FxHashMap<(DrvId, u32, OutputName), DrvId>,
-    /// The first of each path, by the path.
+    /// The first of each path, by its digest.
     source_paths: HashTable<SourceId>,
-    /// Lists that many derivations have in common.
+    /// Those that many derivations have in common.
     outputs: FxHashSet<Arc<[OutputSpec]>>,
-    args: FxHashSet<Arc<[SymStr]>>,
 }
 
 fn hash(of: impl std::hash::Hash) -> u64 {
     FxBuildHasher.hash_one(of)
+}
+
+/// The store path of a source of this name.
+fn path_of(digest: &PathDigest, name: &str) -> StorePath {
+    StorePath::new(digest, name).expect("it was one when its digest was taken")
+}
+
+impl Index {
+    fn source(&self, id: SourceId) -> Source {
+        self.rows.get(id.0 as usize).expect("a SourceId comes from its own graph")
+    }
+
+    fn source_name(&self, id: SourceId) -> &str {
+        // It is the first field.
+        self.rows.first(id.0 as usize).expect("a SourceId comes from its own graph")
+    }
+
+    fn source_id(&self, source: &Source) -> Option<SourceId> {
+        self.sources.find(hash(Some(source)), |id| self.source(*id) == *source).copied()
+    }
+
+    fn source_at(&self, graph: &DrvGraph, digest: &PathDigest) -> Option<SourceId> {
+        let is_it = |id: &SourceId| graph.path_digest(*id).get() == Some(digest);
+        self.source_paths.find(hash(Some(digest)), is_it).copied()
+    }
 }
 
 /// Why a derivation has no text or path.
@@ -133,6 +167,7 @@ impl DrvGraph {
         DrvGraph {
             host,
             drvs: AppendVec::new(),
+            instructions: Mutex::default(),
             sources: AppendVec::new(),
             index: Mutex::default(),
             redefined: AppendVec::new(),
@@ -158,11 +193,15 @@ impl DrvGraph {
         self.index.lock().expect("nothing panics while it is held")
     }
 
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.instructions.lock().expect("nothing panics while it is held")
+    }
+
     fn entry(&self, id: DrvId) -> &DrvEntry {
         self.drvs.get(id.0).expect("a DrvId comes from its own graph")
     }
 
-    fn source_entry(&self, id: SourceId) -> &SourceEntry {
+    fn path_digest(&self, id: SourceId) -> &OnceLock<PathDigest> {
         self.sources.get(id.0).expect("a SourceId comes from its own graph")
     }
 
@@ -174,6 +213,25 @@ impl DrvGraph {
     /// The node at a place, whatever became of the derivation that was first there.
     pub fn node_at(&self, place: DrvId) -> &DrvNode {
         &self.entry(place).node
+    }
+
+    /// What is done to make a derivation's outputs, as it is now; read anew each time.
+    pub fn instructions(&self, id: DrvId) -> Instructions {
+        self.instructions_at(self.now(id))
+    }
+
+    /// The instructions at a place, whatever became of the derivation that was first there.
+    pub fn instructions_at(&self, place: DrvId) -> Instructions {
+        self.written().instructions(self.entry(place).instructions)
+    }
+
+    /// Lays the instructions and sources aside in a file, from which they are read again where somebody asks.
+    ///
+    /// # Errors
+    /// When there is no room in the file: then they stay in memory.
+    pub(crate) fn lay_aside(&self, shelf: &mut Shelf) -> io::Result<()> {
+        self.lock().rows.lay_aside(shelf)?;
+        self.written().lay_aside(shelf)
     }
 
     /// Where a derivation's node lies: another place each time that the derivation becomes another
@@ -212,7 +270,11 @@ impl DrvGraph {
     /// Lets a derivation be from now on what another one is, which nobody else may name; whether
     /// that makes any difference.
     pub(crate) fn redefine(&self, id: DrvId, new: DrvId) -> bool {
-        if self.node(id).is_made_like(self.node(new)) {
+        let (one, other) = (self.node(id), self.node(new));
+        if one.name == other.name
+            && one.outputs == other.outputs
+            && self.instructions(id) == self.instructions(new)
+        {
             return false;
         }
         self.entry(id).now.store(new.0 + 1, Ordering::Release);
@@ -222,7 +284,7 @@ impl DrvGraph {
 
     /// The derivations that this one names.
     pub fn inputs_of(&self, id: DrvId) -> Vec<DrvId> {
-        self.node(id).inputs().collect()
+        self.written().inputs(self.entry(self.now(id)).instructions)
     }
 
     /// Whether evaluation read the text of one of its paths (compared, hashed, cut, printed):
@@ -265,25 +327,29 @@ impl DrvGraph {
         self.entry(id).hashed.store(true, Ordering::Relaxed);
     }
 
-    /// A source.
-    pub fn source(&self, id: SourceId) -> &Arc<Source> {
-        &self.source_entry(id).source
+    /// A source, read anew each time.
+    pub fn source(&self, id: SourceId) -> Source {
+        self.lock().source(id)
+    }
+
+    /// Its name.
+    pub fn source_name(&self, id: SourceId) -> String {
+        self.lock().source_name(id).to_owned()
     }
 
     /// Adds a derivation whose inputs are in the graph.
-    pub fn add(&self, mut node: DrvNode) -> DrvId {
-        let mut index = self.lock();
+    pub fn add(&self, mut node: DrvNode, instructions: &Instructions) -> DrvId {
         if !node.outputs.iter().any(|output| matches!(output.kind, OutputKind::Fixed(..))) {
-            node.outputs = shared(&mut index.outputs, node.outputs);
+            node.outputs = shared(&mut self.lock().outputs, node.outputs);
         }
-        node.args = shared(&mut index.args, node.args);
-        drop(index);
-        self.push(node)
+        self.push(node, instructions)
     }
 
-    fn push(&self, node: DrvNode) -> DrvId {
+    fn push(&self, node: DrvNode, instructions: &Instructions) -> DrvId {
+        let instructions = self.written().add(instructions);
         DrvId(self.drvs.push(DrvEntry {
             node,
+            instructions,
             now: AtomicU32::new(0),
             computed: Mutex::default(),
             observed: AtomicBool::new(false),
@@ -310,18 +376,14 @@ impl DrvGraph {
             kind: OutputKind::Floating(Method::Nar, HashAlgo::Sha256),
         };
         let name = format!("{}^{}", maker.file_name(), maker.outputs[output as usize].name);
-        let id = self.push(DrvNode {
+        let node = DrvNode {
             made_by: Some(MadeBy { drv, output, depth }),
             name: name.into(),
             outputs: Arc::new([spec]),
-            system: SymStr::default(),
-            builder: SymStr::default(),
-            args: Arc::default(),
-            env: Box::default(),
-            input_drvs: Box::new([InputDrv { drv, outputs: Picked::One(output) }]),
-            input_srcs: Box::default(),
             deferred: true,
-        });
+        };
+        let input_drvs = vec![InputDrv { drv, outputs: Picked::One(output) }];
+        let id = self.push(node, &Instructions { input_drvs, ..Instructions::default() });
         index.made.insert(key, id);
         Some(id)
     }
@@ -358,71 +420,65 @@ impl DrvGraph {
     }
 
     /// Adds a source; an equal one has one id.
-    pub fn add_source(&self, source: Source) -> SourceId {
+    pub fn add_source(&self, source: &Source) -> SourceId {
         let mut index = self.lock();
-        let hash_of = |id: &SourceId| hash(&**self.source(*id));
-        if let Some(&id) = index.sources.find(hash(&source), |id| **self.source(*id) == source) {
+        if let Some(id) = index.source_id(source) {
             return id;
         }
-        let source = Arc::new(source);
-        let id = SourceId(self.sources.push(SourceEntry { source, path: OnceLock::new() }));
-        index.sources.insert_unique(hash_of(&id), id, hash_of);
+        let id = SourceId(self.sources.push(OnceLock::new()));
+        let Index { rows, sources, .. } = &mut *index;
+        rows.push(source);
+        debug_assert_eq!(rows.len(), id.0 as usize + 1, "both grow under one lock");
+        let rows = &*rows;
+        let hash_of = |id: &SourceId| hash(rows.get(id.0 as usize));
+        sources.insert_unique(hash(Some(source)), id, hash_of);
         id
     }
 
     /// Lets an equal source that is added from now on be another one, to be hashed anew: its files
     /// changed. What was made from the old one stays as it was.
     pub fn forget_source(&self, source: &Source) {
-        let mut index = self.lock();
-        let is_it = |id: &SourceId| **self.source(*id) == *source;
-        if let Ok(entry) = index.sources.find_entry(hash(source), is_it) {
+        let Index { rows, sources, .. } = &mut *self.lock();
+        let is_it = |id: &SourceId| rows.get(id.0 as usize).as_ref() == Some(source);
+        if let Ok(entry) = sources.find_entry(hash(Some(source)), is_it) {
             entry.remove();
         }
     }
 
     /// The store path of the source that an equal one stands for, if it was hashed.
     pub fn known_source_path(&self, source: &Source) -> Option<StorePath> {
-        let id = self.source_id(&self.lock(), source)?;
-        self.source_entry(id).path.get().cloned()
-    }
-
-    fn source_id(&self, index: &Index, source: &Source) -> Option<SourceId> {
-        index.sources.find(hash(source), |id| **self.source(*id) == *source).copied()
+        let id = self.lock().source_id(source)?;
+        self.path_digest(id).get().map(|digest| path_of(digest, &source.name))
     }
 
     /// The store path a source has or will have. Hashes it once.
-    pub fn source_path(&self, id: SourceId) -> Result<&StorePath, HostError> {
-        let entry = self.source_entry(id);
-        if let Some(path) = entry.path.get() {
-            return Ok(path);
+    pub fn source_path(&self, id: SourceId) -> Result<StorePath, HostError> {
+        let known = self.path_digest(id);
+        if let Some(digest) = known.get() {
+            return Ok(path_of(digest, self.lock().source_name(id)));
         }
-        let path = match &entry.source.origin {
-            crate::host::Origin::Text(bytes, refs) if entry.source.expected.is_none() => {
+        let source = self.source(id);
+        let path = match &source.origin {
+            crate::host::Origin::Text(bytes, refs) if source.expected.is_none() => {
                 let refs = refs.iter().cloned().collect();
-                floe_core::ca::text_path(&entry.source.name, bytes, &refs)
+                floe_core::ca::text_path(&source.name, bytes, &refs)
                     .map_err(|error| HostError::Failed(error.to_string()))?
             }
-            _ => self.host.source_path(&entry.source)?,
+            _ => self.host.source_path(&source)?,
         };
         let mut index = self.lock();
-        let path = entry.path.get_or_init(|| path);
-        let known =
-            index.source_paths.find(hash(Some(path)), |known| self.is_source_at(*known, path));
-        if known.is_none() {
-            let hash_of = |id: &SourceId| hash(self.source_entry(*id).path.get());
-            index.source_paths.insert_unique(hash(Some(path)), id, hash_of);
+        let digest = known.get_or_init(|| path.digest());
+        if index.source_at(self, digest).is_none() {
+            let hash_of = |id: &SourceId| hash(self.path_digest(*id).get());
+            index.source_paths.insert_unique(hash(Some(digest)), id, hash_of);
         }
-        Ok(path)
-    }
-
-    fn is_source_at(&self, id: SourceId, path: &StorePath) -> bool {
-        self.source_entry(id).path.get() == Some(path)
+        Ok(path_of(digest, &source.name))
     }
 
     /// The sources whose paths were computed: those that evaluation may have shown.
     pub fn shown_sources(&self) -> impl Iterator<Item = SourceId> {
         let all = (0..self.sources.len()).map(SourceId);
-        all.filter(|id| self.source_entry(*id).path.get().is_some())
+        all.filter(|id| self.path_digest(*id).get().is_some())
     }
 
     /// How many derivations' texts and how many sources' hashes were computed so far.
@@ -453,7 +509,7 @@ impl DrvGraph {
                 continue;
             }
             let before = stack.len();
-            let inputs = self.node(at).inputs();
+            let inputs = self.inputs_of(at).into_iter();
             stack.extend(inputs.filter(|input| !self.computed_entry(*input).holds_at(now)));
             if stack.len() == before {
                 self.compute(at, now)?;
@@ -472,7 +528,7 @@ impl DrvGraph {
             let since = known.at;
             let stands = known.done.is_some()
                 && known.of == place.0
-                && self.node(id).inputs().all(|input| self.changed_at(id, input) <= since);
+                && self.inputs_of(id).iter().all(|input| self.changed_at(id, *input) <= since);
             (stands, known.done.clone())
         };
         let done = match known {
@@ -554,7 +610,7 @@ impl DrvGraph {
         id: DrvId,
         modulos: &mut FxHashMap<StorePath, Modulo>,
     ) -> Result<Derivation, GraphError> {
-        let node = self.node(id);
+        let (node, instructions) = (self.node(id), self.instructions(id));
         let mut outputs = BTreeMap::new();
         for spec in &*node.outputs {
             let output = match &spec.kind {
@@ -569,7 +625,7 @@ impl DrvGraph {
         }
         let mut input_drvs: BTreeMap<StorePath, BTreeSet<OutputName>> = BTreeMap::new();
         let mut dynamic_inputs: BTreeMap<StorePath, Dynamic> = BTreeMap::new();
-        for input in &node.input_drvs {
+        for input in &instructions.input_drvs {
             let names = &self.node(input.drv).outputs;
             let done = self.done(input.drv);
             if self.node(input.drv).made_by.is_some() {
@@ -583,7 +639,7 @@ impl DrvGraph {
             modulos.insert(done.path.clone(), done.modulo);
         }
         let mut input_srcs = BTreeSet::new();
-        for src in &node.input_srcs {
+        for src in &instructions.input_srcs {
             input_srcs.insert(match src {
                 InputSrc::Source(source) => self.source_path(*source)?.clone(),
                 InputSrc::Path(path) => path.clone(),
@@ -593,16 +649,16 @@ impl DrvGraph {
         let variable = |(name, value): &(Symbol, SymStr)| {
             Ok::<_, GraphError>((name.as_bytes().to_vec(), self.text(value)?))
         };
-        let env = node.env.iter().map(variable).collect::<Result<_, _>>()?;
+        let env = instructions.env.iter().map(variable).collect::<Result<_, _>>()?;
         Ok(Derivation {
             name: node.name.to_string(),
             outputs,
             input_drvs,
             dynamic_inputs,
             input_srcs,
-            system: self.text(&node.system)?,
-            builder: self.text(&node.builder)?,
-            args: node.args.iter().map(|arg| self.text(arg)).collect::<Result<_, _>>()?,
+            system: self.text(&instructions.system)?,
+            builder: self.text(&instructions.builder)?,
+            args: instructions.args.iter().map(|arg| self.text(arg)).collect::<Result<_, _>>()?,
             env,
         })
     }
@@ -692,22 +748,23 @@ impl DrvGraph {
     /// The source at a path, if the path was computed here.
     pub fn source_by_path(&self, path: &StorePath) -> Option<SourceId> {
         let index = self.lock();
-        let found =
-            *index.source_paths.find(hash(Some(path)), |id| self.is_source_at(*id, path))?;
-        let is_now = |id: SourceId| self.source_id(&index, self.source(id)) == Some(id);
+        let digest = path.digest();
+        let found = index.source_at(self, &digest)?;
+        let is_now = |id: SourceId| index.source_id(&index.source(id)) == Some(id);
         if is_now(found) {
             return Some(found);
         }
         // Its files are others now; another source may have been the same.
         let mut shown = self.shown_sources();
-        shown.find(|id| self.is_source_at(*id, path) && is_now(*id)).or(Some(found))
+        let is_at = |id: SourceId| self.path_digest(id).get() == Some(&digest);
+        shown.find(|id| is_at(*id) && is_now(*id)).or(Some(found))
     }
 
     /// The length of the `-name` behind a marker.
     pub(crate) fn name_len(&self, segment: &Segment) -> usize {
         1 + match segment {
             Segment::Text(_) => 0,
-            Segment::Source(id) => self.source(*id).name.len(),
+            Segment::Source(id) => self.lock().source_name(*id).len(),
             Segment::DrvPath(id) => self.node(*id).name.len() + ".drv".len(),
             Segment::Output(id, output) => {
                 let node = self.node(*id);

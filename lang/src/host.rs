@@ -9,6 +9,7 @@ use floe_core::ca::Method;
 use floe_core::drv::Derivation;
 use floe_core::hash::Hash;
 use floe_core::path::StorePath;
+use serde::{Deserialize, Serialize};
 
 use crate::graph::{DrvGraph, DrvId};
 
@@ -26,7 +27,7 @@ pub enum FileKind {
 }
 
 /// A tree, file or text that evaluation puts into the store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Source {
     /// The store object's name.
     pub name: String,
@@ -39,19 +40,19 @@ pub struct Source {
 }
 
 /// Where a [`Source`]'s bytes come from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// A file or tree of the file system, whole.
-    Tree(PathBuf),
+    Tree(#[serde(with = "crate::bytes")] PathBuf),
     /// A tree of which a filter kept the listed entries: paths relative to the root, sorted;
     /// a directory's own entry precedes its content. The root itself is always kept.
-    Filtered(PathBuf, Vec<PathBuf>),
+    Filtered(#[serde(with = "crate::bytes")] PathBuf, #[serde(with = "crate::bytes")] Vec<PathBuf>),
     /// Bytes made by `builtins.toFile`, with the store paths they refer to.
-    Text(Vec<u8>, Vec<StorePath>),
+    Text(#[serde(with = "crate::bytes")] Vec<u8>, Vec<StorePath>),
 }
 
 /// A fetcher's call: `fetchurl`, `fetchTarball`, `fetchGit`, `fetchTree`, ...
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FetchRequest {
     /// The builtin's name.
     pub kind: String,
@@ -60,7 +61,7 @@ pub struct FetchRequest {
 }
 
 /// One attribute of a [`FetchRequest`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FetchAttr {
     /// Text.
     Str(String),

@@ -84,6 +84,12 @@ pub(crate) struct Pages {
     place: Option<u64>,
 }
 
+// SAFETY: the range is its owner's alone, whichever thread that is on, as a boxed slice of bytes would be; what else
+// may lie in it is for the owner's own bounds to say.
+unsafe impl Send for Pages {}
+// SAFETY: through a shared borrow nothing is read or written here.
+unsafe impl Sync for Pages {}
+
 impl Pages {
     /// Zeroed memory, which begins where a huge page may.
     pub(crate) fn map(bytes: usize) -> io::Result<Pages> {

@@ -6,7 +6,7 @@ use floe_core::path::StorePath;
 use crate::coerce::Coerce;
 use crate::context::{Ctx, CtxElem};
 use crate::error::{Error, ErrorKind, Res};
-use crate::graph::{DrvId, InputSrc};
+use crate::graph::{DrvId, InputSrc, Instructions};
 use crate::host::Origin;
 use crate::machine::Machine;
 use crate::paths;
@@ -114,7 +114,7 @@ impl Machine {
             match &item {
                 InputSrc::Source(id) => {
                     let path = self.graph.source_path(*id).map_err(|e| Error::from(e).at(loc))?;
-                    let stored = self.host.add_source(self.graph.source(*id), path);
+                    let stored = self.host.add_source(&self.graph.source(*id), &path);
                     stored.map_err(|e| Error::from(e).at(loc))?;
                 }
                 InputSrc::Path(path) => {
@@ -140,10 +140,10 @@ impl Machine {
                 Origin::Tree(_) | Origin::Filtered(..) => Vec::new(),
             },
             InputSrc::DrvFile(id) => {
-                let node = self.graph.node(*id);
-                let drvs = node.input_drvs.iter();
+                let Instructions { input_drvs, input_srcs, .. } = self.graph.instructions(*id);
+                let drvs = input_drvs.into_iter();
                 let drvs = drvs.map(|input| InputSrc::DrvFile(self.graph.outermost(input.drv)));
-                drvs.chain(node.input_srcs.iter().cloned()).collect()
+                drvs.chain(input_srcs).collect()
             }
         })
     }

@@ -108,7 +108,8 @@ impl Symbol {
         Symbol::numbered(INTERNER.intern(name.as_ref()))
     }
 
-    const fn numbered(number: u32) -> Symbol {
+    /// The symbol of a number that [`Symbol::number`] gave in this process.
+    pub(crate) const fn numbered(number: u32) -> Symbol {
         // One more, so that an optional symbol takes no more room.
         match NonZeroU32::new(number + 1) {
             Some(one_more) => Symbol(one_more),
@@ -116,7 +117,8 @@ impl Symbol {
         }
     }
 
-    const fn number(self) -> u32 {
+    /// Its number among all of this process.
+    pub(crate) const fn number(self) -> u32 {
         self.0.get() - 1
     }
 

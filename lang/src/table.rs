@@ -11,7 +11,7 @@ use crate::pages::{Pages, Shelf};
 const WORTH_BYTES: usize = 256 << 10;
 
 /// Entries in the order in which they were added.
-pub(crate) struct Table<T> {
+pub struct Table<T> {
     /// The oldest, in pages of their own, and how many there are.
     old: Option<(Pages, usize)>,
     new: Vec<T>,
@@ -41,15 +41,23 @@ impl<T: Copy> Table<T> {
         self.old.as_ref().map_or(0, |(_, count)| *count)
     }
 
-    pub(crate) fn push(&mut self, entry: T) {
+    /// Adds an entry.
+    pub fn push(&mut self, entry: T) {
         self.new.push(entry);
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.old_len() + self.new.len()
     }
 
-    pub(crate) fn get(&self, at: usize) -> Option<&T> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// An entry, if there are so many.
+    pub fn get(&self, at: usize) -> Option<&T> {
         match at.checked_sub(self.old_len()) {
             Some(at) => self.new.get(at),
             None => self.old().get(at),
@@ -57,12 +65,12 @@ impl<T: Copy> Table<T> {
     }
 
     /// All entries.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.old().iter().chain(&self.new)
     }
 
     /// Entries that were added without anything being laid aside in between.
-    pub(crate) fn slice(&self, range: Range<usize>) -> &[T] {
+    pub fn slice(&self, range: Range<usize>) -> &[T] {
         let old = self.old_len();
         match range.start < old {
             true => &self.old()[range],
@@ -70,11 +78,19 @@ impl<T: Copy> Table<T> {
         }
     }
 
+    /// The entries from one on, those at least that were added with it.
+    pub fn tail(&self, at: usize) -> &[T] {
+        match at.checked_sub(self.old_len()) {
+            Some(at) => &self.new[at..],
+            None => &self.old()[at..],
+        }
+    }
+
     /// Lays everything aside that is not too little, and gives back room that is not used.
     ///
     /// # Errors
     /// When there is no room in the file: then it stays in memory.
-    pub(crate) fn lay_aside(&mut self, shelf: &mut Shelf) -> io::Result<()> {
+    pub fn lay_aside(&mut self, shelf: &mut Shelf) -> io::Result<()> {
         // The old place in the file is lost, so it is left for a larger one only.
         let grew = self.new.len() >= self.old_len() / 2;
         if grew && self.len() * size_of::<T>() >= WORTH_BYTES {
@@ -163,6 +179,7 @@ mod tests {
                         vector.extend(&entries);
                         table.extend(entries.iter().copied());
                         prop_assert_eq!(table.slice(from as usize..vector.len()), &*entries);
+                        prop_assert_eq!(table.tail(from as usize), &*entries);
                     }
                     Deed::Set(at, value) if !vector.is_empty() => {
                         let at = at % vector.len();

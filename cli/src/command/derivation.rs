@@ -25,7 +25,7 @@ pub fn derivation(global: &Global, args: &Derivation) -> Result<()> {
         }
         shown.insert(drvs.drv_path(id)?, to_json(&drvs.file(id)?));
         if *recursive {
-            todo.extend(drvs.node(id).input_drvs.iter().map(|input| input.drv));
+            todo.extend(drvs.instructions(id).input_drvs.iter().map(|input| input.drv));
         }
     }
     let object: serde_json::Map<String, Value> =

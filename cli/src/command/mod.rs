@@ -112,7 +112,7 @@ pub fn store_path(store: &Store, word: &str) -> Result<(StorePath, PathBuf)> {
 pub fn write_shown(engine: &Engine, drvs: &Arc<DrvGraph>) -> Result<()> {
     let host: Arc<dyn Host> = engine.host();
     for id in drvs.shown_sources() {
-        host.add_source(drvs.source(id), drvs.source_path(id)?)?;
+        host.add_source(&drvs.source(id), &drvs.source_path(id)?)?;
     }
     for id in drvs.ids().filter(|id| drvs.observed(*id)) {
         instantiate(engine, drvs, id)?;

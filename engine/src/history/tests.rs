@@ -2,6 +2,7 @@
 //! always with whole ledgers. Whoever reads them finds the same.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 use floe_core::path::OutputName;

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use floe_core::path::{OutputName, StorePath};
-use floe_lang::graph::{DrvGraph, DrvId, DrvNode, InputSrc, Segment, SourceId, SymStr};
+use floe_lang::graph::{
+    DrvGraph, DrvId, DrvNode, InputSrc, Instructions, Segment, SourceId, SymStr,
+};
 use floe_lang::host::Origin;
 
 use super::ImportError;
@@ -14,32 +16,34 @@ use crate::recipe::{Piece, Template, Text};
 
 /// What a derivation depends on, in the order in which its texts name it; then what only their
 /// contexts do, by name. Ids would give another order after each edit.
-pub(super) fn deps_in_order(drvs: &DrvGraph, node: &DrvNode) -> Vec<DrvId> {
-    let mut deps = Vec::with_capacity(node.input_drvs.len());
-    let mut named = vec![false; node.input_drvs.len()];
-    for segment in node.strings().flat_map(|string| &*string.0) {
+pub(super) fn deps_in_order(drvs: &DrvGraph, instructions: &Instructions) -> Vec<DrvId> {
+    let inputs = &instructions.input_drvs;
+    let mut deps = Vec::with_capacity(inputs.len());
+    let mut named = vec![false; inputs.len()];
+    for segment in instructions.strings().flat_map(|string| &*string.0) {
         if let Segment::Output(drv, _) = segment
-            && let Some(at) = input_index(node, *drv)
+            && let Some(at) = input_index(instructions, *drv)
             && !std::mem::replace(&mut named[at], true)
         {
             deps.push(*drv);
         }
     }
-    let rest = node.input_drvs.iter().zip(named).filter(|(_, named)| !named);
+    let rest = inputs.iter().zip(named).filter(|(_, named)| !named);
     let mut rest: Vec<DrvId> = rest.map(|(input, _)| input.drv).collect();
     rest.sort_by(|one, two| drvs.node(*one).name.cmp(&drvs.node(*two).name));
     deps.extend(rest);
     deps
 }
 
-pub(super) fn input_index(node: &DrvNode, drv: DrvId) -> Option<usize> {
-    node.input_drvs.binary_search_by_key(&drv, |input| input.drv).ok()
+pub(super) fn input_index(instructions: &Instructions, drv: DrvId) -> Option<usize> {
+    instructions.input_drvs.binary_search_by_key(&drv, |input| input.drv).ok()
 }
 
 /// A derivation whose recipe is being made.
 pub(super) struct Making<'a> {
     id: DrvId,
     node: &'a DrvNode,
+    pub(super) instructions: Instructions,
     /// What it depends on, in the recipe's order.
     pub(super) deps: Vec<DrvId>,
     /// For each of its inputs, where it stands among these.
@@ -47,17 +51,19 @@ pub(super) struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    pub(super) fn new(drvs: &DrvGraph, id: DrvId, node: &'a DrvNode) -> Making<'a> {
-        let deps = deps_in_order(drvs, node);
+    /// Of the node at a place, for the derivation of this id.
+    pub(super) fn new(drvs: &'a DrvGraph, id: DrvId, place: DrvId) -> Making<'a> {
+        let (node, instructions) = (drvs.node_at(place), drvs.instructions_at(place));
+        let deps = deps_in_order(drvs, &instructions);
         let mut places = vec![0; deps.len()];
         for (place, dep) in (0u32..).zip(&deps) {
-            places[input_index(node, *dep).expect("it is an input")] = place;
+            places[input_index(&instructions, *dep).expect("it is an input")] = place;
         }
-        Making { id, node, deps, places }
+        Making { id, node, instructions, deps, places }
     }
 
     fn dep(&self, drv: DrvId) -> Option<u32> {
-        input_index(self.node, drv).map(|at| self.places[at])
+        input_index(&self.instructions, drv).map(|at| self.places[at])
     }
 }
 
@@ -76,20 +82,20 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     /// The text of a recipe.
     pub(super) fn text(&self, making: &Making<'_>) -> Result<Text, ImportError> {
-        let node = making.node;
+        let Making { node, instructions, .. } = making;
         let mut sources = BTreeSet::new();
-        for src in &node.input_srcs {
+        for src in &instructions.input_srcs {
             sources.insert(match src {
                 InputSrc::Source(source) => {
                     self.source(*source)?;
-                    self.drvs.source_path(*source)?.clone()
+                    self.drvs.source_path(*source)?
                 }
                 InputSrc::Path(path) => self.aliases.real(path).unwrap_or_else(|| path.clone()),
                 InputSrc::DrvFile(drv) => self.drvs.drv_path(*drv)?,
             });
         }
-        let mut env: Vec<(Box<[u8]>, Template)> = Vec::with_capacity(node.env.len());
-        for (name, value) in &node.env {
+        let mut env: Vec<(Box<[u8]>, Template)> = Vec::with_capacity(instructions.env.len());
+        for (name, value) in &instructions.env {
             let own = node
                 .outputs
                 .iter()
@@ -100,10 +106,10 @@ impl Writer<'_> {
             };
             env.push((name.as_bytes().into(), value));
         }
-        let args = node.args.iter().map(|arg| self.template(making, arg));
+        let args = instructions.args.iter().map(|arg| self.template(making, arg));
         Ok(Text {
-            system: self.template(making, &node.system)?,
-            builder: self.template(making, &node.builder)?,
+            system: self.template(making, &instructions.system)?,
+            builder: self.template(making, &instructions.builder)?,
             args: args.collect::<Result<_, _>>()?,
             env,
             sources,
@@ -156,7 +162,7 @@ impl Writer<'_> {
                 }
                 Segment::DrvPath(drv) => pieces.push(Piece::Path(self.drvs.drv_path(*drv)?)),
                 Segment::Source(source) => {
-                    pieces.push(Piece::Path(self.drvs.source_path(*source)?.clone()));
+                    pieces.push(Piece::Path(self.drvs.source_path(*source)?));
                 }
             }
         }
@@ -165,9 +171,9 @@ impl Writer<'_> {
 
     /// The object behind a path that evaluation read in an output: the derivation has it as a
     /// source.
-    fn read_path(&self, node: &DrvNode, text: &[u8]) -> Option<StorePath> {
+    fn read_path(&self, instructions: &Instructions, text: &[u8]) -> Option<StorePath> {
         let path = StorePath::parse(std::str::from_utf8(text).ok()?).ok()?;
-        let is_source = node
+        let is_source = instructions
             .input_srcs
             .iter()
             .any(|src| matches!(src, InputSrc::Path(source) if *source == path));
@@ -186,7 +192,7 @@ impl Writer<'_> {
         while let Some((at, len, drv, output)) = self.observed.find(rest) {
             let found = match making.dep(drv) {
                 Some(dep) => Piece::Input { dep, output: output.clone() },
-                None => match self.read_path(node, &rest[at..at + len]) {
+                None => match self.read_path(&making.instructions, &rest[at..at + len]) {
                     Some(real) => Piece::Path(real),
                     None => {
                         return Err(ImportError::Discarded {

@@ -99,10 +99,15 @@ impl Evaluation {
         self.on_thread(|kept| kept.evaluator.heap_bytes())
     }
 
-    /// Lays the `nth` part of the values aside in a file in this folder; whether there is such a part,
-    /// and room for it.
-    pub(super) fn lay_aside(&self, nth: usize, folder: PathBuf) -> bool {
-        self.on_thread(move |kept| kept.lay_aside(nth, &folder).unwrap_or(false))
+    /// Lays the `nth` part of the values aside in a file in this folder, and what somebody else has there
+    /// `also`; whether there is such a part, and room for it.
+    pub(super) fn lay_aside(
+        &self,
+        nth: usize,
+        folder: PathBuf,
+        also: impl FnOnce(&mut Shelf) -> io::Result<()> + Send + 'static,
+    ) -> bool {
+        self.on_thread(move |kept| kept.lay_aside(nth, &folder, also).unwrap_or(false))
     }
 
     /// The bytes of that file.
@@ -121,11 +126,17 @@ impl Evaluation {
 }
 
 impl Kept {
-    fn lay_aside(&mut self, nth: usize, folder: &Path) -> io::Result<bool> {
+    fn lay_aside(
+        &mut self,
+        nth: usize,
+        folder: &Path,
+        also: impl FnOnce(&mut Shelf) -> io::Result<()>,
+    ) -> io::Result<bool> {
         let shelf = match &mut self.shelf {
             Some(shelf) => shelf,
             none => none.insert(Shelf::new(tempfile::tempfile_in(folder)?)?),
         };
+        also(shelf)?;
         self.evaluator.lay_aside(nth, shelf)
     }
 

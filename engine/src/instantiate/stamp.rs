@@ -18,6 +18,7 @@ use crate::ledger::Short;
 const COARSE: Duration = Duration::from_millis(50);
 
 /// What a read's answer is known by.
+#[derive(Clone, Copy)]
 pub(super) enum Stamp {
     /// Nothing short of asking again tells.
     Ask,

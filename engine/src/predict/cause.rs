@@ -1,8 +1,6 @@
 //! Why each derivation may run that is not known to stand: what differs from what was last built,
 //! as far as that can be known before anything runs. Says nothing of how likely it is.
 
-use std::sync::Arc;
-
 use floe_core::hash::Digest;
 use floe_core::path::StorePath;
 use rustc_hash::FxHashSet;
@@ -128,7 +126,7 @@ struct View<'a> {
 impl View<'_> {
     fn look_at(&self, ix: NodeIx, standing: Standing) -> Affected {
         let Request { graph, shape, past, .. } = self.request;
-        let id: &Arc<str> = &shape.tasks[ix.index()];
+        let id = &shape.tasks[ix.index()];
         let task = Key::of_task(shape.short_tasks[ix.index()]);
         let name = Key::of_name(&graph.node(ix).recipe.name);
         let (cell, kin) = (self.book.cell(task), self.book.cell(name));

@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 
 use super::memory::{Fact, Layer, Memory, Run};
 use crate::graph::{Graph, NodeIx};
+use crate::ids::Ids;
 use crate::ledger::Short;
 use crate::resolve::Outputs;
 
@@ -63,7 +64,7 @@ pub trait Remembered {
 pub struct Court<'a> {
     judge: Judge,
     graph: &'a Graph,
-    tasks: Vec<Arc<str>>,
+    tasks: Ids,
     shorts: Vec<Short>,
     places: FxHashMap<Short, NodeIx>,
     /// Outputs that are given up front.
@@ -85,7 +86,7 @@ pub struct Case<'a> {
     /// The graph.
     pub graph: &'a Graph,
     /// Its task ids.
-    pub tasks: &'a [Arc<str>],
+    pub tasks: &'a Ids,
     /// The number of the last request that was remembered.
     pub last: u64,
     /// Digests of the recipes, with the times of their sources where those count.
@@ -98,10 +99,10 @@ impl<'a> Court<'a> {
     /// Reads what is remembered of the tasks of a request.
     pub fn open(judge: Judge, case: Case<'a>, remembered: &dyn Remembered) -> Court<'a> {
         let Case { graph, tasks, last, own, given } = case;
-        let shorts: Vec<Short> = tasks.iter().map(|task| Short::of_task(task)).collect();
+        let shorts: Vec<Short> = tasks.iter().map(Short::of_task).collect();
         let places = shorts.iter().enumerate().map(|(at, task)| (*task, NodeIx(at as u32)));
         let places = places.collect();
-        let memory = |task: &Arc<str>| {
+        let memory = |task: &str| {
             remembered.memory(task).map_or_else(Memory::default, |bytes| Memory::decode(&bytes))
         };
         let memories = tasks.iter().map(memory).collect();
@@ -112,7 +113,7 @@ impl<'a> Court<'a> {
         for ix in ixs().filter(|_| judge.rests_on == RestsOn::Bottom) {
             below.push(below_fact(graph, ix, &own, &below, &given));
         }
-        let tasks = tasks.to_vec();
+        let tasks = tasks.clone();
         let count = graph.len();
         let accounts = vec![Vec::new(); count];
         let ran = vec![false; count];
@@ -148,7 +149,7 @@ impl<'a> Court<'a> {
         self.places.insert(short, ix);
         let memory = remembered.memory(&task);
         self.memories.push(memory.map_or_else(Memory::default, |bytes| Memory::decode(&bytes)));
-        self.tasks.push(task);
+        self.tasks.push(&task);
         self.own.push(own_fact(self.graph, ix, own, &self.shorts, &self.given));
         if self.judge.rests_on == RestsOn::Bottom {
             let below = below_fact(self.graph, ix, &self.own, &self.below, &self.given);
@@ -307,7 +308,7 @@ impl<'a> Court<'a> {
     pub fn news(&self) -> (u64, Vec<(&str, Vec<u8>)>) {
         let ran = self.ran.iter().enumerate().filter(|(_, ran)| **ran);
         let tasks = &self.tasks;
-        (self.now, ran.map(|(at, _)| (&*tasks[at], self.memories[at].encode())).collect())
+        (self.now, ran.map(|(at, _)| (&tasks[at], self.memories[at].encode())).collect())
     }
 }
 

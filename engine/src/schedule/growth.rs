@@ -227,7 +227,7 @@ impl Scheduler<'_> {
         if !self.growth.taken.is_empty() {
             return;
         }
-        self.growth.taken.extend(self.shape.tasks.iter().cloned());
+        self.growth.taken.extend(self.shape.tasks.iter().map(Arc::from));
         for (ix, node) in self.graph.nodes().filter(|(_, node)| node.recipe.is_dynamic()) {
             self.growth.made.insert(made(node.recipe, node.deps), ix);
         }
@@ -287,7 +287,7 @@ impl Scheduler<'_> {
     /// The task id of a node.
     pub(super) fn task(&self, ix: NodeIx) -> Arc<str> {
         match ix.index().checked_sub(self.shape.tasks.len()) {
-            None => Arc::clone(&self.shape.tasks[ix.index()]),
+            None => Arc::from(&self.shape.tasks[ix.index()]),
             Some(at) => Arc::clone(&self.growth.finds.tasks[at]),
         }
     }

@@ -71,7 +71,7 @@ impl<'a> Scheduler<'a> {
             .iter()
             .map(|&node| address(self.db, node).as_ref().map(|address| address.outputs.clone()));
         let given = given.collect();
-        let (graph, tasks) = (self.graph, self.shape.tasks.as_slice());
+        let (graph, tasks) = (self.graph, &self.shape.tasks);
         let court = Court::open(judge, Case { graph, tasks, last, own, given }, &memories);
         let empty = || vec![Vec::new(); graph.len()];
         self.judging =

@@ -58,7 +58,7 @@ impl Oracle {
                 floe_core::hash::Hash::of(floe_core::hash::HashAlgo::Sha256, text.as_bytes());
             let text = text.base16();
             let built = matches!(request.outcome.states[ix.index()], State::Built(_));
-            let former = state.get(&*tasks[ix.index()]);
+            let former = state.get(&tasks[ix.index()]);
             let is_news = built || former.is_none_or(|former| former.below != text);
             let happened = match former {
                 Some(former) if !is_news => former.happened,

@@ -84,7 +84,7 @@ impl History {
         let request = self.world.request(specs, &[specs.len() - 1], 1);
         self.at += 1;
         let tasks = request.graph.task_ids();
-        let short_tasks: Vec<Short> = tasks.iter().map(|task| Short::of_task(task)).collect();
+        let short_tasks: Vec<Short> = tasks.iter().map(Short::of_task).collect();
         let mut ledger = Ledger::decode(&self.ledger.encode());
         let former: Vec<Option<Entry>> =
             short_tasks.iter().enumerate().map(|(nth, task)| ledger.get(nth, *task)).collect();

@@ -76,7 +76,7 @@ pub fn check(world: &mut World, specs: &[Spec], targets: &[usize], jobs: usize) 
         assert_eq!(executed.counts.executed, 0, "asked once more, no query is executed");
         assert!(executed.outcome.certain.is_empty() && executed.outcome.possible.is_empty());
         if request.keys.len() % 2 == 1 {
-            world.tasks.renew(&mut world.db);
+            world.tasks.rest(&mut world.db);
             let rested = world.request(specs, targets, jobs);
             assert_eq!(rested.ran, Vec::<String>::new(), "asked in a new database, nothing runs");
             let outputs = |of: &Request| of.outcome.outputs.clone();

@@ -181,7 +181,7 @@ fn to_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for elem in machine.contexts.elems(text.ctx).to_vec() {
         machine.note_elem(elem)?;
         match elem {
-            CtxElem::Source(id) => refs.push(machine.graph.source_path(id)?.clone()),
+            CtxElem::Source(id) => refs.push(machine.graph.source_path(id)?),
             CtxElem::Path(id) => refs.push(machine.contexts.path(id).clone()),
             CtxElem::DrvFile(id) => refs.push(machine.graph.drv_path(id)?),
             CtxElem::DrvDeep(_) | CtxElem::Output(..) => {
@@ -213,11 +213,10 @@ struct Wanted {
 impl Machine {
     /// A string that stands for a source.
     fn source_string(&mut self, source: Source) -> Value {
-        let name = source.name.clone();
-        let id = self.graph.add_source(source);
+        let id = self.graph.add_source(&source);
         self.note_source(id);
         let ctx = self.contexts.intern(vec![CtxElem::Source(id)]);
-        self.string_with(&marker::source(id, &name), ctx)
+        self.string_with(&marker::source(id, &source.name), ctx)
     }
 
     fn add_path(&mut self, wanted: Wanted, loc: Loc) -> Res<Value> {

@@ -1,5 +1,5 @@
 //! What a derivation is made of, as plain data: its texts, outputs and inputs by handle. What is
-//! computed of it, and which derivations there are, is the graph's affair.
+//! computed of it, how it is kept, and which derivations there are, is the graph's affair.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use floe_core::ca::Method;
 use floe_core::hash::{Hash, HashAlgo};
 use floe_core::path::{OutputName, StorePath};
+use serde::{Deserialize, Serialize};
 
 use super::{DrvId, SourceId};
 use crate::symbol::Symbol;
@@ -24,10 +25,10 @@ pub struct SourcePos {
 }
 
 /// A piece of a [`SymStr`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Segment {
     /// Bytes as they are.
-    Text(Box<[u8]>),
+    Text(#[serde(with = "crate::bytes")] Box<[u8]>),
     /// The store path (or placeholder) of an output, by its index in [`DrvNode::outputs`].
     Output(DrvId, u32),
     /// The path of a derivation's own file.
@@ -83,7 +84,7 @@ pub struct OutputSpec {
 }
 
 /// One use of another derivation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputDrv {
     /// Which.
     pub drv: DrvId,
@@ -92,7 +93,7 @@ pub struct InputDrv {
 }
 
 /// Some outputs of a derivation by their indices, sorted; nearly always it is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Picked {
     /// This one.
     One(u32),
@@ -120,7 +121,7 @@ impl From<Vec<u32>> for Picked {
 }
 
 /// A source file or a store path known by its text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InputSrc {
     /// To be hashed and added.
     Source(SourceId),
@@ -141,8 +142,8 @@ pub struct MadeBy {
     pub depth: u32,
 }
 
-/// One derivation as evaluated; or what is known of one that another one makes: one output that
-/// somebody uses, which depends on the output that is its file.
+/// One derivation as evaluated, as those see it that use it; or what is known of one that another
+/// one makes: one output that somebody uses, which depends on the output that is its file.
 #[derive(Debug)]
 pub struct DrvNode {
     /// What makes it, if a build does. Then it has no instructions yet, and no file.
@@ -151,53 +152,52 @@ pub struct DrvNode {
     pub name: Arc<str>,
     /// Sorted by name, as in the derivation's file.
     pub outputs: Arc<[OutputSpec]>,
-    /// The platform wanted.
-    pub system: SymStr,
-    /// The program to run.
-    pub builder: SymStr,
-    /// Its arguments.
-    pub args: Arc<[SymStr]>,
-    /// The environment, sorted by name, with empty strings for the outputs whose paths are to
-    /// be filled in.
-    pub env: Box<[(Symbol, SymStr)]>,
-    /// The outputs of other derivations used, sorted by id.
-    pub input_drvs: Box<[InputDrv]>,
-    /// Sources used, sorted.
-    pub input_srcs: Box<[InputSrc]>,
     /// Whether any input, however far, has an output whose path is not yet known, so that
     /// input-addressed outputs of this one are deferred.
     pub deferred: bool,
 }
 
-impl DrvNode {
-    /// The derivations that it names.
+/// What is done to make a derivation's outputs, and with what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instructions {
+    /// The platform wanted.
+    pub system: SymStr,
+    /// The program to run.
+    pub builder: SymStr,
+    /// Its arguments.
+    pub args: Vec<SymStr>,
+    /// The environment, sorted by name, with empty strings for the outputs whose paths are to
+    /// be filled in.
+    pub env: Vec<(Symbol, SymStr)>,
+    /// The outputs of other derivations used, sorted by id.
+    pub input_drvs: Vec<InputDrv>,
+    /// Sources used, sorted.
+    pub input_srcs: Vec<InputSrc>,
+}
+
+impl Instructions {
+    /// The derivations that they name.
     pub fn inputs(&self) -> impl Iterator<Item = DrvId> {
-        let files = self.input_srcs.iter().filter_map(|src| match src {
-            InputSrc::DrvFile(drv) => Some(*drv),
-            InputSrc::Source(_) | InputSrc::Path(_) => None,
-        });
-        self.input_drvs.iter().map(|input| input.drv).chain(files)
+        named(&self.input_drvs, &self.input_srcs)
     }
 
-    /// All its texts.
+    /// All their texts.
     pub fn strings(&self) -> impl Iterator<Item = &SymStr> {
         let env = self.env.iter().map(|(_, value)| value);
-        [&self.system, &self.builder].into_iter().chain(&*self.args).chain(env)
+        [&self.system, &self.builder].into_iter().chain(&self.args).chain(env)
     }
+}
 
-    /// Whether it is the same derivation, wherever it was written.
-    pub(super) fn is_made_like(&self, other: &DrvNode) -> bool {
-        let DrvNode { name, outputs, system, builder, args, env, .. } = self;
-        *name == other.name
-            && *outputs == other.outputs
-            && *system == other.system
-            && *builder == other.builder
-            && *args == other.args
-            && *env == other.env
-            && self.input_drvs == other.input_drvs
-            && self.input_srcs == other.input_srcs
-    }
+/// The derivations that inputs name.
+pub(super) fn named(drvs: &[InputDrv], srcs: &[InputSrc]) -> impl Iterator<Item = DrvId> {
+    let files = srcs.iter().filter_map(|src| match src {
+        InputSrc::DrvFile(drv) => Some(*drv),
+        InputSrc::Source(_) | InputSrc::Path(_) => None,
+    });
+    drvs.iter().map(|input| input.drv).chain(files)
+}
 
+impl DrvNode {
     /// What its file is called; of one that is made by a build, the way to it.
     pub(super) fn file_name(&self) -> String {
         match self.made_by {

@@ -213,8 +213,8 @@ impl Machine {
         // Other code makes other derivations, and users of the old ones are found sooner than joints.
         let mut through = false;
         for id in changed {
-            match &tracking.reads[id.0 as usize] {
-                Read::Source(source) => self.graph.forget_source(source),
+            match tracking.reads.get(id.0 as usize) {
+                Some(Read::Source(source)) => self.graph.forget_source(&source),
                 _ => through = true,
             }
         }

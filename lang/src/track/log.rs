@@ -12,6 +12,7 @@ use super::{Read, ReadId};
 use crate::graph::DrvId;
 use crate::heap::Gc;
 use crate::pages::Shelf;
+use crate::rows::Rows;
 use crate::table::Table;
 use crate::value::{State, Thunk, Value};
 
@@ -148,7 +149,7 @@ pub(super) struct Changed {
 #[derive(Default)]
 pub(crate) struct Tracking {
     log: Table<Packed>,
-    pub(super) reads: Vec<Read>,
+    pub(super) reads: Rows<Read>,
     /// The numbers of the reads, by what they are.
     ids: HashTable<u32>,
     /// The answers of the last reads, of which nobody was told yet.
@@ -192,7 +193,7 @@ impl Tracking {
     /// # Errors
     /// When there is no room in the file: then the rest stays in memory.
     pub(crate) fn lay_aside(&mut self, shelf: &mut Shelf) -> io::Result<()> {
-        self.reads.shrink_to_fit();
+        self.reads.lay_aside(shelf)?;
         self.paths.shrink_to_fit();
         self.log.lay_aside(shelf)?;
         self.records.lay_aside(shelf)?;
@@ -215,17 +216,21 @@ impl Tracking {
     }
 
     /// Logs a read and what was answered.
-    pub(super) fn note(&mut self, read: Read, answer: Option<Digest>) {
+    pub(super) fn note(&mut self, read: &Read, answer: Option<Digest>) {
         let reads = &self.reads;
-        let hash = FxBuildHasher.hash_one(&read);
-        let id = match self.ids.find(hash, |id| reads[*id as usize] == read) {
+        let hash = FxBuildHasher.hash_one(read);
+        let is_it = |id: &u32| reads.get(*id as usize).as_ref() == Some(read);
+        let id = match self.ids.find(hash, is_it) {
             Some(&id) => id,
             None => {
                 let id = self.reads.len() as u32;
                 self.reads.push(read);
                 self.untold.push(answer);
                 self.read_seen.push(0);
-                let hash_of = |id: &u32| FxBuildHasher.hash_one(&self.reads[*id as usize]);
+                let reads = &self.reads;
+                let hash_of = |id: &u32| {
+                    FxBuildHasher.hash_one(reads.get(*id as usize).expect("it has a number"))
+                };
                 self.ids.insert_unique(hash, id, hash_of);
                 id
             }
@@ -240,7 +245,8 @@ impl Tracking {
     pub(super) fn new_reads(&mut self) -> Vec<(Read, Option<Digest>)> {
         let answers = std::mem::take(&mut self.untold);
         let first = self.reads.len() - answers.len();
-        self.reads[first..].iter().cloned().zip(answers).collect()
+        let read = |at| self.reads.get(at).expect("there are so many");
+        (first..self.reads.len()).map(read).zip(answers).collect()
     }
 
     /// Logs the use of what a record stands for.

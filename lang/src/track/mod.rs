@@ -13,10 +13,10 @@
 mod joint;
 mod log;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use floe_core::hash::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::coerce::os_path;
 use crate::error::Res;
@@ -32,26 +32,25 @@ use log::Made;
 pub use log::Rests;
 pub(crate) use log::{Kept, RecordId, Stretch, Tracking};
 
-/// One thing that evaluation asked the world for. Clones share what they name: whoever watches reads
-/// has as many as there are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// One thing that evaluation asked the world for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Read {
     /// A file's content.
-    File(Arc<Path>),
+    File(#[serde(with = "crate::bytes")] PathBuf),
     /// A directory's entries.
-    Directory(Arc<Path>),
+    Directory(#[serde(with = "crate::bytes")] PathBuf),
     /// What kind of thing is at a path, if any.
-    Kind(Arc<Path>),
+    Kind(#[serde(with = "crate::bytes")] PathBuf),
     /// A symbolic link's text.
-    Link(Arc<Path>),
+    Link(#[serde(with = "crate::bytes")] PathBuf),
     /// An environment variable.
-    Variable(Arc<str>),
+    Variable(String),
     /// The time.
     Clock,
     /// A source, whole.
-    Source(Arc<Source>),
+    Source(Box<Source>),
     /// A fetcher's answer.
-    Fetch(Arc<FetchRequest>),
+    Fetch(Box<FetchRequest>),
 }
 
 /// A read of one evaluation: dense, in the order of first asking.
@@ -171,34 +170,35 @@ impl Machine {
     pub(crate) fn note(
         &mut self,
         path: &[u8],
-        read: fn(Arc<Path>) -> Read,
+        read: fn(PathBuf) -> Read,
         answer: impl FnOnce() -> Digest,
     ) {
         if let Some(tracking) = &mut self.tracking
             && !path.starts_with(b"/nix/store/")
         {
-            tracking.note(read(os_path(path).into()), Some(answer()));
+            tracking.note(&read(os_path(path)), Some(answer()));
         }
     }
 
     /// Notes an environment variable.
     pub(crate) fn note_variable(&mut self, name: &str, value: Option<&[u8]>) {
         if let Some(tracking) = &mut self.tracking {
-            tracking.note(Read::Variable(name.into()), Some(variable_answer(value)));
+            tracking.note(&Read::Variable(name.to_owned()), Some(variable_answer(value)));
         }
     }
 
     /// Notes that the time counts.
     pub(crate) fn note_clock(&mut self, seconds: i64) {
         if let Some(tracking) = &mut self.tracking {
-            tracking.note(Read::Clock, Some(clock_answer(seconds)));
+            tracking.note(&Read::Clock, Some(clock_answer(seconds)));
         }
     }
 
     /// Notes a fetcher's answer.
     pub(crate) fn note_fetch(&mut self, request: &FetchRequest, answer: &Answer<Fetched>) {
         if let Some(tracking) = &mut self.tracking {
-            tracking.note(Read::Fetch(Arc::new(request.clone())), Some(fetch_answer(answer)));
+            let read = Read::Fetch(Box::new(request.clone()));
+            tracking.note(&read, Some(fetch_answer(answer)));
         }
     }
 
@@ -207,7 +207,7 @@ impl Machine {
         if let Some(tracking) = &mut self.tracking {
             let source = self.graph.source(id);
             if !matches!(source.origin, Origin::Text(..)) {
-                tracking.note(Read::Source(Arc::clone(source)), None);
+                tracking.note(&Read::Source(Box::new(source)), None);
             }
         }
     }

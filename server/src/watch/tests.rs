@@ -1,7 +1,6 @@
 //! Every way in which an answer can change is seen, and nothing else is doubted.
 
 use std::os::unix::fs::symlink;
-use std::sync::Arc;
 
 use floe_core::ca::Method;
 use floe_lang::host::Source;
@@ -46,7 +45,7 @@ impl World {
 
     fn file(&mut self, name: &str) -> ReadId {
         let path = self.path(name);
-        self.read(Read::File(path.into()))
+        self.read(Read::File(path))
     }
 
     #[track_caller]
@@ -58,7 +57,7 @@ impl World {
 
 fn tree(path: PathBuf) -> Read {
     let (name, origin) = ("tree".to_owned(), Origin::Tree(path));
-    Read::Source(Arc::new(Source { name, origin, method: Method::Nar, expected: None }))
+    Read::Source(Box::new(Source { name, origin, method: Method::Nar, expected: None }))
 }
 
 #[test]
@@ -104,9 +103,9 @@ fn a_file_with_two_names_changes_under_either() {
 fn what_is_absent_appears() {
     let mut world = World::new();
     let shallow = world.path("real/absent");
-    let shallow = world.read(Read::Kind(shallow.into()));
+    let shallow = world.read(Read::Kind(shallow));
     let deep = world.path("no/such/folder/file");
-    let deep = world.read(Read::Kind(deep.into()));
+    let deep = world.read(Read::Kind(deep));
     world.write("real/absent", "");
     world.doubts(&[shallow]);
     fs::create_dir(world.path("no")).expect("ours");
@@ -119,7 +118,7 @@ fn trees_and_listings_change_within() {
     let path = world.path("tree");
     let source = world.read(tree(path));
     let path = world.path("list");
-    let listing = world.read(Read::Directory(path.into()));
+    let listing = world.read(Read::Directory(path));
     world.write("tree/a/b", "deep");
     world.doubts(&[source]);
     world.write("tree/c", "shallow");

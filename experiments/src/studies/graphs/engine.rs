@@ -152,8 +152,9 @@ mod tests {
             for id in drvs.ids() {
                 let node = drvs.node(id);
                 let number: u32 = node.name[1..].parse().expect("a number");
-                let mut needs: Vec<u32> = node
-                    .inputs()
+                let mut needs: Vec<u32> = drvs
+                    .inputs_of(id)
+                    .into_iter()
                     .map(|need| drvs.node(need).name[1..].parse().expect("a number"))
                     .collect();
                 needs.sort_unstable();

@@ -115,7 +115,7 @@ fn closure(origin: String, drvs: &DrvGraph, wanted: Vec<DrvId>) -> Result<Graph>
             packages.push(name.to_owned());
             packages.len() as u32 - 1
         });
-        let needs = node.inputs().map(|need| numbers[&need]).collect();
+        let needs = drvs.inputs_of(drv).iter().map(|need| numbers[need]).collect();
         nodes.push(Node { kind, package, wanted: asked.contains(&drv), needs });
     }
     Graph::new(origin, packages, &nodes)
