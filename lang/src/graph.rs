@@ -466,6 +466,7 @@ impl DrvGraph {
             }
             _ => self.host.source_path(&source)?,
         };
+        debug_assert_eq!(path.name(), source.name, "the digest stands for both");
         let mut index = self.lock();
         let digest = known.get_or_init(|| path.digest());
         if index.source_at(self, digest).is_none() {

@@ -43,12 +43,15 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// A file or tree of the file system, whole.
-    Tree(#[serde(with = "crate::bytes")] PathBuf),
+    Tree(#[serde(with = "floe_core::bytes")] PathBuf),
     /// A tree of which a filter kept the listed entries: paths relative to the root, sorted;
     /// a directory's own entry precedes its content. The root itself is always kept.
-    Filtered(#[serde(with = "crate::bytes")] PathBuf, #[serde(with = "crate::bytes")] Vec<PathBuf>),
+    Filtered(
+        #[serde(with = "floe_core::bytes")] PathBuf,
+        #[serde(with = "floe_core::bytes")] Vec<PathBuf>,
+    ),
     /// Bytes made by `builtins.toFile`, with the store paths they refer to.
-    Text(#[serde(with = "crate::bytes")] Vec<u8>, Vec<StorePath>),
+    Text(#[serde(with = "floe_core::bytes")] Vec<u8>, Vec<StorePath>),
 }
 
 /// A fetcher's call: `fetchurl`, `fetchTarball`, `fetchGit`, `fetchTree`, ...

@@ -7,7 +7,6 @@ mod append;
 mod assertion;
 mod attrs;
 mod builtins;
-mod bytes;
 mod calls;
 mod code;
 mod coerce;

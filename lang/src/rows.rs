@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::pages::Shelf;
 use crate::table::Table;
 
+/// Writes plain data at the end of what was written.
+pub(crate) fn append(bytes: &mut Vec<u8>, value: &impl Serialize) {
+    let former = std::mem::take(bytes);
+    *bytes = to_extend(value, former).expect("plain data can be written");
+}
+
 /// Values in the order in which they were added. Each is read anew when it is asked for.
 pub struct Rows<T> {
     bytes: Table<u8>,
@@ -64,8 +70,7 @@ impl<T> Rows<T> {
 impl<T: Serialize + DeserializeOwned> Rows<T> {
     /// Adds a value.
     pub fn push(&mut self, value: &T) {
-        let draft = std::mem::take(&mut self.draft);
-        self.draft = to_extend(value, draft).expect("plain data can be written");
+        append(&mut self.draft, value);
         self.bytes.extend(self.draft.drain(..));
         let end = u32::try_from(self.bytes.len()).expect("the values take less than 4 GiB");
         self.ends.push(end);

@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use floe_core::base32;
 use floe_core::hash::Digest;
 use floe_core::path::{OutputName, StorePath};
-use serde::de::{Error as _, Visitor};
+use floe_core::{base32, bytes};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::TraceKey;
@@ -69,26 +69,17 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Serialize for PathKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
+        bytes::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for PathKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = PathKey;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the bytes of a store path")
-            }
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<PathKey, E> {
-                if bytes.len() <= DIGEST_LEN {
-                    return Err(E::custom("a store path is too short"));
-                }
-                Ok(PathKey(bytes.to_vec()))
-            }
+        let bytes: Vec<u8> = bytes::deserialize(deserializer)?;
+        if bytes.len() <= DIGEST_LEN {
+            return Err(D::Error::custom("a store path is too short"));
         }
-        deserializer.deserialize_bytes(Bytes).map_err(D::Error::custom)
+        Ok(PathKey(bytes))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct SourcePos {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Segment {
     /// Bytes as they are.
-    Text(#[serde(with = "crate::bytes")] Box<[u8]>),
+    Text(#[serde(with = "floe_core::bytes")] Box<[u8]>),
     /// The store path (or placeholder) of an output, by its index in [`DrvNode::outputs`].
     Output(DrvId, u32),
     /// The path of a derivation's own file.

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::sync::Arc;
 
-use postcard::{take_from_bytes, to_extend};
+use postcard::take_from_bytes;
 use rustc_hash::FxBuildHasher;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::DrvId;
 use super::node::{InputDrv, InputSrc, Instructions, Segment, SymStr, named};
 use crate::pages::Shelf;
+use crate::rows::append;
 use crate::symbol::Symbol;
 use crate::table::Table;
 
@@ -77,8 +78,7 @@ impl Written {
     }
 
     fn put(&mut self, value: &impl Serialize) {
-        let draft = std::mem::take(&mut self.draft);
-        self.draft = to_extend(value, draft).expect("plain data can be written");
+        append(&mut self.draft, value);
     }
 
     fn put_text(&mut self, string: &SymStr) {

@@ -36,13 +36,13 @@ pub(crate) use log::{Kept, RecordId, Stretch, Tracking};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Read {
     /// A file's content.
-    File(#[serde(with = "crate::bytes")] PathBuf),
+    File(#[serde(with = "floe_core::bytes")] PathBuf),
     /// A directory's entries.
-    Directory(#[serde(with = "crate::bytes")] PathBuf),
+    Directory(#[serde(with = "floe_core::bytes")] PathBuf),
     /// What kind of thing is at a path, if any.
-    Kind(#[serde(with = "crate::bytes")] PathBuf),
+    Kind(#[serde(with = "floe_core::bytes")] PathBuf),
     /// A symbolic link's text.
-    Link(#[serde(with = "crate::bytes")] PathBuf),
+    Link(#[serde(with = "floe_core::bytes")] PathBuf),
     /// An environment variable.
     Variable(String),
     /// The time.

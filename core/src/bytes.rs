@@ -1,5 +1,5 @@
 //! Paths and texts as bytes, for serde: a path need not be UTF-8, and bytes go at once instead of one by one.
-//! To be named in `#[serde(with = "...")]`.
+//! To be named in `#[serde(with = "floe_core::bytes")]`. What the bytes mean is not known here.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
 
 /// What is nothing but bytes.
-pub(crate) trait AsBytes {
+pub trait AsBytes {
     /// Its bytes.
     fn bytes(&self) -> Cow<'_, [u8]>;
     /// What has these bytes.
@@ -62,17 +62,18 @@ impl AsBytes for Vec<PathBuf> {
 }
 
 /// Writes it.
-pub(crate) fn serialize<S: Serializer>(
-    value: &impl AsBytes,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+///
+/// # Errors
+/// Those of the format.
+pub fn serialize<S: Serializer>(value: &impl AsBytes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(&value.bytes())
 }
 
 /// Reads it.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: AsBytes>(
-    deserializer: D,
-) -> Result<T, D::Error> {
+///
+/// # Errors
+/// Those of the format: there are no bytes.
+pub fn deserialize<'de, D: Deserializer<'de>, T: AsBytes>(deserializer: D) -> Result<T, D::Error> {
     struct Bytes<T>(std::marker::PhantomData<T>);
 
     impl<T: AsBytes> Visitor<'_> for Bytes<T> {
