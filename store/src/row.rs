@@ -271,7 +271,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             decode::<TraceRow>(&[0xab; 4], &[1, 1]).unwrap_err(),
-            @"the row abababab of family `trace` in the store's database cannot be read: Serde Deserialization Error; run `floe store verify`, and if it stays, delete the store root and build again"
+            @"the row abababab of family `trace` in the store's database cannot be read: Hit the end of buffer, expected more data; run `floe store verify`, and if it stays, delete the store root and build again"
         );
     }
 }
