@@ -4,6 +4,7 @@
 //! graph is `Send + Sync` and outlives it.
 
 mod node;
+mod paths;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub use node::{
     DrvNode, InputDrv, InputSrc, Instructions, MadeBy, OutputKind, OutputSpec, Picked, Segment,
     SourcePos, SymStr,
 };
+use paths::Paths;
 use written::{Place, Written};
 
 use crate::append::AppendVec;
@@ -107,7 +109,8 @@ struct Index {
     rows: Rows<Source>,
     /// By what they are.
     sources: HashTable<SourceId>,
-    drv_paths: FxHashMap<StorePath, DrvId>,
+    /// Those whose paths were computed.
+    drv_paths: Paths,
     made: FxHashMap<(DrvId, u32, OutputName), DrvId>,
     /// The first of each path, by its digest.
     source_paths: HashTable<SourceId>,
@@ -540,8 +543,9 @@ impl DrvGraph {
             }
         };
         if let (Some(done), None) = (&done, self.node(id).made_by) {
-            let mut index = self.lock();
-            index.drv_paths.entry(done.path.clone()).or_insert(id);
+            let former = self.computed_entry(id).done.clone();
+            let from = former.as_ref().map(|former| &former.path);
+            self.lock().drv_paths.put(id, from, &done.path);
         }
         let mut computed = self.computed_entry(id);
         if let Some(done) = done {
@@ -735,15 +739,12 @@ impl DrvGraph {
 
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
+        // It may have become another one meanwhile.
         let is_at = |id: DrvId| {
-            // One that a build makes goes by the path of what was evaluated, and is not there.
-            self.node(id).made_by.is_none()
-                && self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
+            self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
         };
         let index = self.lock();
-        let found = *index.drv_paths.get(path)?;
-        // It may have become another one, and another may have been the same.
-        if is_at(found) { Some(found) } else { self.ids().find(|id| is_at(*id)) }
+        index.drv_paths.at(path).filter(|id| is_at(*id)).min()
     }
 
     /// The source at a path, if the path was computed here.
