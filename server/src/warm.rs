@@ -133,13 +133,14 @@ impl Warm {
         self.engine.let_go();
     }
 
-    /// Lays another part of the evaluation aside; whether there was one. The first time after a request
-    /// the engine gives back what it can spare, too.
-    pub(crate) fn lay_aside(&mut self, folder: &Path) -> bool {
+    /// Lays another part of the evaluation aside in this folder, if there is one with room; whether there was a part. The
+    /// first time after a request the engine gives back what it can spare, too.
+    pub(crate) fn rest(&mut self, folder: Option<&Path>) -> bool {
         if self.aside == 0 {
             self.engine.rest();
         }
-        let is_more = self.instantiator.lay_aside(self.aside, folder);
+        let lay_aside = |folder| self.instantiator.lay_aside(self.aside, folder);
+        let is_more = folder.is_some_and(lay_aside);
         self.aside = if is_more { self.aside + 1 } else { usize::MAX };
         is_more
     }

@@ -213,9 +213,8 @@ impl Work {
             }
             desk.is_resting = true;
         }
-        if has_room(&self.root) {
-            while is_idle(&self.desk()) && self.pool.any(|warm| warm.lay_aside(&self.root)) {}
-        }
+        let folder = has_room(&self.root).then_some(&*self.root);
+        while is_idle(&self.desk()) && self.pool.any(|warm| warm.rest(folder)) {}
         floe_lang::give_back();
     }
 
@@ -313,12 +312,16 @@ impl Work {
     }
 }
 
-/// Whether a file at this path takes room that can be spared: on a disk, and not the last tenth of it.
+/// Whether a file at this path takes room that can be spared: on a disk, where it is not in the last tenth, or gigabytes are
+/// free beside it.
 fn has_room(path: &Path) -> bool {
     /// tmpfs, ramfs.
     const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58F6];
+    const PLENTY: u64 = 8 << 30;
     statfs(path).is_ok_and(|stat| {
-        !MEMORY.contains(&(stat.f_type as u64)) && stat.f_bavail >= stat.f_blocks / 10
+        let (free, whole) =
+            (stat.f_bavail * stat.f_bsize as u64, stat.f_blocks * stat.f_bsize as u64);
+        !MEMORY.contains(&(stat.f_type as u64)) && free >= PLENTY.min(whole / 10)
     })
 }
 
