@@ -7,10 +7,11 @@ use std::fs;
 use plotters::prelude::*;
 
 /// Columns, each with its colour: of Okabe and Ito's palette, which survives colour blindness.
-const COLUMNS: [(&str, RGBColor); 6] = [
+const COLUMNS: [(&str, RGBColor); 7] = [
     ("evaluated", RGBColor(0, 114, 178)),
     ("engine", RGBColor(213, 94, 0)),
     ("children", RGBColor(0, 158, 115)),
+    ("shell", RGBColor(0, 0, 0)),
     ("null", RGBColor(204, 121, 167)),
     ("own", RGBColor(230, 159, 0)),
     ("set-up", RGBColor(86, 180, 233)),
