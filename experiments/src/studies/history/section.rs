@@ -164,11 +164,12 @@ impl<'a> Told<'a> {
                 of_upstream.iter().filter(|of| of.cut_off.iter().sum::<usize>() > 0).count();
             findings.push(format!(
                 "**Another upstream version stops at the library itself in {at_once} of {} steps** under {least}, and somewhere \
-                 below the top in {below}: {} of the {} packages above these libraries were not built. {} would have built all of them.",
+                 below the top in {below}: {} of the {} packages above these libraries were not built. {} would have built all of them.{}",
                 upstream.steps,
                 upstream.above - upstream.dependants(),
                 upstream.above,
                 capital(most),
+                self.returns(least),
             ));
 
             let ran = upstream.dependants();
@@ -215,6 +216,32 @@ impl<'a> Told<'a> {
             ));
         }
         Ok(findings)
+    }
+
+    /// Says which of another upstream version's steps that stop somewhere go back to a version before: what stops them is
+    /// that it was built, not that it is like the one it replaces.
+    fn returns(&self, strategy: &'a str) -> String {
+        let mut before = BTreeSet::new();
+        let mut returned = Vec::new();
+        for (bump, effect) in self.effects(strategy) {
+            before.insert((&bump.package, &bump.upstream_from));
+            let is_back = bump.change == Change::Upstream
+                && before.contains(&(&bump.package, &bump.upstream_to));
+            if is_back && effect.cut_off.iter().any(|&count| count > 0) {
+                let Bump { package, to, upstream_from, upstream_to, .. } = bump;
+                returned.push(format!("{package} {to}, {upstream_from} back to {upstream_to}"));
+            }
+        }
+        if returned.is_empty() {
+            return String::new();
+        }
+        format!(
+            " Of the steps that stop, {} {} back to a version that was in the set before, so that everything above had been built \
+             with it already ({}).",
+            returned.len(),
+            if returned.len() == 1 { "goes" } else { "go" },
+            returned.join("; "),
+        )
     }
 
     fn by_change(&self) -> Table {
@@ -559,6 +586,11 @@ mod tests {
             step(ca, "1.2", Change::Source, Identical, [None, None]),
             step(ca, "2.0", Change::Upstream, Different, [Some(Renamed), None]),
             step(ca, "9.1", Change::Upstream, Different, [Some(Different), Some(Identical)]),
+            Bump {
+                upstream_from: "2.0".to_owned(),
+                upstream_to: "1.0".to_owned(),
+                ..step(ca, "2.1", Change::Upstream, Different, [None, None])
+            },
             step(ia, "1.1", Change::Packaging, Identical, all),
             step(ia, "1.2", Change::Source, Identical, all),
             step(ia, "2.0", Change::Upstream, Different, all),

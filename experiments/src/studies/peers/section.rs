@@ -81,16 +81,27 @@ fn headline(cells: &Cells) -> Option<(String, String)> {
     let size = sizes.iter().rev().find(|size| **size <= 10_000).or(sizes.first())?;
     let mut table = Table::new(
         "",
-        [&format!("{} actions", whole(*size as f64)), "null build", "a comment", "actions it runs"],
+        [
+            &format!("{} actions", whole(*size as f64)),
+            "cold",
+            "null build",
+            "a comment",
+            "actions it runs",
+            "undone",
+        ],
     );
     for kind in cells.systems(*size) {
         let get = |edit| cells.get(*size, kind.name, edit);
-        if let (Some(null), Some(comment)) = (get("null"), get("comment")) {
+        if let Some(comment) = get("comment") {
+            let wall =
+                |edit| get(edit).map_or(String::new(), |cell: &Cell| duration(cell.wall.median));
             table.row([
                 kind.title.to_owned(),
-                duration(null.wall.median),
-                duration(comment.wall.median),
+                wall("cold"),
+                wall("null"),
+                wall("comment"),
                 actions(comment),
+                wall("real undone"),
             ]);
         }
     }
