@@ -739,7 +739,7 @@ impl DrvGraph {
 
     /// The derivation at a path, if the path was computed here.
     pub fn by_path(&self, path: &StorePath) -> Option<DrvId> {
-        // It may have become another one meanwhile.
+        // A hash stands for the path there, and whoever computes another one says so here first.
         let is_at = |id: DrvId| {
             self.computed_entry(id).done.as_ref().is_some_and(|done| done.path == *path)
         };

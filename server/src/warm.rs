@@ -133,8 +133,8 @@ impl Warm {
         self.engine.let_go();
     }
 
-    /// Lays another part of the evaluation aside in this folder, if there is one with room; whether there was a part. The
-    /// first time after a request the engine gives back what it can spare, too.
+    /// Gives back another part of what it can spare; whether more may follow. The engine's comes first, then parts of the
+    /// evaluation, which are laid aside in `folder` if there is room in one.
     pub(crate) fn rest(&mut self, folder: Option<&Path>) -> bool {
         if self.aside == 0 {
             self.engine.rest();

@@ -312,11 +312,11 @@ impl Work {
     }
 }
 
-/// Whether a file at this path takes room that can be spared: on a disk, where it is not in the last tenth, or gigabytes are
-/// free beside it.
+/// Whether a file at this path takes room that can be spared: on a disk of which a tenth is free, or plenty.
 fn has_room(path: &Path) -> bool {
     /// tmpfs, ramfs.
     const MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58F6];
+    /// Bytes: thirty times what 100,000 derivations lay aside.
     const PLENTY: u64 = 8 << 30;
     statfs(path).is_ok_and(|stat| {
         let (free, whole) =
