@@ -1,5 +1,6 @@
 //! A study's folder: `study.toml` describes it, `results/` holds what it gave. Reads and checks, runs nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,10 @@ pub struct Description {
     /// The seed of all that is drawn by chance.
     #[serde(default = "one")]
     pub seed: u64,
+    /// Of each measure that the report quotes, the factor by which the interval that it states has to be widened at both ends
+    /// to hold what another day gives: intervals are of one day's runs, and days differ. `compare` holds a run to it.
+    #[serde(default)]
+    pub another_day: BTreeMap<String, f64>,
     /// What the full run does: the kind says what may stand here.
     pub full: toml::Table,
     /// What the quick run does instead: entries that replace those of `full`.
@@ -73,6 +78,14 @@ impl Description {
         })?;
         let mut description: Self =
             toml::from_str(&text).with_context(|| format!("in {}", file.display()))?;
+        if let Some((measure, factor)) =
+            description.another_day.iter().find(|(_, factor)| **factor < 1.0 || !factor.is_finite())
+        {
+            bail!(
+                "in {}: 'another_day' widens an interval, so {measure} = {factor} must be 1 or more",
+                file.display()
+            );
+        }
         description.name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         description.folder = folder.to_path_buf();
         Ok(description)
@@ -168,6 +181,8 @@ mod tests {
     fn what_is_unknown_is_refused_with_its_name() {
         let (_folder, read) = written(&format!("colour = 'red'\n{TEXT}"));
         assert!(format!("{:#}", read.expect_err("refused")).contains("colour"));
+        let (_folder, read) = written(&format!("another_day = {{ wall_ms = 0.9 }}\n{TEXT}"));
+        assert!(format!("{:#}", read.expect_err("refused")).contains("wall_ms = 0.9"));
         let (_folder, read) = written(&format!("{TEXT}speed = 3\n"));
         let fault = read
             .expect("a description")

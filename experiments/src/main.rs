@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use floe_experiments::compare::compare;
+use floe_experiments::compare::{compare, kept};
 use floe_experiments::description::{self, Description, Scale};
 use floe_experiments::report::{self, readme};
 use floe_experiments::runner::{self, Order};
@@ -220,7 +220,8 @@ fn agreement(
             study.name
         );
     }
-    let found = compare(&record::read(&before)?, &record::read(&file)?);
+    let (before, after) = (record::read(&before)?, record::read(&file)?);
+    let found = compare(&before, &after);
     writeln!(out, "{} values that must agree do", stats::whole(found.same as f64))?;
     for (place, old, new) in &found.differ {
         writeln!(out, "differs: {place}: {old} before, {new} now")?;
@@ -239,5 +240,19 @@ fn agreement(
             ratios.len()
         )?;
     }
-    Ok(if found.differ.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut agrees = found.differ.is_empty();
+    for (measure, factor) in &study.another_day {
+        let kept = kept(&before, &after, measure, *factor);
+        agrees &= kept.enough();
+        writeln!(
+            out,
+            "{measure}: {} of {} medians within the intervals stated, widened by a factor of {factor}",
+            kept.within(),
+            kept.of
+        )?;
+        for (place, stated, now) in &kept.beyond {
+            writeln!(out, "  beyond: {place}: {stated} before, {} now", stats::duration(*now))?;
+        }
+    }
+    Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Chapter;
 use super::block::{Block, Section, Table};
+use crate::description::Description;
 use crate::stats;
 
 /// What stands before all studies.
@@ -85,7 +86,7 @@ pub fn origin(chapter: &Chapter) -> String {
     };
     format!(
         "Measured {} with {}{peers}; {}. {whole}, {} in all, seed {}. Raw data: `experiments/studies/{}/results/{scale}.jsonl`; \
-         from nothing: `floe experiment run {}{flag} --again`; the page from the data: `floe experiment report{flag}`.",
+         from nothing: `floe experiment run {}{flag} --again`; the page from the data: `floe experiment report{flag}`.{}",
         head.at,
         head.floe,
         join(&head.machine),
@@ -93,6 +94,26 @@ pub fn origin(chapter: &Chapter) -> String {
         head.seed,
         description.name,
         description.name,
+        another_day(description),
+    )
+}
+
+/// What a run on another day may give, and which command holds it to that.
+fn another_day(description: &Description) -> String {
+    let factors: Vec<String> = description
+        .another_day
+        .iter()
+        .map(|(measure, factor)| format!("{factor} (`{measure}`)"))
+        .collect();
+    if factors.is_empty() {
+        return String::new();
+    }
+    format!(
+        " Days differ more than the runs of one: measured on another day, 95 of 100 medians lie within the \
+         intervals (or single values) here when those are widened at both ends by a factor of {}, and all counts are the same. \
+         After a run with `--again`, `floe experiment compare {}` holds both to that.",
+        factors.join(" and "),
+        description.name
     )
 }
 
