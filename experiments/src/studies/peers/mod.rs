@@ -3,6 +3,7 @@
 
 mod action;
 mod bazel;
+mod buildstream;
 mod cells;
 mod findings;
 mod floe;
@@ -25,7 +26,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::system::{Kind, SYSTEMS, Site};
+use self::system::{Kind, Package, SYSTEMS, Site};
 use self::trial::Plan;
 use self::workload::Workload;
 use crate::description::{Description, Scale};
@@ -158,10 +159,10 @@ impl Study for Peers {
         let mut versions: Vec<(String, String)> = Vec::new();
         for name in self.parameters.systems.iter().filter(|name| !self.without.contains(name)) {
             for (at, (program, package)) in kind(name)?.programs.iter().enumerate() {
-                let version = version(program, package).with_context(|| {
+                let version = version(program, *package).with_context(|| {
                     format!(
-                        "{name} needs {program}, which is missing: `apt-get install {package}` gives it, and \
-                         {WITHOUT}={name} leaves the system out"
+                        "{name} needs {program}, which is missing: `{}` gives it, and {WITHOUT}={name} leaves the system out",
+                        package.install()
                     )
                 })?;
                 if at == 0 && versions.iter().all(|(known, _)| known != program) {
@@ -212,7 +213,7 @@ impl Study for Peers {
 }
 
 /// What a program says its version is, in a line; of Bazel, which Debian's says not, what the package's is.
-fn version(program: &str, package: &str) -> Result<String> {
+fn version(program: &str, package: Package) -> Result<String> {
     let said =
         process::measure(Command::new(program).arg("--version").current_dir(Path::new("/")))?;
     let first = said.out.lines().next().unwrap_or_default().trim();
@@ -220,6 +221,7 @@ fn version(program: &str, package: &str) -> Result<String> {
     if let Some(version) = digits {
         return Ok(version);
     }
+    let Package::Debian(package) = package else { bail!("{program} does not say its version") };
     let query = ["--show", "--showformat", "${Version}", package];
     let said = process::succeed(Command::new("dpkg-query").args(query))?;
     Ok(format!("{} (Debian)", said.out.trim()))

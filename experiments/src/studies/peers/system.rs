@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::workload::{Output, Workload};
-use super::{bazel, floe, make, ninja, nix, tup};
+use super::{bazel, buildstream, floe, make, ninja, nix, tup};
 
 /// Where one system works on one graph, and with what.
 #[derive(Debug)]
@@ -159,6 +159,25 @@ pub trait System {
 /// Opens a system at a site.
 type Open = for<'a> fn(&'a Site<'a>) -> Box<dyn System + 'a>;
 
+/// Where a program is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Package {
+    /// A package of Debian's.
+    Debian(&'static str),
+    /// One of the Python package index.
+    Python(&'static str),
+}
+
+impl Package {
+    /// The command that installs it.
+    pub fn install(self) -> String {
+        match self {
+            Self::Debian(name) => format!("apt-get install {name}"),
+            Self::Python(name) => format!("pip install {name}"),
+        }
+    }
+}
+
 /// A build system, before it works anywhere.
 pub struct Kind {
     /// As descriptions and rows name it.
@@ -167,8 +186,8 @@ pub struct Kind {
     pub title: &'static str,
     /// How it is set up, where a reader might ask.
     pub terms: &'static str,
-    /// The programs it needs, its own first, and the Debian packages that have them; floe needs none.
-    pub programs: &'static [(&'static str, &'static str)],
+    /// The programs it needs, its own first, and where they are from; floe needs none.
+    pub programs: &'static [(&'static str, Package)],
     /// Whether an action sees only what it may.
     pub sandboxed: bool,
     /// What an edit takes for each action of the graph, roughly, in any unit: for the estimate of what is left.
@@ -178,12 +197,12 @@ pub struct Kind {
 }
 
 /// All that can be measured, in the report's order.
-pub const SYSTEMS: [Kind; 10] = [
+pub const SYSTEMS: [Kind; 11] = [
     Kind {
         name: "make",
         title: "make",
         terms: "grouped targets, times of files",
-        programs: &[("make", "make")],
+        programs: &[("make", Package::Debian("make"))],
         sandboxed: false,
         price: 3.0,
         open: |site| Box::new(make::Make { site }),
@@ -192,7 +211,7 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "ninja",
         title: "ninja",
         terms: "times of files",
-        programs: &[("ninja", "ninja-build")],
+        programs: &[("ninja", Package::Debian("ninja-build"))],
         sandboxed: false,
         price: 5.0,
         open: |site| Box::new(ninja::Ninja { site, restat: false }),
@@ -201,7 +220,7 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "ninja-restat",
         title: "ninja with restat",
         terms: "actions leave equal outputs alone, and `restat` looks at that",
-        programs: &[("ninja", "ninja-build")],
+        programs: &[("ninja", Package::Debian("ninja-build"))],
         sandboxed: false,
         price: 1.5,
         open: |site| Box::new(ninja::Ninja { site, restat: true }),
@@ -210,7 +229,7 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "tup",
         title: "tup",
         terms: "the flag `^o^`, so that equal outputs stop a change",
-        programs: &[("tup", "tup"), ("fusermount3", "fuse3")],
+        programs: &[("tup", Package::Debian("tup")), ("fusermount3", Package::Debian("fuse3"))],
         sandboxed: false,
         price: 3.5,
         open: |site| Box::new(tup::Tup { site }),
@@ -219,7 +238,7 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "bazel",
         title: "Bazel",
         terms: "its server warm, each action in its sandbox (`linux-sandbox`)",
-        programs: &[("bazel", "bazel-bootstrap")],
+        programs: &[("bazel", Package::Debian("bazel-bootstrap"))],
         sandboxed: true,
         price: 14.0,
         open: |site| Box::new(bazel::Bazel::new(site, bazel::SANDBOXED)),
@@ -228,7 +247,7 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "bazel-local",
         title: "local Bazel",
         terms: "its server warm, no sandbox (`local`), and `--watchfs`",
-        programs: &[("bazel", "bazel-bootstrap")],
+        programs: &[("bazel", Package::Debian("bazel-bootstrap"))],
         sandboxed: false,
         price: 9.0,
         open: |site| Box::new(bazel::Bazel::new(site, bazel::LOCAL)),
@@ -237,7 +256,7 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "nix-input",
         title: "input-addressed Nix",
         terms: "sandboxed (and never without), with a store of its own and no daemon",
-        programs: &[("nix-build", "nix-bin")],
+        programs: &[("nix-build", Package::Debian("nix-bin"))],
         sandboxed: true,
         price: 40.0,
         open: |site| Box::new(nix::Nix::new(site, nix::Addressing::Inputs)),
@@ -246,10 +265,23 @@ pub const SYSTEMS: [Kind; 10] = [
         name: "nix-content",
         title: "content-addressed Nix",
         terms: "like input-addressed Nix, with floating outputs",
-        programs: &[("nix-build", "nix-bin")],
+        programs: &[("nix-build", Package::Debian("nix-bin"))],
         sandboxed: true,
         price: 25.0,
         open: |site| Box::new(nix::Nix::new(site, nix::Addressing::Content)),
+    },
+    Kind {
+        name: "buildstream",
+        title: "BuildStream",
+        terms: "sandboxed, strict as it comes, with a kind of element whose only command is the action",
+        programs: &[
+            ("bst", Package::Python("BuildStream")),
+            ("bwrap", Package::Debian("bubblewrap")),
+            ("fusermount3", Package::Debian("fuse3")),
+        ],
+        sandboxed: true,
+        price: 150.0,
+        open: |site| Box::new(buildstream::BuildStream { site }),
     },
     Kind {
         name: "floe",
