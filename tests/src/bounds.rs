@@ -12,10 +12,13 @@ const MEMORY_KIB: u32 = 6 << 20;
 /// What it may take on a machine that is busy with other tests: far from what anything quadratic takes.
 const TIME_MS: u128 = 60_000;
 
-/// The command under the bound on memory.
+/// The command under the bound on memory, with signals as a terminal's user has them: whoever runs tests in the background
+/// of a script passes on that interrupts are ignored.
 pub fn bounded(inner: &Command) -> Command {
     let mut outer = Command::new("/bin/sh");
-    outer.arg("-c").arg(format!("ulimit -v {MEMORY_KIB} && exec \"$0\" \"$@\""));
+    outer
+        .arg("-c")
+        .arg(format!("ulimit -v {MEMORY_KIB} && exec /usr/bin/env --default-signal \"$0\" \"$@\""));
     outer.arg(inner.get_program()).args(inner.get_args()).env_clear();
     outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(dir) = inner.get_current_dir() {
