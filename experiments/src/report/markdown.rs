@@ -68,7 +68,7 @@ pub fn blocks(section: &Section, study: &str) -> String {
 
 /// Where a chapter's figures come from, in a paragraph.
 pub fn origin(chapter: &Chapter) -> String {
-    let Chapter { description, head, trials: (held, all), wall_ms, .. } = chapter;
+    let Chapter { description, head, earlier, trials: (held, all), wall_ms, .. } = chapter;
     let scale = head.scale.name();
     let flag = if scale == "quick" { " --quick" } else { "" };
     let join = |pairs: &[(String, String)]| {
@@ -84,11 +84,14 @@ pub fn origin(chapter: &Chapter) -> String {
     } else {
         format!("; beside it {}", join(&head.peers))
     };
+    let since = earlier.first().map_or(String::new(), |first| format!("{} to ", first.at));
+    let mut floes: Vec<&str> = earlier.iter().chain([head]).map(|run| &*run.floe).collect();
+    floes.dedup();
     format!(
-        "Measured {} with {}{peers}; {}. {whole}, {} in all, seed {}. Raw data: `experiments/studies/{}/results/{scale}.jsonl`; \
+        "Measured {since}{} with {}{peers}; {}. {whole}, {} in all, seed {}. Raw data: `experiments/studies/{}/results/{scale}.jsonl`; \
          from nothing: `floe experiment run {}{flag} --again`; the page from the data: `floe experiment report{flag}`.{}",
         head.at,
-        head.floe,
+        floes.join(", "),
         join(&head.machine),
         stats::duration(*wall_ms as f64),
         head.seed,

@@ -24,6 +24,8 @@ pub struct Chapter {
     pub description: Description,
     /// With what and where it was measured; the newest run's.
     pub head: Head,
+    /// Those of the runs before it, each of which measured a part.
+    pub earlier: Vec<Head>,
     /// How many trials its results hold, and how many there should be.
     pub trials: (usize, usize),
     /// Wall time of all trials, in milliseconds.
@@ -39,8 +41,8 @@ pub struct Chapter {
 pub fn chapters(studies: &[Description], scale: Scale) -> Result<Vec<Chapter>> {
     let mut chapters = Vec::new();
     for description in studies {
-        let results = record::read(&description.results(scale))?;
-        let Some(head) = results.heads.last().cloned() else { continue };
+        let mut results = record::read(&description.results(scale))?;
+        let Some(head) = results.heads.pop() else { continue };
         let study = studies::open(description, scale)?;
         let trials = study.trials()?;
         let held = trials.iter().filter(|trial| results.ended.contains(&trial.key)).count();
@@ -50,6 +52,7 @@ pub fn chapters(studies: &[Description], scale: Scale) -> Result<Vec<Chapter>> {
         chapters.push(Chapter {
             description: description.clone(),
             head,
+            earlier: results.heads,
             trials: (held, trials.len()),
             wall_ms: results.wall_ms,
             section,

@@ -45,10 +45,8 @@ impl BuildStream<'_> {
 
     fn element(&self, action: usize) -> String {
         let workload = self.site.workload;
-        let reads = &workload.reads[action];
-        let mut used: Vec<usize> = reads.iter().map(|(used, _)| *used).collect();
-        used.dedup();
-        let used: String = used.iter().map(|used| format!(", s{used}.bst")).collect();
+        let used: String =
+            workload.reads[action].iter().map(|(used, _)| format!(", s{used}.bst")).collect();
         let list = |of: Output| -> String {
             workload.inputs(action, of).map(|used| format!(", /s{used}.{}", of.letter())).collect()
         };
