@@ -87,6 +87,7 @@ fn chapter() -> Chapter {
     Chapter {
         description: Description { name: "study".to_owned(), ..description },
         head,
+        earlier: Vec::new(),
         trials: (1, 1),
         wall_ms: 1,
         section,
