@@ -246,9 +246,9 @@ impl Machine {
                     let Some(left) = a.get(index) else {
                         return Ok(true);
                     };
-                    let left = self.force_place(left)?;
-                    let right = self.force_place(right)?;
-                    if !self.equal(left, right, loc)? {
+                    if !self.equal_places(left, right, loc)? {
+                        let left = self.force_place(left)?;
+                        let right = self.force_place(right)?;
                         let nested = matches!(left, Value::List(_));
                         let what = "while comparing two list elements";
                         return self.less_than(left, right, loc).map_err(|error| {

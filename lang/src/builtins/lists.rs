@@ -95,33 +95,33 @@ fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         return Ok(Value::List(List::EMPTY));
     }
     let func = func_arg(machine, args[0], loc, "sort")?;
-    // A place may keep the thunk of a value that does not fit into it.
-    let items = list.places().iter().map(|item| machine.force_place(item));
-    let mut items = items.collect::<Res<Vec<Value>>>()?;
+    // The places go into the sorted list, where what was one value stays one.
+    let items = list.places().iter().map(|item| Ok((machine.force_place(item)?, item)));
+    let mut items = items.collect::<Res<Vec<(Value, &Place)>>>()?;
     let natural =
         matches!(func, Value::Prim(prim) if machine.prims[prim as usize].name == "lessThan");
-    if natural && items.iter().all(|item| matches!(item, Value::Int(_))) {
-        items.sort_by_key(|item| if let Value::Int(n) = item { *n } else { 0 });
+    if natural && items.iter().all(|(item, _)| matches!(item, Value::Int(_))) {
+        items.sort_by_key(|(item, _)| if let Value::Int(n) = item { *n } else { 0 });
     } else {
-        let mut less = |machine: &mut Machine, a: Value, b: Value| {
+        let mut less = |machine: &mut Machine, a: (Value, &Place), b: (Value, &Place)| {
             if natural {
-                return machine.less_than(a, b, loc);
+                return machine.less_than(a.0, b.0, loc);
             }
-            let result = machine.call(func, &[a, b], loc)?;
+            let result = machine.call(func, &[a.1.unread(), b.1.unread()], loc)?;
             let what =
                 "while evaluating the return value of the sorting function passed to builtins.sort";
             machine.as_bool(result, loc).map_err(|e| e.frame(loc, what))
         };
         merge_sort(machine, &mut items, &mut less)?;
     }
-    Ok(machine.list(items.into_iter()))
+    Ok(placed(machine, items.into_iter().map(|(_, place)| place.clone()).collect()))
 }
 
 /// Stable, and stops at the first failing comparison.
-fn merge_sort(
+fn merge_sort<T: Copy>(
     machine: &mut Machine,
-    items: &mut Vec<Value>,
-    less: &mut impl FnMut(&mut Machine, Value, Value) -> Res<bool>,
+    items: &mut Vec<T>,
+    less: &mut impl FnMut(&mut Machine, T, T) -> Res<bool>,
 ) -> Res<()> {
     const RUN: usize = 8;
     for run in items.chunks_mut(RUN) {
