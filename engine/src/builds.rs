@@ -13,7 +13,6 @@ use crate::cancel::Cancel;
 use crate::engine::{BuildOptions, Built, Engine};
 use crate::host::StoreHost;
 use crate::import::Wanted;
-use crate::job::Failure;
 use crate::local::Profiles;
 use crate::schedule::State;
 use crate::scheduling::{Restarts, Scheduling};
@@ -141,20 +140,5 @@ fn failure(built: &Built, wanted: &[Wanted], graph: &DrvGraph) -> Option<String>
         let complete = built.outcome.is_complete(&built.graph);
         return (!complete).then(|| format!("cannot import from derivation '{names}'"));
     };
-    let mut text = format!("cannot import from derivation '{names}': {failure}");
-    let (tail, log) = match failure {
-        Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_ref()),
-        Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
-        Failure::Cancelled => (&[][..], None),
-    };
-    if !tail.is_empty() {
-        text += &format!("\nlast {} lines of its log:", tail.len());
-        for line in tail {
-            text += &format!("\n  {}", String::from_utf8_lossy(line).trim_end_matches('\r'));
-        }
-    }
-    if let Some(log) = log {
-        text += &format!("\nthe whole log: {}", log.display());
-    }
-    Some(text)
+    Some(format!("cannot import from derivation '{names}': {}", failure.in_full()))
 }

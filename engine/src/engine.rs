@@ -34,7 +34,7 @@ use crate::predict::Prediction;
 use crate::rebuilder::{Memo, Strategy};
 use crate::recipe::Recipe;
 use crate::report::Cost;
-use crate::schedule::{Options, Outcome, Scheduler};
+use crate::schedule::{Options, Outcome, Scheduler, State};
 use crate::scheduling::{Restarts, Scheduling};
 use crate::share::{Jobs, Shared};
 use crate::slot::Slot;
@@ -50,6 +50,14 @@ pub enum EngineError {
     /// The evaluated graph cannot be built.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// Builds failed, and then what became of the request could not be written down.
+    #[error("{error}\n{failures}")]
+    Unkept {
+        /// Why not.
+        error: Box<EngineError>,
+        /// What failed before, in full.
+        failures: String,
+    },
     /// The sandbox cannot be set up at all.
     #[error(transparent)]
     Sandbox(#[from] floe_sandbox::SandboxError),
@@ -436,26 +444,9 @@ impl Engine {
         entered.drvs.clone_from(&drvs);
         let outcome = self.carry_out(&mut entered, materials.clone(), reader, options, cancel)?;
         let outcome = Arc::new(outcome);
-        let deciding = self.events.stage(Stage::Deciding);
-        let over = Over::new(&entered, &outcome);
-        let Kept { decided, number, reporting } =
-            self.keep_decisions(&over, &materials, options)?;
-        let prediction = match options.schedule.dry_run {
-            true => self.predict(&over, &materials, options)?,
-            false => None,
-        };
-        drop(over);
-        self.keep_choices(&outcome)?;
-        self.keep_memories(&outcome)?;
-        drop(deciding);
-        let syncing = Meter::of_thread();
-        if let Some(store) = self.store() {
-            let _syncing = self.events.stage(Stage::Syncing);
-            self.digests.keep(&store)?;
-            // What is about to be reported as built stays so.
-            store.sync()?;
-        }
-        let syncing = syncing.read();
+        let kept = self.keep(&Over::new(&entered, &outcome), &materials, options);
+        let kept = kept.map_err(|error| unkept(error, &entered.graph, &outcome))?;
+        let Ending { decided, number, reporting, prediction, syncing } = kept;
         let graph = Arc::clone(&entered.graph);
         entered.entered_as = number;
         self.tasks.keep(&self.db, entered, &outcome);
@@ -540,9 +531,60 @@ impl Engine {
         Ok(scheduler.run(&*executor))
     }
 
+    /// Writes down what became of a request, so that it outlives a power cut, or foresees it in a dry run.
+    fn keep(
+        &self,
+        over: &Over<'_>,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Ending, EngineError> {
+        let deciding = self.events.stage(Stage::Deciding);
+        let Kept { decided, number, reporting } = self.keep_decisions(over, materials, options)?;
+        let prediction = match options.schedule.dry_run {
+            true => self.predict(over, materials, options)?,
+            false => None,
+        };
+        self.keep_choices(over.outcome)?;
+        self.keep_memories(over.outcome)?;
+        drop(deciding);
+        let syncing = Meter::of_thread();
+        if let Some(store) = self.store() {
+            let _syncing = self.events.stage(Stage::Syncing);
+            self.digests.keep(&store)?;
+            // What is about to be reported as built stays so.
+            store.sync()?;
+        }
+        let syncing = syncing.read();
+        Ok(Ending { decided, number, reporting, prediction, syncing })
+    }
+
     /// Where an object's bytes lie, if there is a store.
     pub fn physical(&self, path: &StorePath) -> Option<PathBuf> {
         self.store().map(|store| store.physical(path))
+    }
+}
+
+/// What was written down of a request.
+struct Ending {
+    decided: Vec<Decided>,
+    number: Option<u64>,
+    reporting: Spent,
+    prediction: Option<Prediction>,
+    syncing: Spent,
+}
+
+/// Why nothing was written down, after what failed before: that may be the cause, and is told nowhere else.
+fn unkept(error: EngineError, graph: &Graph, outcome: &Outcome) -> EngineError {
+    let told = graph.nodes().filter_map(|(ix, node)| match &outcome.states[ix.index()] {
+        State::Failed(failure) => {
+            Some(format!("before that, '{}' failed: {}", node.recipe.name, failure.in_full()))
+        }
+        _ => None,
+    });
+    let failures = told.collect::<Vec<_>>().join("\n");
+    match failures.is_empty() {
+        true => error,
+        false => EngineError::Unkept { error: Box::new(error), failures },
     }
 }
 

@@ -94,6 +94,28 @@ pub enum Failure {
     Cancelled,
 }
 
+impl Failure {
+    /// What it says, what the builder said last, and where the rest is.
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let (tail, log) = match self {
+            Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_ref()),
+            Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
+            Failure::Cancelled => (&[][..], None),
+        };
+        if !tail.is_empty() {
+            text += &format!("\nlast {} lines of its log:", tail.len());
+            for line in tail {
+                text += &format!("\n  {}", String::from_utf8_lossy(line).trim_end_matches('\r'));
+            }
+        }
+        if let Some(log) = log {
+            text += &format!("\nthe whole log: {}", log.display());
+        }
+        text
+    }
+}
+
 /// What an executor is given besides the job.
 pub struct Context<'a> {
     /// Where to report progress.

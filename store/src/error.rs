@@ -168,7 +168,7 @@ pub enum StoreError {
     },
     /// Another object lies under the same path.
     #[error(
-        "cannot register {object}: another object is already registered under this path (its {what} is {had}, the new one's is {got}); the recipe is not deterministic, or one of the two was made by other means"
+        "cannot register {object}: another object is already registered under this path (its {what} is {had}, the new one's is {got}); the recipe is not deterministic, or one of the two was made by other means. To have the new one, remove the links to the registered one and run `floe store gc`; with content addresses both could be kept"
     )]
     Conflict {
         /// The path.

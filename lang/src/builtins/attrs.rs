@@ -1,6 +1,6 @@
 //! Builtins on sets.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Prim;
 use crate::attrs::AttrsRow;
@@ -91,7 +91,9 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.listToAttrs";
     let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
-    let mut attrs = Vec::with_capacity(list.len());
+    let mut attrs: Vec<Attr> = Vec::with_capacity(list.len());
+    // The names of a first part of `attrs`: only elements without a value ask for them.
+    let (mut seen, mut known) = (FxHashSet::default(), 0);
     for item in list.places() {
         let item = machine.force_place(item)?;
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
@@ -106,10 +108,13 @@ fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
             machine.attr_name(value, name.loc).map_err(|e| e.frame(name.loc, what_name))?;
         match Attrs::find(set, Symbol::VALUE) {
             Some(value) => attrs.push(Attr { name: symbol, ..value.copy() }),
-            // Of equal names, the first counts.
-            None if attrs.iter().any(|attr| attr.name == symbol) => {}
             None => {
-                return Err(missing(Symbol::VALUE).frame(Loc::NONE, what));
+                seen.extend(attrs[known..].iter().map(|attr| attr.name));
+                known = attrs.len();
+                // Of equal names, the first counts.
+                if !seen.contains(&symbol) {
+                    return Err(missing(Symbol::VALUE).frame(Loc::NONE, what));
+                }
             }
         }
     }

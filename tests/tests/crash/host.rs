@@ -69,6 +69,30 @@ fn ten_builders_on_a_disk_that_fills() {
     assert_eq!(first.len() + second.len(), 11, "{first:?}, then {second:?}");
 }
 
+#[test]
+fn what_builders_said_before_the_disk_was_full() {
+    // So many that a page of the file system which was begun before does not hold what is written of them.
+    let scene = Scene::with_text(
+        r#"builtins.genList (n: derivation {
+             name = "bad-${toString n}";
+             system = "x86_64-linux";
+             builder = "/bin/sh";
+             args = [ "-ec" "echo cannot find zlib.h; sleep 3; exit 1" ];
+           }) 40"#,
+    );
+    let fills = "mount -t tmpfs -o size=64m tmpfs \"$FLOE_ROOT\"; \
+                 (for i in $(seq 200); do \
+                    if [ $(ls \"$FLOE_ROOT\"/log/* | grep -c bad-) = 40 ]; then break; fi; sleep 0.02; \
+                  done; \
+                  for i in $(seq 100); do \
+                    dd if=/dev/zero bs=4k >>\"$FLOE_ROOT/big\" 2>/dev/null || sleep 0.05; \
+                  done) & exec \"$@\" -j 40 --keep-going";
+    let outcome = build_in_namespace(&scene, fills, "");
+    fails_with(&outcome, 1, &["no space left", "the disk is full"]);
+    says(&outcome, &["before that, 'bad-0' failed"]);
+    says(&outcome, &["cannot find zlib.h"]);
+}
+
 /// What was built, by the lines that tell of it.
 fn built(text: &str) -> BTreeSet<&str> {
     let names = text.lines().filter_map(|line| line.strip_prefix("built ")?.split(' ').next());
