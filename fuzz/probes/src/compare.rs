@@ -111,7 +111,7 @@ impl Comparison {
         if is_same(&waiting.ours, &theirs) {
             let what = match theirs {
                 Answer::Value(_) => "same value",
-                Answer::Failure(_) => "both fail",
+                Answer::Failure(_) | Answer::Endless => "both fail",
             };
             *self.counts.entry(what).or_default() += 1;
             return None;
@@ -231,6 +231,7 @@ pub fn record(found: &Difference) {
         shown(match &found.theirs {
             Answer::Value(text) => text,
             Answer::Failure(why) => why.as_bytes(),
+            Answer::Endless => b"no end",
         }),
     );
     let written = fs::create_dir_all(&folder)

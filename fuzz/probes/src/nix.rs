@@ -4,15 +4,25 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Seconds after which a `nix-instantiate` is ended.
-const TIMEOUT_SECONDS: &str = "120";
+/// Seconds after which a `nix-instantiate` is asked to end, and then made to: a regular expression that
+/// takes it for ever does not heed a signal. The fuzzer itself waits for longer.
+const TIMEOUT_SECONDS: &str = "30";
+const GRACE_SECONDS: &str = "2";
+/// For so long a session may think about one program.
+const SILENCE: Duration = Duration::from_secs(20);
 /// Bytes of all programs of one command: arguments have a bound.
 const MAX_ARGUMENT_BYTES: usize = 1 << 20;
+
+/// Lines of a session that wait to be read.
+const LINES: usize = 1_000;
 
 /// A session keeps all that it evaluated: after so much input a new one begins.
 const MAX_SESSION_BYTES: usize = 500_000;
@@ -24,6 +34,8 @@ pub enum Answer {
     Value(Vec<u8>),
     /// It fails; the end of what it says.
     Failure(String),
+    /// It does not come to an end in time.
+    Endless,
 }
 
 /// C++ Nix with a store of its own.
@@ -40,7 +52,8 @@ pub struct Nix {
 struct Repl {
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    /// The lines that it says, until it ends.
+    output: Receiver<String>,
     /// Bytes of input so far.
     asked: usize,
 }
@@ -77,7 +90,7 @@ impl Nix {
     fn command(&self, name: &OsString) -> Command {
         let mut command = Command::new("timeout");
         command
-            .arg(TIMEOUT_SECONDS)
+            .args(["--kill-after", GRACE_SECONDS, TIMEOUT_SECONDS])
             .arg(name)
             .env("HOME", self.dir.path().join("home"))
             .env("NIX_CONF_DIR", self.dir.path().join("conf"))
@@ -121,6 +134,10 @@ impl Nix {
         for at in 0..programs.len() {
             let end = format!("\n\"{}\"\n", mark(at));
             let Some(found) = find(rest, end.as_bytes()) else {
+                if was_ended(output.status) {
+                    answers.push(Answer::Endless);
+                    break;
+                }
                 let said = String::from_utf8_lossy(&output.stderr);
                 let said = said.trim_end();
                 let start = said.rfind("error:").unwrap_or(0);
@@ -145,38 +162,45 @@ impl Nix {
             fs::write(file, program).expect("a file of ours");
             // Made of two parts, so that an echo of the line is no answer.
             lines += &format!(
-                "builtins.deepSeq (import {}) (\"value \" + \"{}.\")\n",
+                "builtins.deepSeq (import {}) (\"value \" + \"{number}.\")\n\"asked \" + \"{number}.\"\n",
                 file.display(),
-                first + at
+                number = first + at
             );
         }
         let last = format!("end {}.", first + programs.len());
         lines += &format!("\"end \" + \"{}.\"\n", first + programs.len());
-        let (said, ended) = self.ask(&lines, &last);
+        let (said, ended) = self.ask(lines, &last);
         files.iter().for_each(|file| drop(fs::remove_file(file)));
-        if !ended && programs.len() > 1 {
-            // One of them ended the session itself, and those behind it were not asked.
-            let (left, right) = programs.split_at(programs.len() / 2);
-            return [self.succeed(left), self.succeed(right)].concat();
+        let says = |what, at: usize| said.contains(&format!("{what} {}.", first + at));
+        let count = match ended {
+            true => programs.len(),
+            false => (0..programs.len()).take_while(|at| says("asked", *at)).count(),
+        };
+        let mut succeed: Vec<bool> = (0..count).map(|at| says("value", at)).collect();
+        if count < programs.len() {
+            // The next one ended the session itself, or never ends, and those behind it were not asked.
+            succeed.push(false);
+            succeed.extend(self.succeed(&programs[count + 1..]));
         }
-        (0..programs.len()).map(|at| said.contains(&format!("value {}.", first + at))).collect()
+        succeed
     }
 
     /// What the session says to these lines, and whether it said what comes last.
-    fn ask(&mut self, lines: &str, last: &str) -> (String, bool) {
+    fn ask(&mut self, lines: String, last: &str) -> (String, bool) {
         let mut repl = match self.repl.take() {
             Some(repl) => repl,
             None => self.open(),
         };
-        let mut said = String::new();
-        let written = repl.input.write_all(lines.as_bytes()).and_then(|()| repl.input.flush());
-        let mut alive = written.is_ok();
-        while alive && !said.contains(last) {
-            let mut line = Vec::new();
-            alive = repl.output.read_until(b'\n', &mut line).is_ok_and(|read| read > 0);
-            said += &String::from_utf8_lossy(&line);
-        }
         repl.asked += lines.len();
+        let mut said = String::new();
+        let mut alive =
+            repl.input.write_all(lines.as_bytes()).and_then(|()| repl.input.flush()).is_ok();
+        while alive && !said.contains(last) {
+            match repl.output.recv_timeout(SILENCE) {
+                Ok(line) => said += &line,
+                Err(_) => alive = false,
+            }
+        }
         if alive && repl.asked < MAX_SESSION_BYTES {
             self.repl = Some(repl);
         } else {
@@ -196,20 +220,33 @@ impl Nix {
             .env("TERM", "dumb")
             .env_remove("NIX_PATH")
             .current_dir("/")
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("nix repl starts");
         let input = child.stdin.take().expect("it is a pipe");
-        let output = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let mut said = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let (lines, output) = sync_channel(LINES);
+        std::thread::spawn(move || {
+            let mut line = Vec::new();
+            while said.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                    break;
+                }
+                line.clear();
+            }
+        });
         Repl { child, input, output, asked: 0 }
     }
 }
 
 impl Repl {
     fn end(mut self) {
-        let _ = self.child.kill();
+        // `nix` may be a script, and what it runs heeds nothing else.
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }
@@ -221,6 +258,11 @@ impl Drop for Nix {
         }
         let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.dir.path()).status();
     }
+}
+
+/// Whether `timeout` ended a command.
+fn was_ended(status: ExitStatus) -> bool {
+    matches!(status.code(), Some(124 | 137)) || status.signal() == Some(9)
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {

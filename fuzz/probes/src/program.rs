@@ -54,6 +54,7 @@ pub fn generate(data: &[u8]) -> String {
         fuel: FUEL,
         depth: 0,
         fresh: 0,
+        has_long: false,
     };
     writer.expression(Want::Any);
     writer.out
@@ -67,6 +68,8 @@ struct Writer<'d> {
     fuel: usize,
     depth: usize,
     fresh: usize,
+    /// Whether a long list is made somewhere.
+    has_long: bool,
 }
 
 impl Writer<'_> {

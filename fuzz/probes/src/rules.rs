@@ -37,6 +37,15 @@ pub const RULES: &[Rule] = &[
         applies: |_, _, theirs| says(theirs, "stack overflow") || says(theirs, "max-call-depth"),
     },
     Rule {
+        name: "endless",
+        why: "the regular expressions of libstdc++ may take time that is exponential",
+        until: ALWAYS,
+        applies: |program, _, theirs| {
+            let matches = ["match", "split"].iter().any(|name| program.contains(name));
+            matches && *theirs == Answer::Endless
+        },
+    },
+    Rule {
         name: "overflow",
         why: "older versions wrap integers around",
         until: (2, 25),

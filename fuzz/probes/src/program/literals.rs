@@ -94,6 +94,9 @@ const VERSIONS: [&str; 14] = [
 /// White space and quotes make indentation.
 const LINES: [&str; 10] = ["a", "  b", "", "    ", "\tc", "''$", "'''", "''\\n", "$${a}", "x  "];
 
+/// The length of a long list.
+const LONG: &str = "40";
+
 impl Writer<'_> {
     pub(super) fn literal(&mut self, want: Want) {
         match want {
@@ -172,8 +175,10 @@ impl Writer<'_> {
                 self.put(text);
             }
             'm' => {
-                let text = self.choices.pick(&["0", "1", "2", "3", "5", "(-1)", "40", "(1 + 1)"]);
-                self.put(text);
+                let text = self.choices.pick(&["0", "1", "2", "3", "5", "(-1)", LONG, "(1 + 1)"]);
+                // Lengths of nested lists multiply.
+                let is_second = text == LONG && std::mem::replace(&mut self.has_long, true);
+                self.put(if is_second { "4" } else { text });
             }
             'v' => {
                 let text = self.choices.pick(&VERSIONS);
