@@ -107,12 +107,7 @@ fn pattern<T>(
     if let Some(regex) = cache(machine).get(pattern) {
         return Ok(regex.clone());
     }
-    let regex = compile(pattern).map_err(|_| {
-        Error::eval(
-            loc,
-            format!("invalid regular expression '{}'", String::from_utf8_lossy(pattern)),
-        )
-    })?;
+    let regex = compile(pattern).map_err(|error| refused(error, pattern, loc))?;
     let regex = Rc::new(regex);
     let known = cache(machine);
     if known.len() >= MAX_PATTERNS {
@@ -122,11 +117,29 @@ fn pattern<T>(
     Ok(regex)
 }
 
+fn refused(error: RegexError, pattern: &[u8], loc: Loc) -> Error {
+    Error::eval(loc, format!("{error} '{}'", String::from_utf8_lossy(pattern)))
+}
+
+/// What matching came to.
+fn matched<T>(
+    machine: &mut Machine,
+    result: Result<T, RegexError>,
+    pattern: Value,
+    loc: Loc,
+) -> Res<T> {
+    match result {
+        Ok(result) => Ok(result),
+        Err(error) => Err(refused(error, machine.as_text(pattern, loc)?, loc)),
+    }
+}
+
 fn match_text(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let regex = pattern(machine, args[0], loc, "match", |m| &mut m.patterns.whole, Whole::new)?;
     let what = "while evaluating the second argument passed to builtins.match";
     let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
-    Ok(regex.groups(text).map_or(Value::Null, |groups| machine.groups(&groups)))
+    let groups = matched(machine, regex.groups(text), args[0], loc)?;
+    Ok(groups.map_or(Value::Null, |groups| machine.groups(&groups)))
 }
 
 fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
@@ -134,7 +147,7 @@ fn split(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the second argument passed to builtins.split";
     let text = machine.as_text_any(args[1], loc).map_err(|e| e.frame(loc, what))?;
     let mut pieces = Vec::new();
-    for piece in regex.split(text) {
+    for piece in matched(machine, regex.split(text), args[0], loc)? {
         pieces.push(match piece {
             Piece::Text(text) => machine.string(text),
             Piece::Match(groups) => machine.groups(&groups),
