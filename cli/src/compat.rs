@@ -30,6 +30,9 @@ struct Common {
     /// Take the arguments as expressions
     #[arg(long, short = 'E')]
     expr: bool,
+    /// Look the arguments up in the search path
+    #[arg(long)]
+    find_file: bool,
     /// Attribute paths
     #[arg(long = "attr", short = 'A', value_name = "ATTR")]
     attrs: Vec<String>,
@@ -40,13 +43,13 @@ struct Common {
     #[arg(long, num_args = 2, value_names = ["NAME", "STRING"], action = clap::ArgAction::Append)]
     argstr: Vec<String>,
     /// Add an entry to the search path
-    #[arg(short = 'I', value_name = "PATH")]
+    #[arg(long, short = 'I', value_name = "PATH")]
     include: Vec<String>,
     /// Settings of Nix; those without a counterpart are accepted and have no effect
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
     option: Vec<String>,
     /// Experimental features of Nix; all that floe knows are always on
-    #[arg(long, value_name = "FEATURES")]
+    #[arg(long, value_name = "FEATURES", visible_alias = "experimental-features")]
     extra_experimental_features: Vec<String>,
     /// Show every frame of an evaluation error
     #[arg(long, overrides_with = "no_show_trace")]
@@ -81,20 +84,6 @@ struct Common {
     /// Say less
     #[arg(long, short)]
     quiet: bool,
-}
-
-/// nix-build, as floe understands it.
-#[derive(Debug, Parser)]
-#[command(name = "nix-build", version)]
-struct NixBuild {
-    #[command(flatten)]
-    common: Common,
-    /// Where to link the results
-    #[arg(long, short, default_value = "result")]
-    out_link: PathBuf,
-    /// Make no links
-    #[arg(long, visible_alias = "no-link")]
-    no_out_link: bool,
     /// Builders at the same time
     #[arg(long, short = 'j')]
     max_jobs: Option<usize>,
@@ -111,11 +100,34 @@ struct NixBuild {
     #[arg(long, short = 'Q')]
     no_build_output: bool,
     /// End a builder after so many seconds
-    #[arg(long)]
+    #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// End a builder that is silent for so many seconds
-    #[arg(long)]
+    #[arg(long, value_name = "SECONDS")]
     max_silent_time: Option<u64>,
+    /// Accepted; floe says all there is to say
+    #[arg(long, short, visible_alias = "debug", action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Accepted; `--progress` of floe's own commands chooses a form
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Accepted; what cannot be substituted is built
+    #[arg(long)]
+    fallback: bool,
+}
+
+/// nix-build, as floe understands it.
+#[derive(Debug, Parser)]
+#[command(name = "nix-build", version, args_override_self = true)]
+struct NixBuild {
+    #[command(flatten)]
+    common: Common,
+    /// Where to link the results
+    #[arg(long, short, default_value = "result")]
+    out_link: PathBuf,
+    /// Make no links
+    #[arg(long, visible_alias = "no-link")]
+    no_out_link: bool,
     /// Say what would be built
     #[arg(long)]
     dry_run: bool,
@@ -126,18 +138,15 @@ struct NixBuild {
 
 /// nix-instantiate, as floe understands it.
 #[derive(Debug, Parser)]
-#[command(name = "nix-instantiate", version)]
+#[command(name = "nix-instantiate", version, args_override_self = true)]
 struct NixInstantiate {
     #[command(flatten)]
     common: Common,
     /// Print the value
     #[arg(long, alias = "eval-only")]
     eval: bool,
-    /// End a builder after so many seconds, where evaluation must build
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
     /// Parse only
-    #[arg(long)]
+    #[arg(long, alias = "parse-only")]
     parse: bool,
     /// Evaluate everything below as well
     #[arg(long)]
@@ -158,7 +167,7 @@ struct NixInstantiate {
     #[arg(long)]
     read_write_mode: bool,
     /// Evaluate without one
-    #[arg(long)]
+    #[arg(long, alias = "dry-run")]
     readonly_mode: bool,
 }
 
@@ -169,6 +178,20 @@ impl Common {
             no_wait: false,
             quiet: self.quiet,
             progress: Form::Auto,
+        }
+    }
+
+    /// How builders run.
+    fn building(&self) -> Building {
+        Building {
+            jobs: self.max_jobs,
+            cores: self.cores,
+            keep_going: self.keep_going,
+            keep_failed: self.keep_failed,
+            print_build_logs: !self.no_build_output && !self.quiet,
+            timeout: self.timeout,
+            max_silent_time: self.max_silent_time,
+            ..Building::plain(Strategy::AsWritten)
         }
     }
 
@@ -244,7 +267,7 @@ impl Common {
             ..Source::default()
         };
         if self.files.is_empty() {
-            return Ok(vec![base]);
+            return Ok(if self.expr || self.find_file { Vec::new() } else { vec![base] });
         }
         self.files
             .iter()
@@ -257,13 +280,58 @@ impl Common {
                     let nix = Some(NixFace { stdin: Some(text), ..face.clone() });
                     return Ok(Source { nix, ..base.clone() });
                 }
-                Ok(match self.expr {
-                    true => Source { expr: Some(word.clone()), ..base.clone() },
-                    false => Source { file: Some(PathBuf::from(word)), ..base.clone() },
+                let found = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
+                Ok(match found.filter(|name| !name.is_empty()) {
+                    _ if self.find_file => Source { expr: Some(finding(word)), ..base.clone() },
+                    _ if self.expr => Source { expr: Some(word.clone()), ..base.clone() },
+                    Some(name) => {
+                        let expr = format!("import ({})", finding(name));
+                        Source { expr: Some(expr), ..base.clone() }
+                    }
+                    None => Source { file: Some(PathBuf::from(word)), ..base.clone() },
                 })
             })
             .collect()
     }
+}
+
+/// What finds a name in the search path, as an expression.
+fn finding(name: &str) -> String {
+    let name = name.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
+    format!("builtins.findFile builtins.nixPath \"{name}\"")
+}
+
+/// The command line, read; what is wrong with it is told as C++ Nix does.
+fn parsed<T: Parser>(argv: Vec<OsString>) -> Result<T> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let error = match T::try_parse_from(argv) {
+        Ok(args) => return Ok(args),
+        Err(error) => error,
+    };
+    let of = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let flag = of(ContextKind::InvalidArg).and_then(|text| text.split(' ').next());
+    let what = match (error.kind(), flag) {
+        (ErrorKind::UnknownArgument, Some(flag)) => format!("unrecognised flag '{flag}'"),
+        (ErrorKind::WrongNumberOfValues, Some(flag)) => {
+            let number = |kind| match error.get(kind) {
+                Some(ContextValue::Number(number)) => *number,
+                _ => 0,
+            };
+            let wanted = number(ContextKind::ExpectedNumValues);
+            let given = number(ContextKind::ActualNumValues);
+            format!("flag '{flag}' requires {wanted} argument(s), but only {given} were given")
+        }
+        (ErrorKind::InvalidValue, Some(flag)) if of(ContextKind::InvalidValue) == Some("") => {
+            format!("flag '{flag}' requires 1 argument(s), but only 0 were given")
+        }
+        // Help and the version are asked for; whatever else is wrong is said in clap's words.
+        _ => error.exit(),
+    };
+    let name = T::command().get_name().to_owned();
+    bail!("{what}\nTry '{name} --help' for more information.")
 }
 
 /// Where a profile is to go: `eval-profiler` is `flamegraph`, whose form is folded stacks.
@@ -289,18 +357,9 @@ fn level(conf: &Conf, name: &str) -> Result<Level> {
 
 /// `nix-build`.
 pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
-    let args = NixBuild::parse_from(argv);
+    let args: NixBuild = parsed(argv)?;
     let global = args.common.global();
-    let building = Building {
-        jobs: args.max_jobs,
-        cores: args.cores,
-        keep_going: args.keep_going,
-        keep_failed: args.keep_failed,
-        print_build_logs: !args.no_build_output && !args.common.quiet,
-        timeout: args.timeout,
-        max_silent_time: args.max_silent_time,
-        ..Building::plain(Strategy::AsWritten)
-    };
+    let building = args.common.building();
     let mut all = Vec::new();
     let mut engine = None;
     for source in args.common.sources()? {
@@ -334,11 +393,11 @@ pub fn nix_build(argv: Vec<OsString>) -> Result<()> {
 
 /// `nix-instantiate`.
 pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
-    let args = NixInstantiate::parse_from(argv);
+    let args: NixInstantiate = parsed(argv)?;
     let global = args.common.global();
     let progress = Progress::start(Style::of(&global, false));
     let engine = command::engine(&global, progress.events())?;
-    let building = Building { timeout: args.timeout, ..Building::plain(Strategy::AsWritten) };
+    let building = Building { print_build_logs: false, ..args.common.building() };
     let options = options(&building, false, false)?;
     let mut out = std::io::stdout().lock();
     for source in args.common.sources()? {
@@ -349,6 +408,13 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
             continue;
         }
         let mut evaluation = begin(&engine, &source, &options)?;
+        if args.common.find_file {
+            let value = evaluation.select_as_nix(None)?;
+            let mut text = evaluation.print(value)?;
+            text.push(b'\n');
+            out.write_all(&text)?;
+            continue;
+        }
         if args.eval || args.xml || args.json {
             let attrs: Vec<Option<&str>> = match args.common.attrs.as_slice() {
                 [] => vec![None],
@@ -356,7 +422,9 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
             };
             for attr in attrs {
                 let value = evaluation.select_as_nix(attr)?;
-                let value = evaluation.force(value, args.strict)?;
+                // JSON and XML look at what they say, and at nothing else.
+                let deep = args.strict && !args.json && !args.xml;
+                let value = evaluation.force(value, deep)?;
                 let mut text = if args.xml {
                     evaluation.xml(value, args.strict, !args.no_location)?
                 } else if args.json {

@@ -56,9 +56,9 @@ impl Evaluation {
     /// Evaluates the source to a value, calling a top-level function with the arguments given.
     pub fn start(source: &Source, host: Arc<dyn Host>) -> Result<Evaluation> {
         let base = std::env::current_dir().context("cannot find the current directory")?;
-        let args = pairs(&source.arg, Argument::Expr)
-            .chain(pairs(&source.argstr, Argument::Text))
-            .collect::<Vec<_>>();
+        let args = last_of_each(
+            pairs(&source.arg, Argument::Expr).chain(pairs(&source.argstr, Argument::Text)),
+        );
         let (mut evaluator, style) = evaluator(source, host, &base)?;
         let watching = Watching::begin(source, &mut evaluator)?;
         let mut this =
@@ -415,16 +415,48 @@ fn pairs(
     words.chunks_exact(2).map(move |pair| (pair[0].clone(), wrap(pair[1].clone())))
 }
 
+/// The arguments by name; of several for one name, the last.
+pub fn last_of_each<T>(pairs: impl Iterator<Item = (String, T)>) -> Vec<(String, T)> {
+    let mut args: Vec<(String, T)> = Vec::new();
+    for (name, argument) in pairs {
+        args.retain(|(known, _)| *known != name);
+        args.push((name, argument));
+    }
+    args
+}
+
 /// The search path: what the command line gives, then `NIX_PATH`.
 pub fn search_path(include: &[String], base: &Path) -> Vec<SearchEntry> {
     let environment = std::env::var("NIX_PATH").unwrap_or_default();
     let entry = |text: &str| {
         let (prefix, path) = text.split_once('=').unwrap_or(("", text));
-        SearchEntry { prefix: prefix.to_owned(), path: base.join(path) }
+        let path = match SearchEntry::is_url(path) {
+            true => PathBuf::from(path),
+            false => base.join(path),
+        };
+        SearchEntry { prefix: prefix.to_owned(), path }
     };
     include
         .iter()
         .map(|text| entry(text))
-        .chain(environment.split(':').filter(|text| !text.is_empty()).map(entry))
+        .chain(split_search_path(&environment).into_iter().map(entry))
         .collect()
+}
+
+/// The entries of `NIX_PATH`, which colons separate that are no part of a URL.
+fn split_search_path(text: &str) -> Vec<&str> {
+    let mut entries = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let colon = |from: usize| rest[from..].find(':').map_or(rest.len(), |at| from + at);
+        let mut end = colon(0);
+        let value = rest[..end].rfind('=').map_or(0, |equals| equals + 1);
+        if SearchEntry::is_url(&rest[value..]) {
+            end = colon((end + 1).min(rest.len()));
+        }
+        entries.push(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    entries.retain(|entry| !entry.is_empty());
+    entries
 }

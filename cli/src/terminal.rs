@@ -5,6 +5,7 @@
 use std::io::IsTerminal;
 
 use rustix::termios::tcgetwinsize;
+use unicode_width::UnicodeWidthChar;
 
 use crate::progress::Size;
 
@@ -42,9 +43,9 @@ pub fn size() -> Size {
     }
 }
 
-/// The text for standard error: with its colours on a terminal, without them elsewhere.
+/// The text for standard error: with its colours on a terminal, without them elsewhere, and with spaces for tabs.
 pub fn for_stderr(text: &[u8]) -> Vec<u8> {
-    filtered(text, has_colours())
+    expanded(&filtered(text, has_colours()))
 }
 
 /// A text for a renderer that adds colours of its own.
@@ -105,6 +106,55 @@ fn filtered(text: &[u8], colours: bool) -> Vec<u8> {
     out
 }
 
+/// Columns between the stops of tabs.
+const TAB_STOP: usize = 8;
+
+/// The text with spaces for tabs, up to the next stop as C++ Nix counts it: from the beginning of the text, not of
+/// the line.
+fn expanded(text: &[u8]) -> Vec<u8> {
+    if !text.contains(&b'\t') {
+        return text.to_vec();
+    }
+    let mut out = Vec::with_capacity(text.len() + TAB_STOP);
+    let mut column = 0;
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let len = match byte {
+            b'\t' => {
+                let spaces = TAB_STOP - column % TAB_STOP;
+                out.resize(out.len() + spaces, b' ');
+                column += spaces;
+                rest = after;
+                continue;
+            }
+            ESCAPE => sequence_len(rest),
+            _ => {
+                let len = char_len(rest);
+                column += match std::str::from_utf8(&rest[..len]) {
+                    Ok(text) => text.chars().map(|c| c.width().unwrap_or(0)).sum(),
+                    Err(_) => len,
+                };
+                len
+            }
+        };
+        out.extend_from_slice(&rest[..len]);
+        rest = &rest[len..];
+    }
+    out
+}
+
+/// How many bytes the character takes that the text begins with; of what is none, one.
+fn char_len(text: &[u8]) -> usize {
+    let len = match text[0] {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf7 => 4,
+        _ => 1,
+    };
+    let is_whole = text.len() >= len && std::str::from_utf8(&text[..len]).is_ok();
+    if is_whole { len } else { 1 }
+}
+
 /// How long the escape sequence is that the text begins with; one that is cut off is all of it.
 fn sequence_len(text: &[u8]) -> usize {
     let end_of = |from: usize, is_end: &dyn Fn(u8) -> bool| {
@@ -148,6 +198,21 @@ mod tests {
             assert_eq!(filtered(text.as_bytes(), true), coloured.as_bytes(), "{text:?}");
         }
         assert_eq!(filtered(b"\xff\x80", false), b"\xff\x80");
+    }
+
+    #[test]
+    fn tabs_are_spaces() {
+        for (text, plain) in [
+            ("a\tb", "a       b"),
+            ("12345678\tb", "12345678        b"),
+            // Line ends take no column, and begin none anew.
+            ("abc\n\tb", "abc\n     b"),
+            ("é😀\tb", "é😀     b"),
+            ("\x1b[31ma\x1b[0m\tb", "\x1b[31ma\x1b[0m       b"),
+        ] {
+            assert_eq!(expanded(text.as_bytes()), plain.as_bytes(), "{text:?}");
+        }
+        assert_eq!(expanded(b"\xff\t|"), b"\xff       |");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::heap::Gc;
 use crate::machine::Machine;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attrs, Env, LambdaRef, PrimApp, Value};
+use crate::value::{Attrs, Env, LambdaRef, PrimApp, State, Value};
 
 /// A set at most so many times as large as a pattern is matched with it side by side; in a larger
 /// one each name is searched for.
@@ -78,7 +78,9 @@ impl Machine {
                 if code.formals.is_some() {
                     // A set pattern looks at its argument first of all.
                     let last = &args[used - 1];
-                    values[used - 1] = self.operand_value(last.code, env)?;
+                    values[used - 1] = self
+                        .operand_value(last.code, env)
+                        .map_err(|error| error.frame(loc, "from call site"))?;
                 }
                 return self.call_lambda(lambda, code, &values[..used], loc);
             }
@@ -87,10 +89,15 @@ impl Machine {
             let prim = &self.prims[prim as usize];
             if prim.arity == args.len() && args.len() <= 3 {
                 let mut values = [Value::Null; 3];
-                for (index, (to, arg)) in values.iter_mut().zip(args).enumerate() {
-                    *to = if prim.strict & (1 << index) != 0 {
-                        self.operand_value(arg.code, env)
-                            .map_err(|e| in_builtin(e, prim.name, loc))?
+                for (index, arg) in args.iter().enumerate() {
+                    values[index] = if prim.strict & (1 << index) != 0 {
+                        match self.operand_value(arg.code, env) {
+                            Ok(value) => value,
+                            Err(error) => {
+                                let given = (args, index, env);
+                                return self.argument_failed(prim, values, given, error, loc);
+                            }
+                        }
                     } else {
                         self.argument(arg, env)
                     };
@@ -107,6 +114,28 @@ impl Machine {
         }
         let values: Vec<Value> = args.iter().map(|arg| self.argument(arg, env)).collect();
         self.call(func, &values, loc)
+    }
+
+    /// A strict argument of a builtin failed, which may want something of an earlier one first, and
+    /// says what it wanted of this one: it is called with a promise that fails.
+    #[cold]
+    #[inline(never)]
+    fn argument_failed(
+        &mut self,
+        prim: &'static Prim,
+        mut values: [Value; 3],
+        (args, index, env): (&'static [Lazy], usize, Gc<Env>),
+        error: Error,
+        loc: Loc,
+    ) -> Res<Value> {
+        let Some(kept) = self.failures.keep(&error) else {
+            return Err(in_builtin(error, prim.shown(), loc));
+        };
+        values[index] = self.thunk(State::Failed(kept));
+        for (value, arg) in values.iter_mut().zip(args).skip(index + 1) {
+            *value = self.argument(arg, env);
+        }
+        self.call_prim(prim, &values[..args.len()], loc)
     }
 
     #[inline(never)]
@@ -281,7 +310,7 @@ impl Machine {
         arg: Value,
         loc: Loc,
     ) -> Res<()> {
-        let forced = self.force(arg)?;
+        let forced = self.force(arg).map_err(|error| error.frame(loc, "from call site"))?;
         let what = "while evaluating the value passed for the lambda argument";
         let attrs = self
             .as_attrs(forced, code.loc)
@@ -327,11 +356,8 @@ impl Machine {
                 let value = self.delay(default, env);
                 slot.set(value);
             }
-            for &index in formals.source_order {
-                let formal = &formals.list[index as usize];
-                if formal.default.is_none()
-                    && matches!(Env::slot(env, first + index).get(), Value::Unset)
-                {
+            for (formal, at) in formals.list.iter().zip(first..) {
+                if formal.default.is_none() && matches!(Env::slot(env, at).get(), Value::Unset) {
                     let message = format!(
                         "function '{}' called without required argument '{}'",
                         shown_name(code),
@@ -357,7 +383,7 @@ impl Machine {
     ) -> Error {
         let mut names: Vec<Symbol> =
             Attrs::all(attrs, &mut self.heap).iter().map(|attr| attr.name).collect();
-        names.sort_unstable_by_key(|name| name.as_bytes());
+        names.sort_unstable();
         let known = |name: &Symbol| formals.list.binary_search_by_key(name, |f| f.name).is_ok();
         let extra =
             names.into_iter().find(|name| !known(name)).expect("more attributes than names");

@@ -151,10 +151,11 @@ pub(crate) enum Code {
         slot: u32,
         loc: Loc,
     },
-    /// A variable that only a `with` can give; levels of the `with` frames, innermost first.
+    /// A variable that only a `with` can give; levels of the `with` frames, innermost first, and
+    /// where they stand.
     Dynamic {
         name: Symbol,
-        withs: &'static [u32],
+        withs: &'static [(u32, Loc)],
         loc: Loc,
     },
     Select {

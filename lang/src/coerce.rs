@@ -378,6 +378,16 @@ impl Machine {
         self.path_from(&out, ctx, pair.loc)
     }
 
+    /// Why nothing can be added to a value, if so: that is found before what is to be added is looked at.
+    #[cold]
+    pub(crate) fn cannot_begin_sum(&mut self, left: Value, pair: &Pair) -> Option<Error> {
+        if let Value::Int(_) | Value::Float(_) | Value::Str(_) | Value::Path(_) = left {
+            return None;
+        }
+        let (mut out, mut ctx) = (Vec::new(), Ctx::EMPTY);
+        self.coerce(left, Coerce::PLAIN, (pair.left_loc, SEGMENT), &mut out, &mut ctx).err()
+    }
+
     pub(crate) fn add_strings(&mut self, left: Value, right: Value, pair: &Pair) -> Res<Value> {
         let mode = if matches!(left, Value::Str(_)) { Coerce::INTERPOLATE } else { Coerce::PLAIN };
         let mut out = self.room();

@@ -53,7 +53,7 @@ const MAX_TAKEN: u32 = 4;
 
 enum Scope {
     Frame(FxHashMap<Symbol, u32>),
-    With,
+    With(Loc),
 }
 
 struct Compiler<'a> {
@@ -185,7 +185,7 @@ impl Compiler<'_> {
             }
             Expr::With { env, body } => {
                 let env = self.lazy(env)?;
-                self.scopes.push(Scope::With);
+                self.scopes.push(Scope::With(loc));
                 let body = self.expr(body);
                 self.scopes.pop();
                 Code::With { env, body: body? }
@@ -275,7 +275,7 @@ impl Compiler<'_> {
                         return Ok(self.put(code));
                     }
                 }
-                Scope::With => withs.push(level),
+                Scope::With(loc) => withs.push((level, *loc)),
             }
         }
         if let Some(&value) = self.around.globals.get(&name) {
@@ -295,7 +295,7 @@ impl Compiler<'_> {
     fn names_near(&self, name: Symbol) -> String {
         let frames = self.scopes.iter().flat_map(|scope| match scope {
             Scope::Frame(names) => names.keys().copied().collect(),
-            Scope::With => Vec::new(),
+            Scope::With(_) => Vec::new(),
         });
         let names: Vec<Symbol> = frames.chain(self.around.globals.keys().copied()).collect();
         let names = names.iter().map(|name| name.as_bytes());

@@ -154,8 +154,10 @@ pub fn render(diagnostic: &Diagnostic, sources: &dyn SourceLines, show_trace: bo
         body.push(b'\n');
     }
     let mut text = indented(&body, ERROR, ERROR.len());
-    // A message that ends a line of its own keeps the start of the next one.
-    if diagnostic.message.ends_with('\n') && diagnostic.position.is_none() {
+    // C++ Nix ends what it puts into a message by resetting the colour, behind a line end of its own; what is thrown it
+    // shows as it is.
+    let ends_a_line = diagnostic.message.ends_with('\n') && diagnostic.position.is_none();
+    if ends_a_line && diagnostic.kind != Kind::Throw {
         text.push(b'\n');
         text.resize(text.len() + ERROR.len(), b' ');
     }

@@ -70,7 +70,7 @@ impl Machine {
     /// The builtin.
     pub(crate) fn derivation_strict(&mut self, arg: Value, loc: Loc) -> Res<Value> {
         let what = "while evaluating the argument passed to builtins.derivationStrict";
-        let attrs = self.as_attrs(arg, loc).map_err(|e| e.frame(loc, what))?;
+        let attrs = self.set_for(arg, loc, what)?;
         let Some(name_attr) = Attrs::find(attrs, Symbol::NAME) else {
             let what = "in the attrset passed as argument to builtins.derivationStrict";
             return Err(crate::builtins::missing(Symbol::NAME).frame(Loc::NONE, what));

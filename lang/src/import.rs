@@ -7,13 +7,14 @@ use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
 use crate::host::{FileKind, MessageKind};
 use crate::machine::{Import, Machine};
+use crate::settings::SearchEntry;
 use crate::source::{Loc, SourceName, SourceText, Typed};
 use crate::symbol::Symbol;
 use crate::syntax;
 use crate::syntax::lint::Warning;
 use crate::track::{self, Read};
 use crate::value::{Attrs, Env, Value};
-use crate::{coerce, diagnostic, paths};
+use crate::{builtins, coerce, diagnostic, paths};
 
 const MAX_LINKS: usize = 1024;
 
@@ -284,12 +285,31 @@ impl Machine {
         let entries: Vec<_> = if self.settings.pure {
             Vec::new()
         } else {
-            let entry = |entry: &crate::settings::SearchEntry| {
+            let entry = |entry: &SearchEntry| {
                 (entry.prefix.clone(), entry.path.as_os_str().as_bytes().to_vec())
             };
             self.settings.nix_path.iter().map(entry).collect()
         };
         self.find_file(&entries, name, loc)
+    }
+
+    /// Where an entry of a search path lies, if it is there; an archive is fetched.
+    fn search_entry(&mut self, entry: &[u8], loc: Loc) -> Res<Option<Vec<u8>>> {
+        if let Some(url) = std::str::from_utf8(entry).ok().filter(|text| SearchEntry::is_url(text))
+        {
+            return builtins::fetch::tarball(self, url, loc).map(Some);
+        }
+        let path = paths::normalise(entry);
+        let allowed = self.check_allowed(&path, loc).is_ok();
+        if allowed && self.kind(&path, loc)?.is_some() {
+            return Ok(Some(path));
+        }
+        if allowed && self.missing_entries.insert(path.clone()) {
+            let shown = String::from_utf8_lossy(entry);
+            let text = format!("Nix search path entry '{shown}' does not exist, ignoring");
+            self.host.message(MessageKind::Notice, text.as_bytes());
+        }
+        Ok(None)
     }
 
     /// Looks a name up in a search path.
@@ -309,9 +329,10 @@ impl Machine {
                     _ => continue,
                 }
             };
-            let candidate =
-                if rest.is_empty() { path.clone() } else { [path, &b"/"[..], rest].concat() };
-            let candidate = paths::normalise(&candidate);
+            let Some(path) = self.search_entry(path, loc)? else { continue };
+            // No `..` of the name leads out of the entry.
+            let rest = paths::normalise(&[&b"/"[..], rest].concat());
+            let candidate = paths::normalise(&[&path[..], &rest].concat());
             if self.check_allowed(&candidate, loc).is_ok() && self.kind(&candidate, loc)?.is_some()
             {
                 return Ok(self.path(&candidate));

@@ -45,6 +45,8 @@ pub(crate) struct Machine {
     pub(crate) listings: FxHashMap<Vec<u8>, Value>,
     /// What evaluation put into the store, or found there.
     pub(crate) stored: FxHashSet<InputSrc>,
+    /// Entries of the search path that were said not to be there.
+    pub(crate) missing_entries: FxHashSet<Vec<u8>>,
     /// Outputs that were built to be read, and where.
     pub(crate) built: FxHashMap<(DrvId, usize), StorePath>,
     pub(crate) derivation: Option<Value>,
@@ -199,9 +201,17 @@ impl Machine {
                 }
                 Code::Select { base, path, default, loc } => {
                     match self.select(*base, path, default.is_some(), *loc, env)? {
-                        Some(value) => return Ok(value),
-                        None => {
-                            code = default.expect("only a selection with a default gives nothing")
+                        Ok(value) => return Ok(value),
+                        Err(found) => {
+                            let default =
+                                default.expect("only a selection with a default gives nothing");
+                            if found == Loc::NONE {
+                                code = default;
+                                continue;
+                            }
+                            return self
+                                .eval(default, env)
+                                .map_err(|error| self.selecting(error, found, *loc, path, env));
                         }
                     }
                 }
@@ -277,8 +287,10 @@ impl Machine {
             }
             Code::Add(pair) => {
                 let left = self.operand_value(pair.left, env)?;
-                let right = self.operand_value(pair.right, env)?;
-                self.add(left, right, pair)
+                match self.operand_value(pair.right, env) {
+                    Ok(right) => self.add(left, right, pair),
+                    Err(error) => Err(self.cannot_begin_sum(left, pair).unwrap_or(error)),
+                }
             }
             Code::Compare(op, pair) => {
                 // The operators stand for calls of `lessThan`, whose first argument comes first.
@@ -334,10 +346,9 @@ impl Machine {
             Code::Dynamic { name, withs, loc } => self.dynamic_variable(*name, withs, env, *loc),
             Code::Interpolated { parts, loc } => self.interpolate(parts, env, *loc),
             Code::Path { parts, loc } => self.interpolate_path(parts, env, *loc),
-            Code::SearchPath { name, loc } => {
-                let path = self.find_in_nix_path(name, *loc)?;
-                Ok(path)
-            }
+            Code::SearchPath { name, loc } => self
+                .find_in_nix_path(name, *loc)
+                .map_err(|error| in_builtin(error, "findFile", *loc)),
             _ => unreachable!("`eval` handles the other nodes"),
         }
     }
@@ -408,7 +419,7 @@ impl Machine {
     /// A string value as the name of an attribute.
     #[inline]
     pub(crate) fn attr_name(&mut self, value: Value, loc: Loc) -> Res<Symbol> {
-        if let Value::Str(text) = value
+        if let Value::Str(text) = Self::peek(value)
             && let Some(name) = text.name.get()
         {
             return Ok(name);
@@ -454,6 +465,7 @@ impl Machine {
         }
     }
 
+    /// What a selection finds, or where what it found last on the way to nothing is defined.
     fn select(
         &mut self,
         base: Gc<Code>,
@@ -461,7 +473,7 @@ impl Machine {
         has_default: bool,
         loc: Loc,
         env: Gc<Env>,
-    ) -> Res<Option<Value>> {
+    ) -> Res<Result<Value, Loc>> {
         let mut value = self.operand_value(base, env)?;
         // Where the attribute that was found last is defined.
         let mut found = Loc::NONE;
@@ -472,7 +484,7 @@ impl Machine {
             };
             let Value::Attrs(attrs) = value else {
                 if has_default {
-                    return Ok(None);
+                    return Ok(Err(found));
                 }
                 let error = self.wrong_type("a set", value, Loc::NONE);
                 let error = error.frame(loc, "while selecting an attribute");
@@ -480,7 +492,7 @@ impl Machine {
             };
             let Some(attr) = Attrs::find(attrs, symbol) else {
                 if has_default {
-                    return Ok(None);
+                    return Ok(Err(found));
                 }
                 let error = self.missing_attribute(attrs, symbol, loc);
                 return Err(self.selecting(error, found, loc, path, env));
@@ -494,7 +506,7 @@ impl Machine {
                 Err(error) => return Err(self.selecting(error, found, loc, path, env)),
             };
         }
-        Ok(Some(value))
+        Ok(Ok(value))
     }
 
     fn has_attr(&mut self, base: Gc<Code>, path: &'static [Name], env: Gc<Env>) -> Res<Value> {
@@ -529,15 +541,15 @@ impl Machine {
     fn dynamic_variable(
         &mut self,
         name: Symbol,
-        withs: &'static [u32],
+        withs: &'static [(u32, Loc)],
         env: Gc<Env>,
         loc: Loc,
     ) -> Res<Value> {
-        for level in withs {
+        for (level, at) in withs {
             let slot = Env::slot(Env::up(env, *level), 0);
             let set = self.force_slot(slot)?;
             let what = "while evaluating the first subexpression of a with expression";
-            let set = self.as_attrs(set, loc).map_err(|e| e.frame(loc, what))?;
+            let set = self.as_attrs(set, *at).map_err(|e| e.frame(*at, what))?;
             if let Some(attr) = Attrs::find(set, name) {
                 return self.force_place(&attr.value).map_err(|error| error.read_at(loc));
             }
@@ -575,6 +587,7 @@ impl Machine {
             copied: FxHashMap::default(),
             listings: FxHashMap::default(),
             stored: FxHashSet::default(),
+            missing_entries: FxHashSet::default(),
             built: FxHashMap::default(),
             derivation: None,
             failures: Failures::default(),

@@ -2,6 +2,7 @@
 //! errors when it is another one.
 
 use std::cmp::Ordering;
+use std::fmt::Display;
 
 use crate::code::{Arith, Pair};
 use crate::error::{Error, Res};
@@ -83,6 +84,32 @@ impl Machine {
         match self.force(value) {
             Ok(Value::List(list)) => Ok(list),
             Ok(other) => Err(self.wrong_type("a list", other, Loc::NONE)),
+            Err(error) => Err(error.looped_at(loc)),
+        }
+    }
+
+    /// A set for a purpose, which is told if it is something else.
+    #[inline]
+    pub(crate) fn set_for(&mut self, value: Value, loc: Loc, what: impl Display) -> Res<Gc<Attrs>> {
+        match self.force(value) {
+            Ok(Value::Attrs(attrs)) => Ok(attrs),
+            Ok(other) => {
+                let error = self.wrong_type("a set", other, Loc::NONE);
+                Err(error.frame(loc, what.to_string()))
+            }
+            Err(error) => Err(error.looped_at(loc)),
+        }
+    }
+
+    /// A list, likewise.
+    #[inline]
+    pub(crate) fn list_for(&mut self, value: Value, loc: Loc, what: impl Display) -> Res<List> {
+        match self.force(value) {
+            Ok(Value::List(list)) => Ok(list),
+            Ok(other) => {
+                let error = self.wrong_type("a list", other, Loc::NONE);
+                Err(error.frame(loc, what.to_string()))
+            }
             Err(error) => Err(error.looped_at(loc)),
         }
     }

@@ -20,13 +20,17 @@ const ERROR_MAX_DEPTH: usize = 10;
 const ERROR_MAX_ITEMS: usize = 10;
 const ERROR_MAX_BYTES: usize = 1024;
 
-/// A shortened value in the making: the attributes and items that may still be shown, of all
-/// sets and lists together.
+/// A value in the making as messages show it: the attributes and items that may still be shown, of all
+/// sets and lists together, how deep they may nest and how long a string may be.
 struct Shown {
     out: Vec<u8>,
     seen: FxHashSet<usize>,
     attrs: usize,
     items: usize,
+    depth: usize,
+    bytes: usize,
+    /// Whether what says of which kind a set is comes first.
+    kind_first: bool,
 }
 
 impl Shown {
@@ -153,21 +157,39 @@ impl Machine {
             seen: FxHashSet::default(),
             attrs: ERROR_MAX_ITEMS,
             items: ERROR_MAX_ITEMS,
+            depth: ERROR_MAX_DEPTH,
+            bytes: ERROR_MAX_BYTES,
+            kind_first: true,
         };
         self.show_into(value, 0, &mut shown);
         String::from_utf8_lossy(&shown.out).into_owned()
+    }
+
+    /// All of it, as `trace` shows it; what is not forced yet is `«thunk»`.
+    pub(crate) fn show_whole(&mut self, value: Value) -> Vec<u8> {
+        let mut shown = Shown {
+            out: Vec::new(),
+            seen: FxHashSet::default(),
+            attrs: usize::MAX,
+            items: usize::MAX,
+            depth: usize::MAX,
+            bytes: usize::MAX,
+            kind_first: false,
+        };
+        self.show_into(value, 0, &mut shown);
+        shown.out
     }
 
     fn show_into(&mut self, value: Value, depth: usize, shown: &mut Shown) {
         match Self::peek(value) {
             Value::Str(text) => {
                 let text = self.text(text).unwrap_or(b"\xc2\xabunknown path\xc2\xbb");
-                if text.len() <= ERROR_MAX_BYTES {
+                if text.len() <= shown.bytes {
                     string(&mut shown.out, text);
                 } else {
-                    string(&mut shown.out, &text[..ERROR_MAX_BYTES]);
+                    string(&mut shown.out, &text[..shown.bytes]);
                     shown.put(" ");
-                    shown.elided(text.len() - ERROR_MAX_BYTES, "byte");
+                    shown.elided(text.len() - shown.bytes, "byte");
                 }
             }
             Value::Attrs(attrs) => {
@@ -175,7 +197,7 @@ impl Machine {
                 let identity = if attrs.len() == 0 { 0 } else { attrs.as_ptr().addr() };
                 if !shown.seen.insert(identity) {
                     shown.out.extend_from_slice(REPEATED);
-                } else if depth >= ERROR_MAX_DEPTH {
+                } else if depth >= shown.depth || self.check_stack(Loc::NONE).is_err() {
                     shown.put("{ ... }");
                 } else {
                     self.show_attrs(attrs, depth, shown);
@@ -184,7 +206,7 @@ impl Machine {
             Value::List(list) => {
                 if list.len() > 0 && is_repeated(value, list, &mut shown.seen) {
                     shown.out.extend_from_slice(REPEATED);
-                } else if depth >= ERROR_MAX_DEPTH {
+                } else if depth >= shown.depth || self.check_stack(Loc::NONE).is_err() {
                     shown.put("[ ... ]");
                 } else {
                     shown.put("[");
@@ -227,8 +249,9 @@ impl Machine {
 
     fn show_attrs(&mut self, attrs: Gc<Attrs>, depth: usize, shown: &mut Shown) {
         let mut all = self.sorted_by_text(attrs);
-        // What says of which kind a set is comes first.
-        all.sort_by_key(|attr| !matches!(attr.name.as_bytes(), b"type" | b"_type"));
+        if shown.kind_first {
+            all.sort_by_key(|attr| !matches!(attr.name.as_bytes(), b"type" | b"_type"));
+        }
         shown.put("{");
         for (index, attr) in all.iter().enumerate() {
             shown.put(" ");

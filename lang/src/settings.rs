@@ -9,8 +9,17 @@ use crate::syntax::Features;
 pub struct SearchEntry {
     /// Empty: any name.
     pub prefix: String,
-    /// Where.
+    /// Where; or the URL of an archive.
     pub path: PathBuf,
+}
+
+impl SearchEntry {
+    /// Whether the path of an entry is the URL of an archive to fetch, as C++ Nix tells them from paths.
+    pub fn is_url(path: &str) -> bool {
+        const SCHEMES: [&str; 7] = ["http", "https", "file", "channel", "git", "s3", "ssh"];
+        let scheme = path.split_once("://").map(|(scheme, _)| scheme);
+        path.starts_with("channel:") || scheme.is_some_and(|scheme| SCHEMES.contains(&scheme))
+    }
 }
 
 /// How to evaluate.

@@ -1,7 +1,7 @@
 //! "Did you mean": names close to one that is missing. By edit distance, as C++ Nix does.
 
-const MAX_SUGGESTIONS: usize = 3;
-const MAX_DISTANCE: usize = 3;
+const MAX_SUGGESTIONS: usize = 5;
+const MAX_DISTANCE: usize = 2;
 /// Nobody mistypes a longer name, and comparing takes the square of the length.
 const MAX_LEN: usize = 256;
 
@@ -25,7 +25,7 @@ fn within<'a>(max: usize, name: &[u8], candidates: impl Iterator<Item = &'a [u8]
     let mut close: Vec<(usize, &[u8])> = candidates
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= max)
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= max && *distance < name.len().max(2))
+        .filter(|(distance, _)| *distance <= max)
         .collect();
     close.sort_unstable();
     close.truncate(MAX_SUGGESTIONS);

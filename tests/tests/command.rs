@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use floe_tests::oracle::Oracle;
 use floe_tests::process::run;
@@ -483,6 +484,68 @@ fn the_name_nix_instantiate_evaluates_and_instantiates() {
     if let Ok(oracle) = Oracle::find() {
         assert_eq!(drv, done(oracle.run("nix-instantiate", &[&case, "-A", "top"])).stdout);
     }
+}
+
+#[test]
+fn the_name_nix_instantiate_takes_what_scripts_pass() {
+    let world = World::new();
+    let floe =
+        |args: &[&str]| run(world.command("nix-instantiate").args(args)).expect("floe to start");
+    let says = |args: &[&str]| done(floe(args)).stdout;
+    assert_eq!(
+        says(&["--eval", "-E", "1", "-E", "2", "--quiet", "--quiet", "-v", "-j", "1"]),
+        "1\n2\n"
+    );
+    assert_eq!(
+        says(&["--eval", "--argstr", "x", "1", "--argstr", "x", "2", "-E", "{ x }: x"]),
+        "\"2\"\n"
+    );
+    assert_eq!(says(&["--eval", "-E"]), "");
+    // JSON looks at what it says, and at nothing else.
+    let package = "{ outPath = \"x\"; bad = throw \"y\"; }";
+    assert_eq!(says(&["--eval", "--strict", "--json", "-E", package]), "\"x\"\n");
+    for (args, words) in [
+        (&["--foo"][..], "error: unrecognised flag '--foo'\n"),
+        (&["--eval", "-E", "-1"], "error: unrecognised flag '-1'\n"),
+        (&["--arg", "x"], "error: flag '--arg' requires 2 argument(s), but only 1 were given\n"),
+    ] {
+        let outcome = floe(args);
+        assert_eq!(outcome.status.code(), Some(1), "{}", outcome.describe());
+        assert!(outcome.stderr.starts_with(words), "{}", outcome.describe());
+        assert!(outcome.stderr.contains("Try 'nix-instantiate --help'"), "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn the_search_path_has_folders_archives_and_what_is_not_there() {
+    let world = World::new();
+    fs::create_dir(world.work().join("set")).expect("a folder");
+    fs::write(world.work().join("set/default.nix"), "\"found\"").expect("a file");
+    let mut tar = Command::new("tar");
+    done(run(tar.args(["-czf", "set.tar.gz", "set"]).current_dir(world.work())).expect("tar"));
+    let place = world.work().display().to_string();
+    let floe = |args: &[&str], path: &str| {
+        let mut command = world.command("nix-instantiate");
+        run(command.args(args).env("NIX_PATH", path)).expect("floe to start")
+    };
+    let import = ["--eval", "-E", "import <set>"];
+    for path in [
+        format!("set={place}/set"),
+        place.clone(),
+        format!("set=file://{place}/set.tar.gz"),
+        format!("other={place}:set=file://{place}/set.tar.gz:third={place}"),
+    ] {
+        assert_eq!(done(floe(&import, &path)).stdout, "\"found\"\n", "{path}");
+    }
+    let gone = format!("set={place}/gone:{place}");
+    let outcome = done(floe(&["--eval", "-E", "[ (import <set>) <set> ]", "--strict"], &gone));
+    let warning =
+        format!("warning: Nix search path entry '{place}/gone' does not exist, ignoring\n");
+    assert_eq!(outcome.stderr.matches(&warning).count(), 1, "{}", outcome.describe());
+    let path = format!("set={place}/set");
+    let found = done(floe(&["--find-file", "set/default.nix"], &path)).stdout;
+    assert_eq!(found, format!("{place}/set/default.nix\n"));
+    assert_eq!(done(floe(&["--eval", "<set/default.nix>"], &path)).stdout, "\"found\"\n");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use floe_server::protocol::{self, Answer, Argument, Ask, Bytes, Fault, Say, Sour
 
 use super::build::{Started, build_here, cancel_on_signals, how, json_or_line, show, write_report};
 use crate::args::{self, Build, Global};
-use crate::evaluate::{Toggles, search_path};
+use crate::evaluate::{Toggles, last_of_each, search_path};
 use crate::fault::{Interrupted, Shown};
 use crate::progress::{Progress, Style};
 use crate::terminal;
@@ -180,7 +180,9 @@ pub fn source(from: &args::Source) -> Result<Source> {
                 Top::File(Bytes::from(base.join(file).as_path()))
             }
         },
-        args: [pairs(&from.arg, Argument::Expr), pairs(&from.argstr, Argument::Text)].concat(),
+        args: last_of_each(
+            pairs(&from.arg, Argument::Expr).into_iter().chain(pairs(&from.argstr, Argument::Text)),
+        ),
         search: search_path(&from.include, &base)
             .into_iter()
             .map(|entry| (entry.prefix, Bytes::from(entry.path.as_path())))

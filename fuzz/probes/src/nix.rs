@@ -7,20 +7,22 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 /// Seconds after which a `nix-instantiate` is asked to end, and then made to: a regular expression that
 /// takes it for ever does not heed a signal. The fuzzer itself waits for longer.
-const TIMEOUT_SECONDS: &str = "30";
+const TIMEOUT_SECONDS: &str = "10";
 const GRACE_SECONDS: &str = "2";
 /// For so long a session may think about one program.
-const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(10);
 /// Bytes of all programs of one command: arguments have a bound.
 const MAX_ARGUMENT_BYTES: usize = 1 << 20;
 
+/// And for so long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Lines of a session that wait to be read.
 const LINES: usize = 1_000;
 
@@ -243,11 +245,21 @@ impl Nix {
 }
 
 impl Repl {
-    fn end(mut self) {
-        // `nix` may be a script, and what it runs heeds nothing else.
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
-        let _ = self.child.wait();
+    fn end(self) {
+        let Repl { mut child, input, output, .. } = self;
+        // Without input it ends itself, unless it never will.
+        drop(input);
+        let end = loop {
+            if let Err(end) = output.recv_timeout(PATIENCE) {
+                break end;
+            }
+        };
+        if end == RecvTimeoutError::Timeout {
+            // `nix` may be a script, and what it runs heeds nothing else.
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
+        let _ = child.wait();
     }
 }
 

@@ -19,15 +19,13 @@ fn set_arg(
     which: &str,
     name: &str,
 ) -> Res<Gc<Attrs>> {
-    machine.as_attrs(value, loc).map_err(|e| {
-        e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
-    })
+    let what = format_args!("while evaluating the {which} argument passed to builtins.{name}");
+    machine.set_for(value, loc, what)
 }
 
 fn only_set_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Gc<Attrs>> {
-    machine.as_attrs(value, loc).map_err(|e| {
-        e.frame(loc, format!("while evaluating the argument passed to builtins.{name}"))
-    })
+    let what = format_args!("while evaluating the argument passed to builtins.{name}");
+    machine.set_for(value, loc, what)
 }
 
 fn name_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<Symbol> {
@@ -90,19 +88,19 @@ fn map_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 
 fn list_to_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.listToAttrs";
-    let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine.list_for(args[0], loc, what)?;
     let mut attrs: Vec<Attr> = Vec::with_capacity(list.len());
     // The names of a first part of `attrs`: only elements without a value ask for them.
     let (mut seen, mut known) = (FxHashSet::default(), 0);
     for item in list.places() {
         let item = machine.force_place(item)?;
         let what = "while evaluating an element of the list passed to builtins.listToAttrs";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine.set_for(item, loc, what)?;
         let what = "in a {name=...; value=...;} pair";
         let Some(name) = Attrs::find(set, Symbol::NAME) else {
             return Err(missing(Symbol::NAME).frame(Loc::NONE, what));
         };
-        let value = machine.force_place(&name.value)?;
+        let value = name.value.unread();
         let what_name = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
         let symbol =
             machine.attr_name(value, name.loc).map_err(|e| e.frame(name.loc, what_name))?;
@@ -145,13 +143,12 @@ fn intersect_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
 fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let attrs = set_arg(machine, args[0], loc, "first", "removeAttrs")?;
     let what = "while evaluating the second argument passed to builtins.removeAttrs";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine.list_for(args[1], loc, what)?;
     let mut names = Vec::with_capacity(list.len());
     for item in list.places() {
-        let item = machine.force_place(item)?;
         let what =
             "while evaluating the values of the second argument passed to builtins.removeAttrs";
-        names.push(machine.attr_name(item, loc).map_err(|e| e.frame(loc, what))?);
+        names.push(machine.attr_name(item.unread(), loc).map_err(|e| e.frame(loc, what))?);
     }
     names.sort_unstable();
     let mut kept = AttrsRow::new(&mut machine.heap, attrs.len());
@@ -169,12 +166,12 @@ fn remove_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 fn cat_attrs(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "catAttrs")?;
     let what = "while evaluating the second argument passed to builtins.catAttrs";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine.list_for(args[1], loc, what)?;
     let mut out = Vec::new();
     for item in list.places() {
         let item = machine.force_place(item)?;
         let what = "while evaluating an element in the list passed as second argument to builtins.catAttrs";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine.set_for(item, loc, what)?;
         out.extend(Attrs::find(set, name).map(|attr| attr.value.clone()));
     }
     Ok(Value::List(List::from_places(machine.heap.alloc_slice(out.into_iter()))))
@@ -209,12 +206,12 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
         e.frame(loc, "while evaluating the first argument passed to builtins.zipAttrsWith")
     })?;
     let what = "while evaluating the second argument passed to builtins.zipAttrsWith";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine.list_for(args[1], loc, what)?;
     let mut values: FxHashMap<Symbol, Vec<Place>> = FxHashMap::default();
     for item in list.places() {
         let item = machine.force_place(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine.set_for(item, loc, what)?;
         for attr in Attrs::once(set) {
             values.entry(attr.name).or_default().push(attr.value.clone());
         }

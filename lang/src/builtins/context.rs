@@ -229,7 +229,7 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     let what = "while evaluating the first argument passed to builtins.appendContext";
     let text = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the second argument passed to builtins.appendContext";
-    let set = machine.as_attrs(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let set = machine.set_for(args[1], loc, what)?;
     let mut elems = machine.contexts.elems(text.ctx).to_vec();
     for attr in Attrs::by_text(set) {
         let name = attr.name.to_text();
@@ -237,9 +237,8 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
             Error::eval(attr.loc, format!("context key '{name}' is not a store path"))
         })?;
         let value = machine.force_place(&attr.value)?;
-        let info = machine
-            .as_attrs(value, attr.loc)
-            .map_err(|e| e.frame(attr.loc, "while evaluating the value of a string context"))?;
+        let what = "while evaluating the value of a string context";
+        let info = machine.set_for(value, attr.loc, what)?;
         let drv = machine.graph.by_path(&path);
         let flag = |machine: &mut Machine, name: &str| -> Res<bool> {
             let Some(attr) = Attrs::find(info, Symbol::intern(name)) else {
@@ -267,8 +266,7 @@ fn append_context(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
         if let Some(outputs) = Attrs::find(info, Symbol::OUTPUTS) {
             let list = machine.force_place(&outputs.value)?;
             let what = "while evaluating the `outputs` attribute of a string context";
-            let list =
-                machine.as_list(list, outputs.loc).map_err(|e| e.frame(outputs.loc, what))?;
+            let list = machine.list_for(list, outputs.loc, what)?;
             for item in list.places() {
                 let id = drv.ok_or_else(|| needs_drv("derivation output"))?;
                 let item = machine.force_place(item)?;

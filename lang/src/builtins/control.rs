@@ -63,7 +63,7 @@ fn trace(machine: &mut Machine, args: &[Value], _: Loc) -> Res<Value> {
     let first = machine.force(args[0])?;
     let text = match first {
         Value::Str(text) => machine.text(text)?.to_vec(),
-        other => machine.show_error(other).into_bytes(),
+        other => machine.show_whole(other),
     };
     machine.host.message(MessageKind::Trace, &text);
     machine.force(args[1])
@@ -168,11 +168,11 @@ fn not_found(machine: &mut Machine, value: Value) -> String {
 
 fn find_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.findFile";
-    let list = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine.list_for(args[0], loc, what)?;
     let mut entries = Vec::new();
     for item in Machine::items(list) {
         let what = "while evaluating an element of the list passed to builtins.findFile";
-        let set = machine.as_attrs(item, loc).map_err(|e| e.frame(loc, what))?;
+        let set = machine.set_for(item, loc, what)?;
         let mut prefix = String::new();
         if let Some(attr) = crate::value::Attrs::find(set, Symbol::intern("prefix")) {
             let value = machine.force_place(&attr.value)?;

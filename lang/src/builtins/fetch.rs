@@ -98,6 +98,16 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
     Ok(path_string(machine, &fetched))
 }
 
+/// What an archive of the search path unpacks to.
+pub(crate) fn tarball(machine: &mut Machine, url: &str, loc: Loc) -> Res<Vec<u8>> {
+    let attrs = vec![
+        ("name".to_owned(), FetchAttr::Str("source".to_owned())),
+        ("url".to_owned(), FetchAttr::Str(channel(url.to_owned()))),
+    ];
+    let fetched = fetch(machine, "fetchTarball", attrs, loc)?;
+    Ok(fetched.path.as_str().as_bytes().to_vec())
+}
+
 fn fetch(
     machine: &mut Machine,
     kind: &str,

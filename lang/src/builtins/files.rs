@@ -70,7 +70,7 @@ fn imported_derivation(machine: &mut Machine, id: DrvId, loc: Loc) -> Res<Value>
 
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.scopedImport";
-    let scope = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let scope = machine.set_for(args[0], loc, what)?;
     let path = path_arg(machine, args[1], loc)?;
     machine.scoped_import(scope, &path, loc)
 }
@@ -229,6 +229,8 @@ impl Machine {
         let Wanted { path, name, filter, method, expected } = wanted;
         floe_core::path::check_name(&name).map_err(|error| Error::eval(loc, error.to_string()))?;
         self.check_allowed(&path, loc)?;
+        // The name is that of a link, the source what it leads to.
+        let path = self.resolve_symlinks(&path, loc)?;
         let Some(kind) = self.kind(&path, loc)? else {
             return Err(self.no_such_path(&path, loc));
         };
@@ -293,7 +295,7 @@ fn filter_source(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> 
 
 fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to 'builtins.path'";
-    let attrs = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let attrs = machine.set_for(args[0], loc, what)?;
     let mut path = None;
     let mut wanted = Wanted {
         path: Vec::new(),

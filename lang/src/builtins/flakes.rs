@@ -31,7 +31,7 @@ fn parse_flake_ref(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
 
 fn flake_ref_to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the argument passed to builtins.flakeRefToString";
-    let set = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let set = machine.set_for(args[0], loc, what)?;
     let mut attrs = Attrs::new();
     for attr in crate::value::Attrs::by_text(set) {
         let name = attr.name.to_text().into_owned();

@@ -11,15 +11,13 @@ use crate::symbol::Symbol;
 use crate::value::{Attrs, List, Part, State, Str, Value};
 
 fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
-    machine.as_list(value, loc).map_err(|e| {
-        e.frame(loc, format!("while evaluating the {which} argument passed to builtins.{name}"))
-    })
+    let what = format_args!("while evaluating the {which} argument passed to builtins.{name}");
+    machine.list_for(value, loc, what)
 }
 
 fn quoted_list_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<List> {
-    machine.as_list(value, loc).map_err(|e| {
-        e.frame(loc, format!("while evaluating the first argument passed to 'builtins.{name}'"))
-    })
+    let what = format_args!("while evaluating the first argument passed to 'builtins.{name}'");
+    machine.list_for(value, loc, what)
 }
 
 fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Value> {
@@ -212,7 +210,7 @@ fn concat_lists(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for list in lists.places() {
         let list = machine.force_place(list)?;
         let what = "while evaluating a value of the list passed to builtins.concatLists";
-        let list = machine.as_list(list, loc).map_err(|e| e.frame(loc, what))?;
+        let list = machine.list_for(list, loc, what)?;
         check_list_length(out.len() + list.len(), loc)?;
         out.extend_from_slice(list.places());
     }
@@ -226,8 +224,8 @@ fn concat_map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for item in list.places() {
         let part = machine.call(func, &[item.unread()], loc)?;
         let what = "while evaluating the return value of the function passed to builtins.concatMap";
-        let part = machine.as_list(part, loc).map_err(|e| e.frame(machine.value_pos(func), what));
-        let part = part?;
+        let at = machine.value_pos(func);
+        let part = machine.list_for(part, at, what)?;
         check_list_length(out.len() + part.len(), loc)?;
         out.extend_from_slice(part.places());
     }
@@ -318,13 +316,69 @@ enum Key {
     Path(Vec<u8>),
 }
 
+/// The keys of a closure so far.
+#[derive(Default)]
+struct Keys {
+    hashed: std::collections::HashSet<Key, rustc_hash::FxBuildHasher>,
+    /// Once there is a key of which hashing says too little, all keys in order.
+    ordered: Option<Vec<Value>>,
+    /// Those that were hashed, as values.
+    plain: Vec<Value>,
+}
+
+impl Keys {
+    /// Adds a key that may be compared with the others; whether it is new.
+    fn insert(&mut self, machine: &mut Machine, key: Value, loc: Loc) -> Res<bool> {
+        let hashed = match key {
+            _ if self.ordered.is_some() => None,
+            Value::Int(n) => Some(Key::Int(n)),
+            Value::Str(text) => Some(Key::Text(machine.text(text)?.to_vec())),
+            Value::Path(path) => Some(Key::Path(Str::bytes(path).to_vec())),
+            _ => None,
+        };
+        if let Some(hashed) = hashed {
+            let new = self.hashed.insert(hashed);
+            if new {
+                self.plain.push(key);
+            }
+            return Ok(new);
+        }
+        // An integer and a float can be the same key, and lists are the same where neither comes first.
+        let ordered = match &mut self.ordered {
+            Some(ordered) => ordered,
+            None => {
+                let mut all = std::mem::take(&mut self.plain);
+                let mut less = |machine: &mut Machine, a, b| machine.less_than(a, b, loc);
+                merge_sort(machine, &mut all, &mut less)?;
+                self.ordered.insert(all)
+            }
+        };
+        let (mut low, mut high) = (0, ordered.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match machine.less_than(ordered[middle], key, loc)? {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        let new = match ordered.get(low) {
+            Some(other) => machine.less_than(key, *other, loc)?,
+            None => true,
+        };
+        if new {
+            ordered.insert(low, key);
+        }
+        Ok(new)
+    }
+}
+
 fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.genericClosure";
-    let attrs = machine.as_attrs(args[0], loc).map_err(|e| e.frame(loc, what))?;
+    let attrs = machine.set_for(args[0], loc, what)?;
     let start = required(machine, attrs, Symbol::START_SET, loc, "genericClosure")?;
     let what =
         "while evaluating the 'startSet' attribute passed as argument to builtins.genericClosure";
-    let start = machine.as_list(start, loc).map_err(|e| e.frame(loc, what))?;
+    let start = machine.list_for(start, loc, what)?;
     if start.len() == 0 {
         return Ok(Value::List(start));
     }
@@ -334,9 +388,7 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     let operator = machine.as_function(operator, loc).map_err(|e| e.frame(loc, what))?;
     let mut work: std::collections::VecDeque<Value> =
         start.places().iter().map(Place::get).collect();
-    let mut done: std::collections::HashSet<Key, rustc_hash::FxBuildHasher> = Default::default();
-    // Keys of other types are compared one by one, in order.
-    let mut others: Vec<Value> = Vec::new();
+    let mut keys = Keys::default();
     let mut first_key = None;
     let mut out = Vec::new();
     while let Some(item) = work.pop_front() {
@@ -360,30 +412,7 @@ fn generic_closure(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
         } else {
             first_key = Some((key, item));
         }
-        let new = match key {
-            Value::Int(n) if others.is_empty() => done.insert(Key::Int(n)),
-            // An integer and a float can be the same key.
-            Value::Float(x) if x as i64 as f64 == x && done.contains(&Key::Int(x as i64)) => false,
-            Value::Str(text) => {
-                let text = machine.text(text)?;
-                done.insert(Key::Text(text.to_vec()))
-            }
-            Value::Path(path) => done.insert(Key::Path(Str::bytes(path).to_vec())),
-            key => {
-                let mut new = true;
-                for other in &others {
-                    if machine.equal(*other, key, loc)? {
-                        new = false;
-                        break;
-                    }
-                }
-                if new {
-                    others.push(key);
-                }
-                new
-            }
-        };
-        if !new {
+        if !keys.insert(machine, key, loc)? {
             continue;
         }
         out.push(item);
@@ -404,7 +433,7 @@ fn next_elements(machine: &mut Machine, operator: Value, item: Value, loc: Loc) 
     let more = machine.call(operator, &[item], loc)?;
     let what =
         "while evaluating the return value of the `operator` passed to builtins.genericClosure";
-    let more = machine.as_list(more, loc).map_err(|e| e.frame(loc, what))?;
+    let more = machine.list_for(more, loc, what)?;
     for element in more.places() {
         machine.force_place(element)?;
     }

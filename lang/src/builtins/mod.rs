@@ -4,7 +4,7 @@
 mod attrs;
 mod context;
 mod control;
-mod fetch;
+pub(crate) mod fetch;
 mod files;
 mod flakes;
 pub(crate) mod json;

@@ -84,7 +84,7 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
     let what = "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
     let separator = machine.as_str(args[0], loc).map_err(|e| e.frame(loc, what))?;
     let what = "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
-    let list = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = machine.list_for(args[1], loc, what)?;
     let mut out = machine.room();
     let mut parts = Vec::new();
     separator.ctx.add_to(&mut parts);
@@ -105,10 +105,10 @@ fn concat_strings_sep(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Va
 }
 
 fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let which =
-        |n: &str| format!("while evaluating the {n} argument passed to builtins.replaceStrings");
-    let from = machine.as_list(args[0], loc).map_err(|e| e.frame(loc, which("first")))?;
-    let to = machine.as_list(args[1], loc).map_err(|e| e.frame(loc, which("second")))?;
+    let what = "while evaluating the first argument passed to builtins.replaceStrings";
+    let from = machine.list_for(args[0], loc, what)?;
+    let what = "while evaluating the second argument passed to builtins.replaceStrings";
+    let to = machine.list_for(args[1], loc, what)?;
     if from.len() != to.len() {
         return Err(Error::eval(
             loc,
@@ -117,12 +117,12 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     }
     let mut patterns = Vec::with_capacity(from.len());
     for item in from.places() {
-        let item = machine.force_place(item)?;
         let what =
             "while evaluating one of the strings to replace passed to builtins.replaceStrings";
-        patterns.push(machine.as_text_any(item, loc).map_err(|e| e.frame(loc, what))?);
+        patterns.push(machine.as_text_any(item.unread(), loc).map_err(|e| e.frame(loc, what))?);
     }
-    let subject = machine.as_str(args[2], loc).map_err(|e| e.frame(loc, which("third")))?;
+    let what = "while evaluating the third argument passed to builtins.replaceStrings";
+    let subject = machine.as_str(args[2], loc).map_err(|e| e.frame(loc, what))?;
     let mut ctx = subject.ctx;
     let text = machine.text(subject)?;
     let mut replacements: Vec<Option<&'static [u8]>> = vec![None; patterns.len()];
@@ -202,9 +202,8 @@ fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let attrs = machine.as_attrs(args[0], loc).map_err(|e| {
-        e.frame(loc, "while evaluating the first argument passed to builtins.convertHash")
-    })?;
+    let what = "while evaluating the first argument passed to builtins.convertHash";
+    let attrs = machine.set_for(args[0], loc, what)?;
     let text = |machine: &mut Machine, name: &str| -> Res<String> {
         let value = super::lists::required(
             machine,

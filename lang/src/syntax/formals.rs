@@ -56,16 +56,15 @@ impl Parser<'_> {
     /// No name twice, and none that is also the name of the whole argument.
     pub fn check_formals(&self, start: Span, arg: Option<Symbol>, formals: &Formals) -> Parsed<()> {
         let mut seen: FxHashMap<Symbol, usize> = FxHashMap::default();
-        let mut worst: Option<(usize, Span)> = None;
+        let mut worst: Option<(Symbol, Span)> = None;
         for (index, formal) in formals.list.iter().enumerate() {
             let first = *seen.entry(formal.name).or_insert(index);
-            if first != index && worst.is_none_or(|(other, _)| first < other) {
-                worst = Some((first, formal.span));
+            if first != index && worst.is_none_or(|(other, _)| formal.name < other) {
+                worst = Some((formal.name, formal.span));
             }
         }
-        if let Some((first, span)) = worst {
-            let name = formals.list[first].name.to_string();
-            return self.fail(span, SyntaxErrorKind::DuplicateFormal(name));
+        if let Some((name, span)) = worst {
+            return self.fail(span, SyntaxErrorKind::DuplicateFormal(name.to_string()));
         }
         match arg {
             Some(arg) if seen.contains_key(&arg) => {

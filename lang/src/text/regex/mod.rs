@@ -43,6 +43,8 @@ pub enum RegexError {
 #[derive(Clone, Debug)]
 pub struct Whole {
     regex: bytes::Regex,
+    /// How many groups there are: the crate drops some that take no part.
+    count: usize,
     /// What knows the groups, where the crate does not.
     groups: Option<Program>,
 }
@@ -51,6 +53,7 @@ pub struct Whole {
 #[derive(Clone, Debug)]
 pub struct Part {
     regex: bytes::Regex,
+    count: usize,
     /// What knows the match at one place, where the crate may not.
     exact: Option<Exact>,
 }
@@ -107,7 +110,7 @@ impl Whole {
         let pattern = Pattern::read(pattern)?;
         let regex = compile(&format!(r"\A(?:{})\z", spell::spell(&pattern.node)))?;
         let groups = pattern.node.loops_on_nothing().then(|| Program::new(&pattern)).transpose()?;
-        Ok(Whole { regex, groups })
+        Ok(Whole { regex, count: pattern.groups, groups })
     }
 
     /// The groups, if all of the text matches.
@@ -116,7 +119,8 @@ impl Whole {
     /// When it takes too much memory to find out.
     pub fn groups<'t>(&self, text: &'t [u8]) -> Result<Option<Groups<'t>>, RegexError> {
         let Some(program) = &self.groups else {
-            return Ok(self.regex.captures(text).map(|found| groups(text, &spans(&found))));
+            let found = self.regex.captures(text);
+            return Ok(found.map(|found| groups(text, &spans(&found, self.count))));
         };
         if !self.regex.is_match(text) {
             return Ok(None);
@@ -133,11 +137,11 @@ impl Part {
         let regex = compile(&spelt)?;
         let loops = pattern.node.loops_on_nothing();
         if !loops && !pattern.branches {
-            return Ok(Part { regex, exact: None });
+            return Ok(Part { regex, count: pattern.groups, exact: None });
         }
         let longest = (!loops).then(|| Longest::new(&spelt)).transpose()?;
         let exact = Some(Exact { program: Program::new(&pattern)?, longest });
-        Ok(Part { regex, exact })
+        Ok(Part { regex, count: pattern.groups, exact })
     }
 
     /// The text between matches, and the groups of each, alternately; begins and ends with text.
@@ -164,7 +168,7 @@ impl Part {
     /// The match that counts among the leftmost ones from an offset on.
     fn find(&self, text: &[u8], from: usize) -> Result<Option<Spans>, RegexError> {
         let Some(first) = self.regex.captures_at(text, from) else { return Ok(None) };
-        let first = spans(&first);
+        let first = spans(&first, self.count);
         let Some(Exact { program, longest }) = &self.exact else { return Ok(Some(first)) };
         let Range { start, end } = whole(&first);
         if longest.as_ref().is_some_and(|longest| longest.end(text, start) == Some(end)) {
@@ -179,8 +183,9 @@ fn whole(spans: &Spans) -> Range<usize> {
     spans[0].clone().expect("group 0 is the whole match")
 }
 
-fn spans(captures: &bytes::Captures<'_>) -> Spans {
-    captures.iter().map(|group| group.map(|found| found.range())).collect()
+fn spans(captures: &bytes::Captures<'_>, count: usize) -> Spans {
+    let known = captures.iter().map(|group| group.map(|found| found.range()));
+    known.chain(std::iter::repeat(None)).take(count + 1).collect()
 }
 
 fn groups<'t>(text: &'t [u8], spans: &Spans) -> Groups<'t> {
@@ -281,6 +286,9 @@ mod tests {
             ("(.*)-([0-9.]+)", "foo-1.2", "[foo,1.2]"),
             ("ab", "abc", "no"),
             ("(a?)*", "aa", "[]"),
+            ("(a){0}b", "b", "[-]"),
+            ("((a){0})(b)", "b", "[,-,b]"),
+            ("a{2147483648}", "a", "bad"),
             ("(a|b*)+", "a", "[]"),
             ("((a?)|(b?))*", "aa", "[,,-]"),
             ("((a*)b)*", "abab", "[ab,a]"),
@@ -291,6 +299,8 @@ mod tests {
             assert_eq!(matched(pattern, text), expect, "{pattern} {text}");
         }
         assert_eq!(Whole::new(b"(a{1000}){1000}{1000}").unwrap_err(), RegexError::TooLarge);
+        assert_eq!(Whole::new(b"a{100001}").unwrap_err(), RegexError::TooLarge);
+        assert_eq!(Whole::new(b"a{2147483648}").unwrap_err(), RegexError::Invalid);
         assert_eq!(Whole::new(&b"(".repeat(100_000)).unwrap_err(), RegexError::TooLarge);
     }
 

@@ -3,8 +3,8 @@
 
 use super::RegexError;
 
-/// A repetition count above this is refused.
-const MAX_COUNT: u32 = 100_000;
+/// A pattern that takes libstdc++ more states than this is refused.
+const MAX_STATES: usize = 100_000;
 /// Groups may nest this deep.
 pub(super) const MAX_DEPTH: usize = 250;
 /// So many repetitions of repetitions may be in a pattern.
@@ -60,6 +60,9 @@ impl Pattern {
         if reader.at < text.len() {
             return Err(RegexError::Invalid);
         }
+        if node.states() > MAX_STATES {
+            return Err(RegexError::TooLarge);
+        }
         Ok(Pattern { node, groups: reader.groups, branches: reader.branches })
     }
 }
@@ -77,6 +80,24 @@ impl Node {
                 Times::Any | Times::Maybe | Times::Between(0, _) => true,
                 Times::Some | Times::Between(..) => node.is_nullable(),
             },
+        }
+    }
+
+    /// How many states it takes libstdc++, nearly.
+    fn states(&self) -> usize {
+        match self {
+            Node::Set(_) | Node::Start | Node::End => 1,
+            Node::Group(_, node) => node.states().saturating_add(2),
+            Node::Choice(nodes) | Node::Sequence(nodes) => {
+                nodes.iter().fold(1, |sum, node| sum.saturating_add(node.states()))
+            }
+            Node::Repeat(node, times) => {
+                let (once, copies) = match times {
+                    Times::Any | Times::Some | Times::Maybe => (node.states(), 1),
+                    Times::Between(least, most) => (node.states(), most.unwrap_or(least + 1)),
+                };
+                once.saturating_mul(copies as usize).saturating_add(2)
+            }
         }
     }
 
@@ -237,14 +258,13 @@ impl Reader<'_> {
     }
 
     fn count(&mut self) -> Result<Option<u32>, RegexError> {
-        let mut value = None;
+        let mut value: Option<u32> = None;
         while let Some(digit @ b'0'..=b'9') = self.peek() {
             self.at += 1;
-            let next = value.unwrap_or(0) * 10 + u32::from(digit - b'0');
-            if next > MAX_COUNT {
-                return Err(RegexError::TooLarge);
-            }
-            value = Some(next);
+            let next = u64::from(value.unwrap_or(0)) * 10 + u64::from(digit - b'0');
+            // It is an `int` there.
+            let next = i32::try_from(next).map_err(|_| RegexError::Invalid)?;
+            value = Some(next.cast_unsigned());
         }
         Ok(value)
     }
