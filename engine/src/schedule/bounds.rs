@@ -43,6 +43,17 @@ impl Scheduler<'_> {
             }
         }
         // Whoever may run needs the objects that it uses of its inputs, and they may be gone.
+        let above = self.standing.as_ref().map_or(&[][..], |standing| &standing.above);
+        above.iter().for_each(|ix| reached[ix.index()] = true);
+        for &ix in above {
+            for (nth, &dep) in self.deps(ix).iter().enumerate() {
+                // What is present is so since somebody asked for it.
+                let is_asked = reached[dep.index()] || self.states[dep.index()].is_present();
+                if !is_asked && !self.are_here(dep, self.used(ix, nth)) {
+                    stack.push(dep);
+                }
+            }
+        }
         while let Some(ix) = stack.pop() {
             let at = ix.index();
             if !std::mem::replace(&mut reached[at], true) {
@@ -67,7 +78,7 @@ impl Scheduler<'_> {
                 }
             }
         }
-        possible.extend(self.standing.iter().flat_map(|standing| &standing.above));
+        possible.extend(above);
         possible.sort_unstable();
         unknown.sort_unstable();
         wanted.sort_unstable();

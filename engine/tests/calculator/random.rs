@@ -266,6 +266,27 @@ proptest! {
     }
 }
 
+/// A derivation above an edit uses a node whose object is gone: that may be made again, and nobody asked for it before.
+#[test]
+fn what_is_gone_below_those_above_an_edit_is_announced() {
+    let fixed = (0, 0, Vec::new());
+    let mut nodes = vec![fixed.clone(); 6];
+    nodes.extend([
+        (1, 153, Vec::new()),
+        fixed,
+        (1, 0, vec![(230, 0), (55, 0)]),
+        (1, 0, Vec::new()),
+    ]);
+    let history = History {
+        strategy: Strategy::ContentAddressed,
+        shared_names: false,
+        nodes,
+        // The last comes to use the one before it and the third; the third is lost; what the one before uses is edited.
+        steps: vec![vec![(9, 89, 44)], vec![(13, 82, 128)], vec![(2, 76, 16)]],
+    };
+    run(&history);
+}
+
 /// All graphs of up to four nodes, every single edit, and every single loss of an object.
 #[test]
 fn all_small_histories() {
