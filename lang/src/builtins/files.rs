@@ -69,9 +69,9 @@ fn imported_derivation(machine: &mut Machine, id: DrvId, loc: Loc) -> Res<Value>
 }
 
 fn scoped_import(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
+    let path = path_arg(machine, args[1], loc)?;
     let what = "while evaluating the first argument passed to builtins.scopedImport";
     let scope = machine.set_for(args[0], loc, what)?;
-    let path = path_arg(machine, args[1], loc)?;
     machine.scoped_import(scope, &path, loc)
 }
 
@@ -305,9 +305,14 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         expected: None,
     };
     for attr in Attrs::all(attrs, &mut machine.heap) {
-        let value = machine.force_place(&attr.value)?;
-        let what =
-            format!("while evaluating the '{}' attribute passed to builtins.path", attr.name);
+        let value = attr.value.unread();
+        let what = match attr.name.as_bytes() {
+            b"path" => "while evaluating the 'path' attribute passed to 'builtins.path'".to_owned(),
+            b"filter" => {
+                "while evaluating the `filter` parameter passed to builtins.path".to_owned()
+            }
+            _ => format!("while evaluating the `{}` attribute passed to builtins.path", attr.name),
+        };
         let framed = |e: Error| e.frame(attr.loc, &*what);
         match attr.name.as_bytes() {
             b"path" => path = Some(machine.as_path(value, attr.loc, &what)?),
@@ -324,9 +329,9 @@ fn path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
             }
             b"sha256" => {
                 let text = machine.as_text(value, attr.loc).map_err(framed)?;
-                let hash = Hash::parse(&String::from_utf8_lossy(text), Some(HashAlgo::Sha256));
-                wanted.expected =
-                    Some(hash.map_err(|error| Error::eval(attr.loc, error.to_string()))?);
+                let text = String::from_utf8_lossy(text);
+                let algo = Some(HashAlgo::Sha256);
+                wanted.expected = Some(machine.parse_hash_allow_empty(&text, algo, attr.loc)?);
             }
             _ => {
                 return Err(Error::eval(

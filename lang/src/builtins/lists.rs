@@ -103,7 +103,9 @@ fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     } else {
         let mut less = |machine: &mut Machine, a: (Value, &Place), b: (Value, &Place)| {
             if natural {
-                return machine.less_than(a.0, b.0, loc);
+                let what = "while evaluating the ordering function passed to builtins.sort";
+                let less = machine.less_than(a.0, b.0, Loc::NONE);
+                return less.map_err(|error| error.frame(Loc::NONE, what));
             }
             let result = machine.call(func, &[a.1.unread(), b.1.unread()], loc)?;
             let what =
@@ -168,9 +170,9 @@ fn elem(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
 }
 
 fn elem_at(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let list = quoted_list_arg(machine, args[0], loc, "elemAt")?;
     let what = "while evaluating the second argument passed to 'builtins.elemAt'";
     let index = machine.as_int(args[1], loc).map_err(|e| e.frame(loc, what))?;
+    let list = quoted_list_arg(machine, args[0], loc, "elemAt")?;
     match usize::try_from(index).ok().and_then(|index| list.places().get(index)) {
         Some(item) => machine.force_place(item),
         None => {
