@@ -94,6 +94,9 @@ const VERSIONS: [&str; 14] = [
 /// White space and quotes make indentation.
 const LINES: [&str; 10] = ["a", "  b", "", "    ", "\tc", "''$", "'''", "''\\n", "$${a}", "x  "];
 
+/// Repetitions without bound in a regular expression: more take libstdc++ exponential time.
+const MAX_LOOPS: usize = 4;
+
 /// The length of a long list.
 const LONG: &str = "40";
 
@@ -253,7 +256,9 @@ impl Writer<'_> {
                 _ => out.push('c'),
             }
             if self.choices.one_in(3) {
-                out.push_str(self.choices.pick(&["*", "+", "?", "{2}", "{1,2}", "{0,}", "{,2}"]));
+                let sign = self.choices.pick(&["*", "+", "?", "{2}", "{1,2}", "{0,}", "{,2}"]);
+                let loops = out.matches(['*', '+']).count() + out.matches(",}").count();
+                out.push_str(if loops < MAX_LOOPS { sign } else { "?" });
             }
         }
     }
