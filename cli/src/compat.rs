@@ -10,6 +10,7 @@ use clap::{Args, Parser};
 use floe_engine::rebuilder::Strategy;
 use floe_lang::syntax::Features;
 use floe_lang::syntax::lint::{Level, Lints};
+use floe_lang::syntax::print::string;
 use floe_server::answer;
 
 use crate::args::{Building, Global, NixFace, ProfileFormat, Source};
@@ -30,9 +31,6 @@ struct Common {
     /// Take the arguments as expressions
     #[arg(long, short = 'E')]
     expr: bool,
-    /// Look the arguments up in the search path
-    #[arg(long)]
-    find_file: bool,
     /// Attribute paths
     #[arg(long = "attr", short = 'A', value_name = "ATTR")]
     attrs: Vec<String>,
@@ -145,6 +143,9 @@ struct NixInstantiate {
     /// Print the value
     #[arg(long, alias = "eval-only")]
     eval: bool,
+    /// Look the arguments up in the search path
+    #[arg(long)]
+    find_file: bool,
     /// Parse only
     #[arg(long, alias = "parse-only")]
     parse: bool,
@@ -251,23 +252,27 @@ impl Common {
         options
     }
 
-    /// A source for each file or expression.
-    fn sources(&self) -> Result<Vec<Source>> {
+    /// What all sources share.
+    fn base(&self) -> Result<Source> {
         let conf = self.conf();
-        let face = Common::face(&conf)?;
-        let base = Source {
+        Ok(Source {
             include: self.include.clone(),
             arg: self.arg.clone(),
             argstr: self.argstr.clone(),
             option: self.options(),
             show_trace: conf.is_on("show-trace"),
             profile_format: Some(ProfileFormat::Folded),
-            nix: Some(face.clone()),
+            nix: Some(Common::face(&conf)?),
             profile: profile(&conf)?,
             ..Source::default()
-        };
+        })
+    }
+
+    /// A source for each file or expression.
+    fn sources(&self) -> Result<Vec<Source>> {
+        let base = self.base()?;
         if self.files.is_empty() {
-            return Ok(if self.expr || self.find_file { Vec::new() } else { vec![base] });
+            return Ok(if self.expr { Vec::new() } else { vec![base] });
         }
         self.files
             .iter()
@@ -277,13 +282,17 @@ impl Common {
                     std::io::stdin()
                         .read_to_end(&mut text)
                         .context("cannot read standard input")?;
-                    let nix = Some(NixFace { stdin: Some(text), ..face.clone() });
-                    return Ok(Source { nix, ..base.clone() });
+                    let mut source = base.clone();
+                    if let Some(nix) = &mut source.nix {
+                        nix.stdin = Some(text);
+                    }
+                    return Ok(source);
                 }
-                let found = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
-                Ok(match found.filter(|name| !name.is_empty()) {
-                    _ if self.find_file => Source { expr: Some(finding(word)), ..base.clone() },
-                    _ if self.expr => Source { expr: Some(word.clone()), ..base.clone() },
+                if self.expr {
+                    return Ok(Source { expr: Some(word.clone()), ..base.clone() });
+                }
+                let name = word.strip_prefix('<').and_then(|word| word.strip_suffix('>'));
+                Ok(match name.filter(|name| !name.is_empty()) {
                     Some(name) => {
                         let expr = format!("import ({})", finding(name));
                         Source { expr: Some(expr), ..base.clone() }
@@ -293,12 +302,20 @@ impl Common {
             })
             .collect()
     }
+
+    /// A source for each name that is to be found in the search path.
+    fn names(&self) -> Result<Vec<Source>> {
+        let base = self.base()?;
+        let named = |name: &String| Source { expr: Some(finding(name)), ..base.clone() };
+        Ok(self.files.iter().map(named).collect())
+    }
 }
 
 /// What finds a name in the search path, as an expression.
 fn finding(name: &str) -> String {
-    let name = name.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
-    format!("builtins.findFile builtins.nixPath \"{name}\"")
+    let mut literal = Vec::new();
+    string(&mut literal, name.as_bytes());
+    format!("builtins.findFile builtins.nixPath {}", String::from_utf8_lossy(&literal))
 }
 
 /// The command line, read; what is wrong with it is told as C++ Nix does.
@@ -400,7 +417,8 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
     let building = Building { print_build_logs: false, ..args.common.building() };
     let options = options(&building, false, false)?;
     let mut out = std::io::stdout().lock();
-    for source in args.common.sources()? {
+    let sources = if args.find_file { args.common.names()? } else { args.common.sources()? };
+    for source in sources {
         if args.parse {
             let mut text = Evaluation::parse(&source, engine.host())?;
             text.push(b'\n');
@@ -408,7 +426,7 @@ pub fn nix_instantiate(argv: Vec<OsString>) -> Result<()> {
             continue;
         }
         let mut evaluation = begin(&engine, &source, &options)?;
-        if args.common.find_file {
+        if args.find_file {
             let value = evaluation.select_as_nix(None)?;
             let mut text = evaluation.print(value)?;
             text.push(b'\n');

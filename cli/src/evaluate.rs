@@ -56,9 +56,7 @@ impl Evaluation {
     /// Evaluates the source to a value, calling a top-level function with the arguments given.
     pub fn start(source: &Source, host: Arc<dyn Host>) -> Result<Evaluation> {
         let base = std::env::current_dir().context("cannot find the current directory")?;
-        let args = last_of_each(
-            pairs(&source.arg, Argument::Expr).chain(pairs(&source.argstr, Argument::Text)),
-        );
+        let args = arguments(source, Argument::Expr, Argument::Text);
         let (mut evaluator, style) = evaluator(source, host, &base)?;
         let watching = Watching::begin(source, &mut evaluator)?;
         let mut this =
@@ -408,19 +406,18 @@ impl fault::Shown {
     }
 }
 
-fn pairs(
-    words: &[String],
-    wrap: fn(String) -> Argument,
-) -> impl Iterator<Item = (String, Argument)> {
-    words.chunks_exact(2).map(move |pair| (pair[0].clone(), wrap(pair[1].clone())))
-}
-
-/// The arguments by name; of several for one name, the last.
-pub fn last_of_each<T>(pairs: impl Iterator<Item = (String, T)>) -> Vec<(String, T)> {
+/// The arguments that `--arg` and `--argstr` give, by name; of several for one name, the last.
+pub fn arguments<T>(
+    source: &Source,
+    expr: fn(String) -> T,
+    text: fn(String) -> T,
+) -> Vec<(String, T)> {
     let mut args: Vec<(String, T)> = Vec::new();
-    for (name, argument) in pairs {
-        args.retain(|(known, _)| *known != name);
-        args.push((name, argument));
+    for (words, wrap) in [(&source.arg, expr), (&source.argstr, text)] {
+        for pair in words.chunks_exact(2) {
+            args.retain(|(known, _)| *known != pair[0]);
+            args.push((pair[0].clone(), wrap(pair[1].clone())));
+        }
     }
     args
 }

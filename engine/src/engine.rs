@@ -3,7 +3,7 @@
 
 mod memory;
 
-use memory::Kept;
+use memory::{Ending, Kept};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -446,7 +446,7 @@ impl Engine {
         let outcome = Arc::new(outcome);
         let kept = self.keep(&Over::new(&entered, &outcome), &materials, options);
         let kept = kept.map_err(|error| unkept(error, &entered.graph, &outcome))?;
-        let Ending { decided, number, reporting, prediction, syncing } = kept;
+        let Ending { kept: Kept { decided, number, reporting }, prediction, syncing } = kept;
         let graph = Arc::clone(&entered.graph);
         entered.entered_as = number;
         self.tasks.keep(&self.db, entered, &outcome);
@@ -531,46 +531,10 @@ impl Engine {
         Ok(scheduler.run(&*executor))
     }
 
-    /// Writes down what became of a request, so that it outlives a power cut, or foresees it in a dry run.
-    fn keep(
-        &self,
-        over: &Over<'_>,
-        materials: &Materials,
-        options: &BuildOptions,
-    ) -> Result<Ending, EngineError> {
-        let deciding = self.events.stage(Stage::Deciding);
-        let Kept { decided, number, reporting } = self.keep_decisions(over, materials, options)?;
-        let prediction = match options.schedule.dry_run {
-            true => self.predict(over, materials, options)?,
-            false => None,
-        };
-        self.keep_choices(over.outcome)?;
-        self.keep_memories(over.outcome)?;
-        drop(deciding);
-        let syncing = Meter::of_thread();
-        if let Some(store) = self.store() {
-            let _syncing = self.events.stage(Stage::Syncing);
-            self.digests.keep(&store)?;
-            // What is about to be reported as built stays so.
-            store.sync()?;
-        }
-        let syncing = syncing.read();
-        Ok(Ending { decided, number, reporting, prediction, syncing })
-    }
-
     /// Where an object's bytes lie, if there is a store.
     pub fn physical(&self, path: &StorePath) -> Option<PathBuf> {
         self.store().map(|store| store.physical(path))
     }
-}
-
-/// What was written down of a request.
-struct Ending {
-    decided: Vec<Decided>,
-    number: Option<u64>,
-    reporting: Spent,
-    prediction: Option<Prediction>,
-    syncing: Spent,
 }
 
 /// Why nothing was written down, after what failed before: that may be the cause, and is told nowhere else.

@@ -1,7 +1,7 @@
 //! What is run: one job realises the outputs of one resolved derivation. Jobs live outside the
 //! query graph and hold no database handle; an [`Executor`] runs them, here or elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use floe_core::drv::Derivation;
@@ -95,14 +95,19 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The last lines of its log, and where the whole log lies.
+    pub fn log(&self) -> (&[Vec<u8>], Option<&Path>) {
+        match self {
+            Failure::Builder { log_tail, log, .. } => (log_tail, log.as_deref()),
+            Failure::Transient { log_tail, .. } => (log_tail, None),
+            Failure::Cancelled => (&[], None),
+        }
+    }
+
     /// What it says, what the builder said last, and where the rest is.
     pub fn in_full(&self) -> String {
         let mut text = self.to_string();
-        let (tail, log) = match self {
-            Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_ref()),
-            Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
-            Failure::Cancelled => (&[][..], None),
-        };
+        let (tail, log) = self.log();
         if !tail.is_empty() {
             text += &format!("\nlast {} lines of its log:", tail.len());
             for line in tail {

@@ -73,8 +73,7 @@ impl Machine {
     pub(crate) fn as_attrs(&mut self, value: Value, loc: Loc) -> Res<Gc<Attrs>> {
         match self.force(value) {
             Ok(Value::Attrs(attrs)) => Ok(attrs),
-            Ok(other) => Err(self.wrong_type("a set", other, Loc::NONE)),
-            Err(error) => Err(error.looped_at(loc)),
+            found => Err(self.unfit("a set", found, loc, None)),
         }
     }
 
@@ -83,8 +82,7 @@ impl Machine {
     pub(crate) fn as_list(&mut self, value: Value, loc: Loc) -> Res<List> {
         match self.force(value) {
             Ok(Value::List(list)) => Ok(list),
-            Ok(other) => Err(self.wrong_type("a list", other, Loc::NONE)),
-            Err(error) => Err(error.looped_at(loc)),
+            found => Err(self.unfit("a list", found, loc, None)),
         }
     }
 
@@ -93,11 +91,7 @@ impl Machine {
     pub(crate) fn set_for(&mut self, value: Value, loc: Loc, what: impl Display) -> Res<Gc<Attrs>> {
         match self.force(value) {
             Ok(Value::Attrs(attrs)) => Ok(attrs),
-            Ok(other) => {
-                let error = self.wrong_type("a set", other, Loc::NONE);
-                Err(error.frame(loc, what.to_string()))
-            }
-            Err(error) => Err(error.looped_at(loc)),
+            found => Err(self.unfit("a set", found, loc, Some(&what))),
         }
     }
 
@@ -106,11 +100,26 @@ impl Machine {
     pub(crate) fn list_for(&mut self, value: Value, loc: Loc, what: impl Display) -> Res<List> {
         match self.force(value) {
             Ok(Value::List(list)) => Ok(list),
-            Ok(other) => {
-                let error = self.wrong_type("a list", other, Loc::NONE);
-                Err(error.frame(loc, what.to_string()))
-            }
-            Err(error) => Err(error.looped_at(loc)),
+            found => Err(self.unfit("a list", found, loc, Some(&what))),
+        }
+    }
+
+    /// Why a value is not what was expected: it fails, or it is something else.
+    #[cold]
+    fn unfit(
+        &mut self,
+        expected: &str,
+        found: Res<Value>,
+        loc: Loc,
+        what: Option<&dyn Display>,
+    ) -> Error {
+        let error = match found {
+            Ok(other) => self.wrong_type(expected, other, Loc::NONE),
+            Err(error) => return error.looped_at(loc),
+        };
+        match what {
+            Some(what) => error.frame(loc, what.to_string()),
+            None => error,
         }
     }
 

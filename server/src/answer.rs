@@ -155,11 +155,7 @@ pub fn answer<'t>(
 }
 
 fn failed(name: &str, failure: &Failure) -> Failed {
-    let (tail, log) = match failure {
-        Failure::Builder { log_tail, log, .. } => (log_tail.as_slice(), log.as_deref()),
-        Failure::Transient { log_tail, .. } => (log_tail.as_slice(), None),
-        Failure::Cancelled => (&[][..], None),
-    };
+    let (tail, log) = failure.log();
     Failed {
         name: name.to_owned(),
         message: failure.to_string(),

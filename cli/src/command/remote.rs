@@ -16,7 +16,7 @@ use floe_server::protocol::{self, Answer, Argument, Ask, Bytes, Fault, Say, Sour
 
 use super::build::{Started, build_here, cancel_on_signals, how, json_or_line, show, write_report};
 use crate::args::{self, Build, Global};
-use crate::evaluate::{Toggles, last_of_each, search_path};
+use crate::evaluate::{Toggles, arguments, search_path};
 use crate::fault::{Interrupted, Shown};
 use crate::progress::{Progress, Style};
 use crate::terminal;
@@ -167,9 +167,6 @@ fn conclude(reply: Reply, global: &Global, args: &Build) -> Result<()> {
 pub fn source(from: &args::Source) -> Result<Source> {
     let base = std::env::current_dir().context("cannot find the current directory")?;
     let toggles = Toggles::of(from)?;
-    let pairs = |words: &[String], wrap: fn(String) -> Argument| -> Vec<_> {
-        words.chunks_exact(2).map(|pair| (pair[0].clone(), wrap(pair[1].clone()))).collect()
-    };
     let stdin = from.nix.as_ref().and_then(|nix| nix.stdin.as_deref());
     Ok(Source {
         top: match (stdin, &from.expr) {
@@ -180,9 +177,7 @@ pub fn source(from: &args::Source) -> Result<Source> {
                 Top::File(Bytes::from(base.join(file).as_path()))
             }
         },
-        args: last_of_each(
-            pairs(&from.arg, Argument::Expr).into_iter().chain(pairs(&from.argstr, Argument::Text)),
-        ),
+        args: arguments(from, Argument::Expr, Argument::Text),
         search: search_path(&from.include, &base)
             .into_iter()
             .map(|entry| (entry.prefix, Bytes::from(entry.path.as_path())))

@@ -5,6 +5,7 @@ use floe_store::{Batch, TraceKey};
 
 use super::{BuildOptions, Engine, EngineError};
 use crate::decide::Decided;
+use crate::event::Stage;
 use crate::history::{Addition, Around, History, Over};
 use crate::materials::Materials;
 use crate::predict::score::Scores;
@@ -35,9 +36,44 @@ impl Kept {
     }
 }
 
+/// What was written down of a request.
+pub(super) struct Ending {
+    pub(super) kept: Kept,
+    /// What is foreseen, in a dry run.
+    pub(super) prediction: Option<Prediction>,
+    /// What it took to make it outlive a power cut.
+    pub(super) syncing: Spent,
+}
+
 impl Engine {
+    /// Writes down what became of a request, so that it outlives a power cut, or foresees it in a dry run.
+    pub(super) fn keep(
+        &self,
+        over: &Over<'_>,
+        materials: &Materials,
+        options: &BuildOptions,
+    ) -> Result<Ending, EngineError> {
+        let deciding = self.events.stage(Stage::Deciding);
+        let kept = self.keep_decisions(over, materials, options)?;
+        let prediction = match options.schedule.dry_run {
+            true => self.predict(over, materials, options)?,
+            false => None,
+        };
+        self.keep_choices(over.outcome)?;
+        self.keep_memories(over.outcome)?;
+        drop(deciding);
+        let syncing = Meter::of_thread();
+        if let Some(store) = self.store() {
+            let _syncing = self.events.stage(Stage::Syncing);
+            self.digests.keep(&store)?;
+            // What is about to be reported as built stays so.
+            store.sync()?;
+        }
+        Ok(Ending { kept, prediction, syncing: syncing.read() })
+    }
+
     /// Lets the next request begin with the realisations that this one chose.
-    pub(super) fn keep_choices(&self, outcome: &Outcome) -> Result<(), EngineError> {
+    fn keep_choices(&self, outcome: &Outcome) -> Result<(), EngineError> {
         if outcome.builders_run == 0 {
             // It was chosen for what lies in the store, and will be again.
             return Ok(());
@@ -50,7 +86,7 @@ impl Engine {
     }
 
     /// Lets a rebuilder that goes by memory remember what ran.
-    pub(super) fn keep_memories(&self, outcome: &Outcome) -> Result<(), EngineError> {
+    fn keep_memories(&self, outcome: &Outcome) -> Result<(), EngineError> {
         if !outcome.memories.is_empty() {
             let memories = outcome.memories.clone();
             self.writable_store()?.register(&Batch { memories, ..Batch::default() })?;
@@ -60,7 +96,7 @@ impl Engine {
 
     /// Decides about the nodes and writes what is new to the records, and what was learnt from it
     /// for predictions beside them.
-    pub(super) fn keep_decisions(
+    fn keep_decisions(
         &self,
         over: &Over<'_>,
         materials: &Materials,
@@ -135,7 +171,7 @@ impl Engine {
     }
 
     /// What is foreseen for a request that was looked up, of which nothing has run.
-    pub(super) fn predict(
+    fn predict(
         &self,
         over: &Over<'_>,
         materials: &Materials,

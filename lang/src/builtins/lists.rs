@@ -1,5 +1,7 @@
 //! Builtins on lists.
 
+use rustc_hash::FxHashMap;
+
 use super::Prim;
 use crate::error::{Error, Res};
 use crate::heap::{Gc, bump};
@@ -321,11 +323,9 @@ enum Key {
 /// The keys of a closure so far.
 #[derive(Default)]
 struct Keys {
-    hashed: std::collections::HashSet<Key, rustc_hash::FxBuildHasher>,
+    hashed: FxHashMap<Key, Value>,
     /// Once there is a key of which hashing says too little, all keys in order.
     ordered: Option<Vec<Value>>,
-    /// Those that were hashed, as values.
-    plain: Vec<Value>,
 }
 
 impl Keys {
@@ -339,17 +339,13 @@ impl Keys {
             _ => None,
         };
         if let Some(hashed) = hashed {
-            let new = self.hashed.insert(hashed);
-            if new {
-                self.plain.push(key);
-            }
-            return Ok(new);
+            return Ok(self.hashed.insert(hashed, key).is_none());
         }
         // An integer and a float can be the same key, and lists are the same where neither comes first.
         let ordered = match &mut self.ordered {
             Some(ordered) => ordered,
             None => {
-                let mut all = std::mem::take(&mut self.plain);
+                let mut all: Vec<Value> = self.hashed.drain().map(|(_, key)| key).collect();
                 let mut less = |machine: &mut Machine, a, b| machine.less_than(a, b, loc);
                 merge_sort(machine, &mut all, &mut less)?;
                 self.ordered.insert(all)
