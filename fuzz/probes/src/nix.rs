@@ -29,6 +29,10 @@ const LINES: usize = 1_000;
 /// A session keeps all that it evaluated: after so much input a new one begins.
 const MAX_SESSION_BYTES: usize = 500_000;
 
+/// Where below the folder programs lie: so deep that the folders above a path of theirs, which a program
+/// may copy into the store, do not hold that store.
+const PROGRAMS: &str = "programs/1/2/3/4/5/6/7/8";
+
 /// What C++ Nix makes of a program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -83,6 +87,7 @@ impl Nix {
             .map_err(|error| error.to_string())?;
         fs::create_dir(dir.path().join("conf")).map_err(|error| error.to_string())?;
         fs::create_dir(dir.path().join("home")).map_err(|error| error.to_string())?;
+        fs::create_dir_all(dir.path().join(PROGRAMS)).map_err(|error| error.to_string())?;
         let conf = "build-users-group =\nsubstituters =\nsubstitute = false\n\
                     experimental-features = nix-command ca-derivations\n";
         fs::write(dir.path().join("conf/nix.conf"), conf).map_err(|error| error.to_string())?;
@@ -156,8 +161,9 @@ impl Nix {
     pub fn succeed(&mut self, programs: &[&str]) -> Vec<bool> {
         let first = self.asked;
         self.asked += programs.len() + 1;
+        let folder = self.dir.path().join(PROGRAMS);
         let files: Vec<PathBuf> = (0..programs.len())
-            .map(|at| self.dir.path().join(format!("program-{}.nix", first + at)))
+            .map(|at| folder.join(format!("program-{}.nix", first + at)))
             .collect();
         let mut lines = String::new();
         for (at, (file, program)) in files.iter().zip(programs).enumerate() {
