@@ -1,6 +1,6 @@
 //! Calling functions: builtins, lambdas, functors; binding arguments to set patterns.
 
-use crate::builtins::Prim;
+use crate::builtins::{MAX_ARITY, Prim};
 use crate::code::*;
 use crate::error::{Error, ErrorKind, Res};
 use crate::heap::Gc;
@@ -87,8 +87,8 @@ impl Machine {
         }
         if let Value::Prim(prim) = func {
             let prim = &self.prims[prim as usize];
-            if prim.arity == args.len() && args.len() <= 3 {
-                let mut values = [Value::Null; 3];
+            if prim.arity == args.len() {
+                let mut values = [Value::Null; MAX_ARITY];
                 for (index, arg) in args.iter().enumerate() {
                     values[index] = if prim.strict & (1 << index) != 0 {
                         match self.operand_value(arg.code, env) {
@@ -123,7 +123,7 @@ impl Machine {
     fn argument_failed(
         &mut self,
         prim: &'static Prim,
-        mut values: [Value; 3],
+        mut values: [Value; MAX_ARITY],
         (args, index, env): (&'static [Lazy], usize, Gc<Env>),
         error: Error,
         loc: Loc,
@@ -191,14 +191,19 @@ impl Machine {
                     let wanted = prim.arity - app.args.len();
                     let taken = wanted.min(rest.len());
                     let (now, behind) = rest.split_at(taken);
-                    let all: Vec<Value> = app.args.iter().chain(now).copied().collect();
+                    let count = app.args.len() + taken;
+                    let mut all = [Value::Null; MAX_ARITY];
+                    for (to, arg) in all.iter_mut().zip(app.args.iter().chain(now)) {
+                        *to = *arg;
+                    }
+                    let all = &all[..count];
                     if taken < wanted {
-                        let args = self.heap.alloc_slice(all.into_iter());
+                        let args = self.heap.alloc_slice(all.iter().copied());
                         return Ok(Value::PrimApp(
                             self.heap.alloc(PrimApp { prim: app.prim, args }),
                         ));
                     }
-                    func = self.call_prim(prim, &all, loc)?;
+                    func = self.call_prim(prim, all, loc)?;
                     rest = behind;
                 }
                 Value::Attrs(attrs) => {

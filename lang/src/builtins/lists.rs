@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Prim;
+use super::sort::{merge_sort, sort};
 use crate::error::{Error, Res};
 use crate::heap::{Gc, bump};
 use crate::machine::Machine;
@@ -12,7 +13,13 @@ use crate::source::Loc;
 use crate::symbol::Symbol;
 use crate::value::{Attrs, List, Part, State, Str, Value};
 
-fn list_arg(machine: &mut Machine, value: Value, loc: Loc, which: &str, name: &str) -> Res<List> {
+pub(super) fn list_arg(
+    machine: &mut Machine,
+    value: Value,
+    loc: Loc,
+    which: &str,
+    name: &str,
+) -> Res<List> {
     let what = format_args!("while evaluating the {which} argument passed to builtins.{name}");
     machine.list_for(value, loc, what)
 }
@@ -22,13 +29,13 @@ fn quoted_list_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) ->
     machine.list_for(value, loc, what)
 }
 
-fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Value> {
+pub(super) fn func_arg(machine: &mut Machine, value: Value, loc: Loc, name: &str) -> Res<Value> {
     machine.as_function(value, loc).map_err(|e| {
         e.frame(loc, format!("while evaluating the first argument passed to builtins.{name}"))
     })
 }
 
-fn placed(machine: &mut Machine, places: Vec<Place>) -> Value {
+pub(super) fn placed(machine: &mut Machine, places: Vec<Place>) -> Value {
     bump(&mut machine.heap.tally.list_elements, places.len() as u64);
     Value::List(List::from_places(machine.heap.alloc_slice(places.into_iter())))
 }
@@ -87,77 +94,6 @@ fn foldl(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         acc = machine.call(func, &[acc, item.unread()], loc)?;
     }
     machine.force(acc)
-}
-
-fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let list = list_arg(machine, args[1], loc, "second", "sort")?;
-    if list.len() == 0 {
-        return Ok(Value::List(List::EMPTY));
-    }
-    let func = func_arg(machine, args[0], loc, "sort")?;
-    // The places go into the sorted list, where what was one value stays one.
-    let items = list.places().iter().map(|item| Ok((machine.force_place(item)?, item)));
-    let mut items = items.collect::<Res<Vec<(Value, &Place)>>>()?;
-    let natural =
-        matches!(func, Value::Prim(prim) if machine.prims[prim as usize].name == "lessThan");
-    if natural && items.iter().all(|(item, _)| matches!(item, Value::Int(_))) {
-        items.sort_by_key(|(item, _)| if let Value::Int(n) = item { *n } else { 0 });
-    } else {
-        let mut less = |machine: &mut Machine, a: (Value, &Place), b: (Value, &Place)| {
-            if natural {
-                let what = "while evaluating the ordering function passed to builtins.sort";
-                let less = machine.less_than(a.0, b.0, Loc::NONE);
-                return less.map_err(|error| error.frame(Loc::NONE, what));
-            }
-            let result = machine.call(func, &[a.1.unread(), b.1.unread()], loc)?;
-            let what =
-                "while evaluating the return value of the sorting function passed to builtins.sort";
-            machine.as_bool(result, loc).map_err(|e| e.frame(loc, what))
-        };
-        merge_sort(machine, &mut items, &mut less)?;
-    }
-    Ok(placed(machine, items.into_iter().map(|(_, place)| place.clone()).collect()))
-}
-
-/// Stable, and stops at the first failing comparison.
-fn merge_sort<T: Copy>(
-    machine: &mut Machine,
-    items: &mut Vec<T>,
-    less: &mut impl FnMut(&mut Machine, T, T) -> Res<bool>,
-) -> Res<()> {
-    const RUN: usize = 8;
-    for run in items.chunks_mut(RUN) {
-        for i in 1..run.len() {
-            let mut j = i;
-            while j > 0 && less(machine, run[j], run[j - 1])? {
-                run.swap(j, j - 1);
-                j -= 1;
-            }
-        }
-    }
-    let mut width = RUN;
-    let mut other = Vec::with_capacity(items.len());
-    while width < items.len() {
-        other.clear();
-        for pair in items.chunks(2 * width) {
-            let (left, right) = pair.split_at(width.min(pair.len()));
-            let (mut i, mut j) = (0, 0);
-            while i < left.len() && j < right.len() {
-                if less(machine, right[j], left[i])? {
-                    other.push(right[j]);
-                    j += 1;
-                } else {
-                    other.push(left[i]);
-                    i += 1;
-                }
-            }
-            other.extend_from_slice(&left[i..]);
-            other.extend_from_slice(&right[j..]);
-        }
-        std::mem::swap(items, &mut other);
-        width *= 2;
-    }
-    Ok(())
 }
 
 fn elem(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {

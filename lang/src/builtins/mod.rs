@@ -11,6 +11,7 @@ pub(crate) mod json;
 mod lists;
 pub mod manual;
 mod math;
+mod sort;
 pub(crate) mod strings;
 mod toml;
 mod types;
@@ -30,6 +31,9 @@ use crate::value::Value;
 /// What a builtin does: its arguments are not forced, except those marked strict.
 pub(crate) type Run = fn(&mut Machine, &[Value], Loc) -> Res<Value>;
 
+/// No builtin takes more arguments.
+pub(crate) const MAX_ARITY: usize = 3;
+
 /// A builtin function.
 pub(crate) struct Prim {
     /// Its name in `builtins`.
@@ -44,6 +48,7 @@ pub(crate) struct Prim {
 
 impl Prim {
     const fn new(name: &'static str, arity: usize, strict: u8, run: Run) -> Prim {
+        assert!(arity <= MAX_ARITY);
         Prim { name, arity, strict, run }
     }
 

@@ -125,28 +125,25 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     let subject = machine.as_str(args[2], loc).map_err(|e| e.frame(loc, what))?;
     let mut ctx = subject.ctx;
     let text = machine.text(subject)?;
-    let mut replacements: Vec<Option<&'static [u8]>> = vec![None; patterns.len()];
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while at <= text.len() {
-        let found = patterns.iter().position(|pattern| text[at..].starts_with(pattern));
-        let Some(index) = found else {
+        let rest = &text[at..];
+        let begins = |pattern: &&[u8]| match (pattern.first(), rest.first()) {
+            (Some(a), Some(b)) => a == b && rest.starts_with(pattern),
+            (first, _) => first.is_none(),
+        };
+        let Some(index) = patterns.iter().position(begins) else {
             out.extend(text.get(at));
             at += 1;
             continue;
         };
-        let replacement = match replacements[index] {
-            Some(bytes) => bytes,
-            None => {
-                let item = machine.force_place(&to.places()[index])?;
-                let what = "while evaluating one of the replacement strings passed to builtins.replaceStrings";
-                let item = machine.as_str(item, loc).map_err(|e| e.frame(loc, what))?;
-                ctx = machine.contexts.union(ctx, item.ctx);
-                let bytes = Str::bytes(item);
-                replacements[index] = Some(bytes);
-                bytes
-            }
-        };
+        let item = machine.force_place(&to.places()[index])?;
+        let what =
+            "while evaluating one of the replacement strings passed to builtins.replaceStrings";
+        let item = machine.as_str(item, loc).map_err(|e| e.frame(loc, what))?;
+        ctx = machine.contexts.union(ctx, item.ctx);
+        let replacement = Str::bytes(item);
         check_length(out.len() + replacement.len(), loc)?;
         out.extend_from_slice(replacement);
         if patterns[index].is_empty() {
