@@ -315,11 +315,12 @@ impl Machine {
         arg: Value,
         loc: Loc,
     ) -> Res<()> {
-        let forced = self.force(arg).map_err(|error| error.frame(loc, "from call site"))?;
         let what = "while evaluating the value passed for the lambda argument";
+        let call = "from call site";
+        let forced = self.force(arg).map_err(|error| error.placed_frame(loc, call))?;
         let attrs = self
             .as_attrs(forced, code.loc)
-            .map_err(|e| e.frame(code.loc, what).frame(loc, "from call site"))?;
+            .map_err(|error| error.frame(code.loc, what).placed_frame(loc, call))?;
         let mut first = code.taken;
         if formals.at_name.is_some() {
             Env::slot(env, first).set(forced);

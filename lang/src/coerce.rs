@@ -190,7 +190,7 @@ impl Machine {
             Value::Attrs(attrs) => {
                 self.check_stack(loc)?;
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
-                    let func = self.force_place(&to_string.value)?;
+                    let func = self.force_place_at(&to_string.value, loc)?;
                     let text = self.call(func, &[value], loc)?;
                     let what = "while evaluating the result of the `__toString` attribute";
                     return self.coerce(text, mode, (loc, what), out, ctx);
@@ -198,7 +198,7 @@ impl Machine {
                 let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) else {
                     return Err(self.cannot_coerce(value).frame(loc, what));
                 };
-                let path = self.force_place(&path.value)?;
+                let path = self.force_place_at(&path.value, loc)?;
                 return self.coerce(path, mode, (loc, what), out, ctx);
             }
             Value::Bool(true) if mode.more => out.push(b'1'),
@@ -210,7 +210,8 @@ impl Machine {
                 // A context for each step on the way would be quadratic in the list's length.
                 let mut parts = Vec::new();
                 for (index, item) in list.places().iter().enumerate() {
-                    let item = self.force_place(item).map_err(|error| error.frame(loc, what))?;
+                    let item =
+                        self.force_place_at(item, loc).map_err(|error| error.frame(loc, what))?;
                     let element = (loc, "while evaluating one element of the list");
                     let mut own = Ctx::EMPTY;
                     self.nested(loc, |machine| machine.coerce(item, mode, element, out, &mut own))
@@ -410,7 +411,7 @@ impl Machine {
             Value::Attrs(attrs) => {
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
                     self.check_stack(loc)?;
-                    let func = self.force_place(&to_string.value)?;
+                    let func = self.force_place_at(&to_string.value, loc)?;
                     let text = self.call(func, &[value], loc)?;
                     return self.coerced_path(text, (loc, what));
                 }

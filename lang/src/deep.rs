@@ -82,6 +82,7 @@ impl Machine {
                 State::App(pair) => self.value_pos(pair[0]),
                 State::Generated(part) => self.value_pos(*part.whole()),
                 State::Mapped(part) => self.value_pos(part.whole().0),
+                State::Zipped(part) => self.value_pos(part.whole().func),
                 _ => Loc::NONE,
             },
             _ => Loc::NONE,

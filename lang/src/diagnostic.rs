@@ -90,7 +90,7 @@ impl Diagnostic {
             }
             let is_call = frame.text.starts_with("while calling the '");
             let repeats = !is_call && frame.pos.is_some() && frame.pos == call;
-            if repeats && frame.shown == Shown::InFull {
+            if repeats && matches!(frame.shown, Shown::InFull | Shown::Placed) {
                 continue;
             }
             frames.push(Frame {

@@ -48,7 +48,9 @@ pub enum Shown {
     Usually,
     /// Even in a short trace (`builtins.addErrorContext`).
     Always,
-    /// In full traces only: the call of a function.
+    /// Likewise, but never where it has no place of its own.
+    Placed,
+    /// In full traces only, and where it has a place of its own: the call of a function.
     InFull,
 }
 
@@ -207,6 +209,12 @@ impl Error {
     #[cold]
     pub(crate) fn frame(self, loc: Loc, text: impl Into<String>) -> Error {
         self.push(loc, text.into(), Shown::Usually)
+    }
+
+    /// Adds a frame that is shown when it has a place of its own.
+    #[cold]
+    pub(crate) fn placed_frame(self, loc: Loc, text: impl Into<String>) -> Error {
+        if loc == Loc::NONE { self } else { self.push(loc, text.into(), Shown::Placed) }
     }
 
     /// Adds a frame that only full traces show.

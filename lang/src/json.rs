@@ -139,7 +139,7 @@ impl Machine {
             }
             set @ Value::Attrs(attrs) => {
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
-                    return self.json_of_to_string(set, to_string, out, parts);
+                    return self.json_of_to_string(set, (to_string, loc), out, parts);
                 }
                 if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
                     return self.json_into(path.value.get(), path.loc, out, parts);
@@ -171,12 +171,12 @@ impl Machine {
     fn json_of_to_string(
         &mut self,
         set: Value,
-        to_string: &Attr,
+        (to_string, loc): (&Attr, Loc),
         out: &mut Vec<u8>,
         parts: &mut Vec<Ctx>,
     ) -> Res<()> {
-        let func = self.force_place(&to_string.value)?;
-        let given = self.call(func, &[set], to_string.loc)?;
+        let func = self.force_place_at(&to_string.value, loc)?;
+        let given = self.call(func, &[set], loc)?;
         let written = self.nested(to_string.loc, |machine| {
             machine.json_of_given(given, to_string.loc, out, parts)
         });
@@ -197,7 +197,7 @@ impl Machine {
             Value::Path(path) => return self.json_string(Str::bytes(path), loc, out),
             Value::Attrs(attrs) => {
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
-                    return self.json_of_to_string(given, to_string, out, parts);
+                    return self.json_of_to_string(given, (to_string, loc), out, parts);
                 }
                 if let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) {
                     let value = path.value.get();

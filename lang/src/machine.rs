@@ -188,11 +188,11 @@ impl Machine {
                 Code::Const(value) => return self.force(*value),
                 Code::Local(slot, loc) => {
                     let slot = Env::slot(env, *slot);
-                    return self.force_slot(slot).map_err(|error| error.read_at(*loc));
+                    return self.force_slot(slot, *loc).map_err(|error| error.read_at(*loc));
                 }
                 Code::Up { level, slot, loc } => {
                     let slot = Env::slot(Env::up(env, *level), *slot);
-                    return self.force_slot(slot).map_err(|error| error.read_at(*loc));
+                    return self.force_slot(slot, *loc).map_err(|error| error.read_at(*loc));
                 }
                 Code::Lambda(lambda) => return Ok(Value::Lambda(LambdaRef::new(*lambda, env))),
                 Code::Call { func, args, loc } => return self.eval_call(*func, args, *loc, env),
@@ -477,7 +477,7 @@ impl Machine {
         let mut value = self.operand_value(base, env)?;
         // Where the attribute that was found last is defined.
         let mut found = Loc::NONE;
-        for name in path {
+        for (at, name) in path.iter().enumerate() {
             let symbol = match self.name(name, env) {
                 Ok(symbol) => symbol,
                 Err(error) => return Err(self.selecting(error, found, loc, path, env)),
@@ -501,7 +501,8 @@ impl Machine {
             if let Some(watch) = &mut self.watch {
                 watch.selected(found);
             }
-            value = match self.force_place(&attr.value) {
+            let last = at + 1 == path.len() && found != Loc::NONE;
+            value = match self.force_place_at(&attr.value, if last { found } else { loc }) {
                 Ok(value) => value,
                 Err(error) => return Err(self.selecting(error, found, loc, path, env)),
             };
@@ -520,7 +521,7 @@ impl Machine {
             let Some(attr) = Attrs::find(attrs, symbol) else {
                 return Ok(Value::Bool(false));
             };
-            value = self.force_place(&attr.value)?;
+            value = self.force_place_at(&attr.value, base.pos())?;
         }
         let symbol = self.name(last, env)?;
         let Value::Attrs(attrs) = value else {
@@ -547,11 +548,11 @@ impl Machine {
     ) -> Res<Value> {
         for (level, at) in withs {
             let slot = Env::slot(Env::up(env, *level), 0);
-            let set = self.force_slot(slot)?;
+            let set = self.force_slot(slot, *at)?;
             let what = "while evaluating the first subexpression of a with expression";
             let set = self.as_attrs(set, *at).map_err(|e| e.frame(*at, what))?;
             if let Some(attr) = Attrs::find(set, name) {
-                return self.force_place(&attr.value).map_err(|error| error.read_at(loc));
+                return self.force_place_at(&attr.value, loc).map_err(|error| error.read_at(loc));
             }
         }
         Err(Error::new(ErrorKind::UndefinedVariable, loc, format!("undefined variable '{name}'")))

@@ -116,12 +116,12 @@ impl Machine {
 
     /// Forces what a slot holds and leaves the result there.
     #[inline(always)]
-    pub(crate) fn force_slot(&mut self, slot: &Slot) -> Res<Value> {
+    pub(crate) fn force_slot(&mut self, slot: &Slot, loc: Loc) -> Res<Value> {
         match slot.get() {
             Value::Thunk(thunk) => {
                 let value = match thunk.0.get() {
                     State::Done(value) => value,
-                    _ => self.run(thunk, Loc::NONE)?,
+                    _ => self.run(thunk, loc)?,
                 };
                 // A value that rests on what may change stays behind its thunk, and a list as `hold`
                 // says.
@@ -144,7 +144,7 @@ impl Machine {
         };
         if self.tracking.is_some() {
             self.share(slot);
-            return self.force_slot(slot);
+            return self.force_slot(slot, Loc::NONE);
         }
         self.check_stack(Loc::NONE)?;
         slot.set(Value::Running);
@@ -183,6 +183,12 @@ impl Machine {
     /// Forces what a place holds and leaves the result there, if it fits.
     #[inline(always)]
     pub(crate) fn force_place(&mut self, place: &Place) -> Res<Value> {
+        self.force_place_at(place, Loc::NONE)
+    }
+
+    /// The same; a call that was put off happens at `loc`.
+    #[inline(always)]
+    pub(crate) fn force_place_at(&mut self, place: &Place, loc: Loc) -> Res<Value> {
         let Some(thunk) = place.thunk() else {
             return Ok(place.immediate());
         };
@@ -190,7 +196,7 @@ impl Machine {
             place.shorten(value);
             return Ok(value);
         }
-        let value = self.run(thunk, Loc::NONE)?;
+        let value = self.run(thunk, loc)?;
         // A value that rests on what may change stays behind its thunk.
         if let State::Done(_) = thunk.0.get() {
             place.shorten(value);
@@ -233,6 +239,12 @@ impl Machine {
                 let attr = &all[part.index()];
                 let name = self.name_string(attr.name);
                 self.call(func, &[name, attr.value.unread()], loc)
+            }
+            State::Zipped(part) => {
+                let zip = part.whole();
+                let (name, values) = zip.group(part.index());
+                let name = self.name_string(name);
+                self.call(zip.func, &[name, Value::List(values)], loc)
             }
             State::Black => return Err(Error::infinite_recursion(thunk.as_ptr().addr())),
             State::Failed(index) => {

@@ -81,7 +81,7 @@ impl Machine {
         }
         let mut attrs: Vec<Attr> = bindings.map(|(binding, at)| bound(self, binding, at)).collect();
         if let Some(at) = set.overrides {
-            let overrides = self.force_slot(Env::slot(env, at))?;
+            let overrides = self.force_slot(Env::slot(env, at), Loc::NONE)?;
             let overrides = self
                 .as_attrs(overrides, Loc::NONE)
                 .map_err(|e| e.frame(Loc::NONE, "while evaluating the `__overrides` attribute"))?;

@@ -87,6 +87,8 @@ pub(crate) enum State {
     Mapped(Part<(Value, List)>),
     /// An attribute of a set that a function is applied to (`mapAttrs`).
     MappedAttr(Part<(Value, &'static [Attr])>),
+    /// A name and its values in several sets that a function is applied to (`zipAttrsWith`).
+    Zipped(Part<Zip>),
     /// Being computed.
     Black,
     /// Failed: the index of the error in the machine's table.
@@ -100,6 +102,23 @@ pub(crate) enum State {
 pub(crate) struct Part<T: 'static> {
     index: u32,
     whole: Gc<T>,
+}
+
+/// What `zipAttrsWith` applies a function to.
+pub(crate) struct Zip {
+    pub(crate) func: Value,
+    /// Names, and where in `values` their values end; those of the next begin there.
+    pub(crate) groups: &'static [(Symbol, u32)],
+    pub(crate) values: &'static [Place],
+}
+
+impl Zip {
+    /// A name and the list of its values.
+    pub(crate) fn group(&self, index: usize) -> (Symbol, List) {
+        let start = index.checked_sub(1).map_or(0, |before| self.groups[before].1);
+        let (name, end) = self.groups[index];
+        (name, List::from_places(&self.values[start as usize..end as usize]))
+    }
 }
 
 impl<T> Clone for Part<T> {

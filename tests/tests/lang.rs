@@ -1,7 +1,20 @@
-//! The language fixtures: the value that `nix-instantiate --eval --strict` prints, or the message of the error.
+//! The language fixtures: the value that `nix-instantiate --eval --strict` prints, or the message of the error, some with
+//! the whole trace.
 
 use floe_tests::fixture::{Fixture, check_all, group, same};
 use floe_tests::{World, process};
+
+/// What `--show-trace` says of an error, where a `case.trace` has it.
+fn check_trace(world: &World, fixture: &Fixture) -> Result<(), String> {
+    let Some(trace) = fixture.text("case.trace") else { return Ok(()) };
+    let mut command = world.command("nix-instantiate");
+    let outcome = process::run(
+        command.args(["--eval", "--strict", "--show-trace", "case.nix"]).current_dir(&fixture.dir),
+    )
+    .map_err(|e| e.to_string())?;
+    let folder = format!("{}/", fixture.dir.display());
+    same("the trace", &trace, &outcome.stderr.replace(&folder, ""))
+}
 
 fn check(world: &World, fixture: &Fixture) -> Result<(), String> {
     let mut command = world.command("nix-instantiate");
@@ -16,7 +29,7 @@ fn check(world: &World, fixture: &Fixture) -> Result<(), String> {
             let failed = matches!(outcome.status.code(), Some(1..=99));
             let said = messages.lines().any(|message| outcome.stderr.contains(message));
             if failed && said {
-                Ok(())
+                check_trace(world, fixture)
             } else {
                 Err(format!(
                     "expected the error \"{}\": {}",

@@ -1,16 +1,16 @@
 //! Builtins on sets.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::Prim;
 use crate::attrs::AttrsRow;
 use crate::error::{Error, ErrorKind, Res};
-use crate::heap::Gc;
+use crate::heap::{Gc, bump};
 use crate::machine::Machine;
 use crate::place::Place;
 use crate::source::Loc;
 use crate::symbol::Symbol;
-use crate::value::{Attr, Attrs, List, Part, State, Value};
+use crate::value::{Attr, Attrs, List, Part, State, Value, Zip};
 
 fn set_arg(
     machine: &mut Machine,
@@ -61,9 +61,7 @@ fn get_attr(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let name = name_arg(machine, args[0], loc, "first", "getAttr")?;
     let attrs = set_arg(machine, args[1], loc, "second", "getAttr")?;
     match Attrs::find(attrs, name) {
-        Some(attr) => machine
-            .force_place(&attr.value)
-            .map_err(|e| e.frame(attr.loc, format!("while evaluating the attribute '{name}'"))),
+        Some(attr) => machine.force_place(&attr.value),
         None => Err(missing(name).frame(Loc::NONE, "in the attribute set under consideration")),
     }
 }
@@ -207,25 +205,32 @@ fn zip_attrs_with(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
     })?;
     let what = "while evaluating the second argument passed to builtins.zipAttrsWith";
     let list = machine.list_for(args[1], loc, what)?;
-    let mut values: FxHashMap<Symbol, Vec<Place>> = FxHashMap::default();
+    let mut all: Vec<(Symbol, Place)> = Vec::new();
     for item in list.places() {
         let item = machine.force_place(item)?;
         let what = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
         let set = machine.set_for(item, loc, what)?;
-        for attr in Attrs::once(set) {
-            values.entry(attr.name).or_default().push(attr.value.clone());
-        }
+        all.extend(Attrs::once(set).map(|attr| (attr.name, attr.value.clone())));
     }
-    let mut attrs = Vec::with_capacity(values.len());
-    for (name, items) in values {
-        crate::heap::bump(&mut machine.heap.tally.list_elements, items.len() as u64);
-        let items = Value::List(List::from_places(machine.heap.alloc_slice(items.into_iter())));
-        let text = machine.name_string(name);
-        let named = machine.delay_call(func, text);
-        let value = machine.delay_call(named, items);
-        attrs.push((name, value));
+    // Values of one name stay in the order of the sets.
+    all.sort_by_key(|(name, _)| *name);
+    let groups: Vec<(Symbol, u32)> = all
+        .chunk_by(|a, b| a.0 == b.0)
+        .scan(0, |end, group| {
+            *end += group.len() as u32;
+            Some((group[0].0, *end))
+        })
+        .collect();
+    bump(&mut machine.heap.tally.list_elements, all.len() as u64);
+    let values = machine.heap.alloc_slice(all.into_iter().map(|(_, value)| value));
+    let groups = machine.heap.alloc_slice(groups.into_iter());
+    let zip = machine.heap.alloc(Zip { func, groups, values });
+    let mut zipped = AttrsRow::new(&mut machine.heap, groups.len());
+    for (index, (name, _)) in groups.iter().enumerate() {
+        let value = machine.thunk(State::Zipped(Part::new(zip, index)));
+        zipped.push(Attr::new(*name, Loc::NONE, value, &mut machine.heap));
     }
-    Ok(machine.attrs(attrs))
+    Ok(Value::Attrs(zipped.finish(&mut machine.heap)))
 }
 
 fn attr_pos(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {

@@ -138,7 +138,7 @@ fn replace_strings(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
             at += 1;
             continue;
         };
-        let item = machine.force_place(&to.places()[index])?;
+        let item = to.places()[index].unread();
         let what =
             "while evaluating one of the replacement strings passed to builtins.replaceStrings";
         let item = machine.as_str(item, loc).map_err(|e| e.frame(loc, what))?;
