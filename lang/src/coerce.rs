@@ -39,6 +39,11 @@ impl Coerce {
 /// The frame of a part of a string or path that is none.
 const SEGMENT: &str = "while evaluating a path segment";
 
+/// Where C++ Nix sees the calls that coercing makes: a builtin that coerces its arguments is nowhere.
+fn call_place(loc: Loc, what: &str) -> Loc {
+    if what == SEGMENT { loc } else { Loc::NONE }
+}
+
 impl From<HostError> for Error {
     fn from(error: HostError) -> Error {
         if let HostError::Interrupted = error {
@@ -190,15 +195,16 @@ impl Machine {
             Value::Attrs(attrs) => {
                 self.check_stack(loc)?;
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
-                    let func = self.force_place_at(&to_string.value, loc)?;
-                    let text = self.call(func, &[value], loc)?;
+                    let place = call_place(loc, what);
+                    let func = self.force_place_at(&to_string.value, place)?;
+                    let text = self.call(func, &[value], place)?;
                     let what = "while evaluating the result of the `__toString` attribute";
                     return self.coerce(text, mode, (loc, what), out, ctx);
                 }
                 let Some(path) = Attrs::find(attrs, Symbol::OUT_PATH) else {
                     return Err(self.cannot_coerce(value).frame(loc, what));
                 };
-                let path = self.force_place_at(&path.value, loc)?;
+                let path = self.force_place_at(&path.value, call_place(loc, what))?;
                 return self.coerce(path, mode, (loc, what), out, ctx);
             }
             Value::Bool(true) if mode.more => out.push(b'1'),
@@ -210,8 +216,7 @@ impl Machine {
                 // A context for each step on the way would be quadratic in the list's length.
                 let mut parts = Vec::new();
                 for (index, item) in list.places().iter().enumerate() {
-                    let item =
-                        self.force_place_at(item, loc).map_err(|error| error.frame(loc, what))?;
+                    let item = self.force_place(item).map_err(|error| error.frame(loc, what))?;
                     let element = (loc, "while evaluating one element of the list");
                     let mut own = Ctx::EMPTY;
                     self.nested(loc, |machine| machine.coerce(item, mode, element, out, &mut own))
@@ -411,8 +416,8 @@ impl Machine {
             Value::Attrs(attrs) => {
                 if let Some(to_string) = Attrs::find(attrs, Symbol::TO_STRING) {
                     self.check_stack(loc)?;
-                    let func = self.force_place_at(&to_string.value, loc)?;
-                    let text = self.call(func, &[value], loc)?;
+                    let func = self.force_place(&to_string.value)?;
+                    let text = self.call(func, &[value], Loc::NONE)?;
                     return self.coerced_path(text, (loc, what));
                 }
             }

@@ -81,15 +81,20 @@ impl Diagnostic {
             Some((message, rest)) => (message, Some(format!("Did you mean {rest}"))),
             None => (error.message.as_str(), None),
         };
-        // C++ Nix names the place of a builtin's call once, with the frame for the call.
+        // C++ Nix names the place of a builtin's call once, with the frame for the call: what the builtin
+        // itself calls is nowhere.
         let mut frames = Vec::with_capacity(error.frames.len());
         let mut call = None;
         for frame in error.frames.iter().rev() {
+            let repeats = frame.pos.is_some() && frame.pos == call;
+            if frame.text.starts_with("while calling the '") {
+                call.clone_from(&frame.pos);
+            } else if frame.shown == Shown::InFull {
+                call = None;
+            }
             if frame.shown == Shown::InFull && !show_trace {
                 continue;
             }
-            let is_call = frame.text.starts_with("while calling the '");
-            let repeats = !is_call && frame.pos.is_some() && frame.pos == call;
             if repeats && matches!(frame.shown, Shown::InFull | Shown::Placed) {
                 continue;
             }
@@ -98,9 +103,6 @@ impl Diagnostic {
                 position: frame.pos.as_ref().filter(|_| !repeats).map(Position::from),
                 always: frame.shown == Shown::Always,
             });
-            if is_call {
-                call.clone_from(&frame.pos);
-            }
         }
         let segment = error.frames.first().is_some_and(|frame| {
             frame.text == "while evaluating a path segment" && frame.pos == error.pos

@@ -70,7 +70,9 @@ impl Comparison {
         match waiting.ours {
             Outcome::Value(_) => self.values.push(waiting),
             Outcome::Failure(_) => self.failures.push(waiting),
-            Outcome::Beyond(_) => *self.counts.entry("beyond a bound").or_default() += 1,
+            Outcome::Beyond(_) | Outcome::Full => {
+                *self.counts.entry("beyond a bound").or_default() += 1
+            }
         }
         let full = self.values.len().max(self.failures.len()) >= self.batch;
         if full { self.finish() } else { Vec::new() }
@@ -227,6 +229,7 @@ pub fn record(found: &Difference) {
         shown(match &found.ours {
             Outcome::Value(text) => text,
             Outcome::Failure(why) | Outcome::Beyond(why) => why.as_bytes(),
+            Outcome::Full => b"more memory than there is",
         }),
         shown(match &found.theirs {
             Answer::Value(text) => text,

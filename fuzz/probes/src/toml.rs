@@ -10,7 +10,7 @@ pub fn check(data: &[u8]) {
     let mut program = b"builtins.fromTOML ".to_vec();
     print::string(&mut program, data);
     let shown = evaluate(&program);
-    assert!(!matches!(shown, Outcome::Beyond(_)), "{shown:?}");
+    assert!(!matches!(shown, Outcome::Beyond(_) | Outcome::Full), "{shown:?}");
     let json = evaluate(&[b"builtins.toJSON (", &program[..], b")"].concat());
     match (&shown, &json) {
         (Outcome::Value(_), Outcome::Value(_)) | (Outcome::Failure(_), Outcome::Failure(_)) => {}
