@@ -321,7 +321,7 @@ fn finding(name: &str) -> String {
 /// The command line, read; what is wrong with it is told as C++ Nix does.
 fn parsed<T: Parser>(argv: Vec<OsString>) -> Result<T> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
-    let error = match T::try_parse_from(argv) {
+    let error = match T::try_parse_from(&argv) {
         Ok(args) => return Ok(args),
         Err(error) => error,
     };
@@ -331,7 +331,13 @@ fn parsed<T: Parser>(argv: Vec<OsString>) -> Result<T> {
     };
     let flag = of(ContextKind::InvalidArg).and_then(|text| text.split(' ').next());
     let what = match (error.kind(), flag) {
-        (ErrorKind::UnknownArgument, Some(flag)) => format!("unrecognised flag '{flag}'"),
+        (ErrorKind::UnknownArgument, Some(flag)) => {
+            // Only letters are flags that stand together.
+            let letters = flag.trim_start_matches('-').starts_with(char::is_alphabetic);
+            let mut words = argv.iter().filter_map(|word| word.to_str());
+            let whole = words.find(|word| !letters && word.starts_with(flag));
+            format!("unrecognised flag '{}'", whole.unwrap_or(flag))
+        }
         (ErrorKind::WrongNumberOfValues, Some(flag)) => {
             let number = |kind| match error.get(kind) {
                 Some(ContextValue::Number(number)) => *number,

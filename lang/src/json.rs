@@ -160,7 +160,8 @@ impl Machine {
             }
             other => {
                 let message = format!("cannot convert {} to JSON", self.type_phrase(other));
-                return Err(Error::typed(loc, message));
+                let own = self.value_pos(other);
+                return Err(Error::typed(if own == Loc::NONE { loc } else { own }, message));
             }
         }
         Ok(())

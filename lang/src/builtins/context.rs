@@ -303,7 +303,7 @@ fn store_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         ));
     }
     let what = "while evaluating the first argument passed to 'builtins.storePath'";
-    let value = machine.force(args[0])?;
+    let value = machine.force(args[0]).map_err(|error| error.frame(loc, what))?;
     let (mut text, ctx) = match value {
         Value::Path(path) => (Str::bytes(path).to_vec(), Ctx::EMPTY),
         value => machine.coerced_path(value, (loc, what))?,

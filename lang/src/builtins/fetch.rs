@@ -28,6 +28,8 @@ fn channel(url: String) -> String {
     }
 }
 
+const URL_FRAME: &str = "while evaluating the url we should fetch";
+
 /// `fetchurl` and `fetchTarball`: a URL, or a set with `url`, `sha256` and `name`.
 fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> Res<Value> {
     let mut url = None;
@@ -41,8 +43,12 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
                     let message = format!("unsupported argument '{key}' to '{who}'");
                     return Err(Error::eval(loc, message));
                 }
-                let value = machine.force_place(&attr.value)?;
-                let what = format!("while evaluating the `{key}` argument passed to '{who}'");
+                let what = match &*key {
+                    "url" => URL_FRAME,
+                    "name" => "while evaluating the name of the content we should fetch",
+                    _ => "while evaluating the sha256 of the content we should fetch",
+                };
+                let value = attr.value.unread();
                 let text = machine.as_text(value, attr.loc).map_err(|e| e.frame(attr.loc, what))?;
                 let text = text_of(text);
                 match &*key {
@@ -57,13 +63,13 @@ fn download(machine: &mut Machine, arg: Value, loc: Loc, who: &'static str) -> R
             }
         }
         value => {
-            let what = format!("while evaluating the url passed to '{who}'");
-            url = Some(text_of(machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?));
+            let text = machine.as_text(value, loc).map_err(|e| e.frame(loc, URL_FRAME))?;
+            url = Some(text_of(text));
         }
     }
     let url = url.map(|url| if who == "fetchTarball" { channel(url) } else { url });
     let Some(url) = url else {
-        return Err(Error::eval(loc, format!("'url' argument required in call to '{who}'")));
+        return Err(Error::eval(loc, "'url' argument required"));
     };
     let given = name.is_some();
     let name = name.unwrap_or_else(|| match who {

@@ -157,16 +157,19 @@ fn read_file_type(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value>
 }
 
 fn hash_file(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let algo = super::strings::algorithm(machine, args[0], loc, "hashFile")?;
+    let algo = super::strings::algorithm(
+        machine,
+        args[0],
+        (loc, "while evaluating the first argument passed to builtins.hashFile"),
+    )?;
     let path = path_arg(machine, args[1], loc)?;
     let bytes = machine.read(&path, loc)?;
     Ok(machine.string(Hash::of(algo, &bytes).base16().as_bytes()))
 }
 
 fn to_path(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let value = machine.force(args[0])?;
     let what = "while evaluating the first argument passed to builtins.toPath";
-    let (text, ctx) = machine.coerced_path(value, (loc, what))?;
+    let (text, ctx) = machine.coerced_path(args[0], (loc, what))?;
     let text = paths::normalise(&text);
     Ok(machine.string_with(&text, ctx))
 }

@@ -173,7 +173,10 @@ fn concat_map(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     for item in list.places() {
         let part = machine.call(func, &[item.unread()], loc)?;
         let what = "while evaluating the return value of the function passed to builtins.concatMap";
-        let at = machine.value_pos(func);
+        let at = match machine.value_pos(part) {
+            Loc::NONE => machine.value_pos(func),
+            at => at,
+        };
         let part = machine.list_for(part, at, what)?;
         check_list_length(out.len() + part.len(), loc)?;
         out.extend_from_slice(part.places());

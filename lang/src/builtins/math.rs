@@ -98,12 +98,14 @@ fn rounded(
     name: &str,
     round: fn(f64) -> f64,
 ) -> Res<Value> {
-    let value = machine.force(args[0])?;
+    let framed = |error: Error| {
+        error.frame(loc, format!("while evaluating the first argument passed to builtins.{name}"))
+    };
+    let value = machine.force(args[0]).map_err(framed)?;
     if let Value::Int(n) = value {
         return whole(n, loc);
     }
-    let what = format!("while evaluating the first argument passed to builtins.{name}");
-    let x = round(machine.as_float(value, loc).map_err(|e| e.frame(loc, what))?);
+    let x = round(machine.as_float(value, loc).map_err(framed)?);
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x) {
         return Err(Error::eval(
             loc,

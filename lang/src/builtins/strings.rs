@@ -171,10 +171,8 @@ pub(crate) fn nix_words(error: &floe_core::path::PathError) -> String {
 pub(super) fn algorithm(
     machine: &mut Machine,
     value: Value,
-    loc: Loc,
-    name: &str,
+    (loc, what): (Loc, &str),
 ) -> Res<HashAlgo> {
-    let what = format!("while evaluating the first argument passed to builtins.{name}");
     let text = machine.as_text(value, loc).map_err(|e| e.frame(loc, what))?;
     let text = String::from_utf8_lossy(text);
     HashAlgo::parse(&text).map_err(|_| {
@@ -183,7 +181,11 @@ pub(super) fn algorithm(
 }
 
 fn hash_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
-    let algo = algorithm(machine, args[0], loc, "hashString")?;
+    let algo = algorithm(
+        machine,
+        args[0],
+        (loc, "while evaluating the first argument passed to builtins.hashString"),
+    )?;
     let what = "while evaluating the second argument passed to builtins.hashString";
     let symbolic = machine.as_str(args[1], loc).map_err(|e| e.frame(loc, what))?;
     for segment in machine.segment_list(Str::bytes(symbolic)) {
@@ -202,21 +204,22 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.convertHash";
     let attrs = machine.set_for(args[0], loc, what)?;
     let text = |machine: &mut Machine, name: &str| -> Res<String> {
-        let value = super::lists::required(
-            machine,
-            attrs,
-            crate::symbol::Symbol::intern(name),
-            loc,
-            "convertHash",
-        )?;
-        Ok(String::from_utf8_lossy(machine.as_text(value, loc)?).into_owned())
+        let symbol = crate::symbol::Symbol::intern(name);
+        let Some(attr) = crate::value::Attrs::find(attrs, symbol) else {
+            let what = format!("while locating the attribute '{name}'");
+            return Err(super::missing(symbol).frame(Loc::NONE, what));
+        };
+        let text = machine.as_text(attr.value.unread(), loc).map_err(|error| {
+            error.frame(loc, format!("while evaluating the attribute '{name}'"))
+        })?;
+        Ok(String::from_utf8_lossy(text).into_owned())
     };
     let hash = text(machine, "hash")?;
     let algo = crate::value::Attrs::find(attrs, crate::symbol::Symbol::intern("hashAlgo"));
     let algo = match algo {
         Some(attr) => {
-            let value = machine.force_place(&attr.value)?;
-            Some(algorithm(machine, value, loc, "convertHash")?)
+            let what = "while evaluating the attribute 'hashAlgo'";
+            Some(algorithm(machine, attr.value.unread(), (loc, what))?)
         }
         None => None,
     };
