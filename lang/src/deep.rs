@@ -88,4 +88,12 @@ impl Machine {
             _ => Loc::NONE,
         }
     }
+
+    /// The same; somewhere else for what is nowhere.
+    pub(crate) fn value_pos_or(&self, value: Value, otherwise: Loc) -> Loc {
+        match self.value_pos(value) {
+            Loc::NONE => otherwise,
+            own => own,
+        }
+    }
 }

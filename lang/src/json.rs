@@ -160,8 +160,7 @@ impl Machine {
             }
             other => {
                 let message = format!("cannot convert {} to JSON", self.type_phrase(other));
-                let own = self.value_pos(other);
-                return Err(Error::typed(if own == Loc::NONE { loc } else { own }, message));
+                return Err(Error::typed(self.value_pos_or(other, loc), message));
             }
         }
         Ok(())

@@ -42,7 +42,7 @@ pub(super) fn sort(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value
     Ok(placed(machine, items.into_iter().map(|(_, place)| place.clone()).collect()))
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Order {
     Rising,
     Falling,

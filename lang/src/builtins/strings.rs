@@ -10,7 +10,8 @@ use crate::graph::Segment;
 use crate::machine::Machine;
 use crate::ops::check_length;
 use crate::source::Loc;
-use crate::value::{Str, Value};
+use crate::symbol::Symbol;
+use crate::value::{Attrs, Str, Value};
 
 fn to_string(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let value = machine.force(args[0])?;
@@ -204,8 +205,8 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
     let what = "while evaluating the first argument passed to builtins.convertHash";
     let attrs = machine.set_for(args[0], loc, what)?;
     let text = |machine: &mut Machine, name: &str| -> Res<String> {
-        let symbol = crate::symbol::Symbol::intern(name);
-        let Some(attr) = crate::value::Attrs::find(attrs, symbol) else {
+        let symbol = Symbol::intern(name);
+        let Some(attr) = Attrs::find(attrs, symbol) else {
             let what = format!("while locating the attribute '{name}'");
             return Err(super::missing(symbol).frame(Loc::NONE, what));
         };
@@ -215,7 +216,7 @@ fn convert_hash(machine: &mut Machine, args: &[Value], loc: Loc) -> Res<Value> {
         Ok(String::from_utf8_lossy(text).into_owned())
     };
     let hash = text(machine, "hash")?;
-    let algo = crate::value::Attrs::find(attrs, crate::symbol::Symbol::intern("hashAlgo"));
+    let algo = Attrs::find(attrs, Symbol::intern("hashAlgo"));
     let algo = match algo {
         Some(attr) => {
             let what = "while evaluating the attribute 'hashAlgo'";
